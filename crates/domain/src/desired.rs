@@ -1,0 +1,155 @@
+//! What the ledger says should be so: the input of [`crate::plan::plan`], read in one transaction. It holds references, never
+//! config values.
+
+use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
+use crate::names::{AppName, HostName, ProcessType, ReleaseVersion, SlugId};
+use crate::process::{JobKind, Limits, StopPolicy};
+use crate::time::BootMillis;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that should run on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Desired {
+    /// The ledger's epoch: grows when a ledger is restored, so that its route tables outrank those of the lost one.
+    pub epoch: u64,
+    pub apps: Vec<DesiredApp>,
+    pub bounds: Bounds,
+    /// Ends of processes that the ledger has recorded; only these may be cleaned up.
+    pub recorded_exits: BTreeSet<ProcessId>,
+}
+
+/// Host-wide bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Live processes on this host at most.
+    pub processes: u32,
+    /// Processes of one app that may be starting at once.
+    pub starting_per_app: u32,
+    pub boot_timeout_seconds: u64,
+    pub drain_seconds: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { processes: 1000, starting_per_app: 16, boot_timeout_seconds: 60, drain_seconds: 30 }
+    }
+}
+
+/// One app's share of [`Desired`]. An app that is absent has nothing: whatever of it is observed is drained, stopped and removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredApp {
+    pub app: AppId,
+    pub name: AppName,
+    /// The app's number on this host, never used twice: its uids and its network address follow from it.
+    pub index: u32,
+    pub hosts: Vec<HostName>,
+    pub maintenance: bool,
+    /// The release that serves.
+    pub current: Option<DesiredRelease>,
+    /// The release that is to serve next. At most one, always newer than `current`.
+    pub candidate: Option<DesiredRelease>,
+    /// Jobs that have not ended, in order of creation.
+    pub jobs: Vec<DesiredJob>,
+}
+
+/// A release as far as running it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredRelease {
+    pub release: ReleaseId,
+    pub version: ReleaseVersion,
+    /// `None` for a release made by config before the first build.
+    pub slug: Option<SlugId>,
+    pub phase: ReleasePhase,
+    pub slots: Vec<DesiredSlots>,
+}
+
+/// How far the release phase of a candidate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleasePhase {
+    /// The release has no `release:` process type, or it has run and succeeded.
+    Done,
+    /// Its job is waiting or running; nothing else of this release may start.
+    Waiting,
+}
+
+/// The wanted processes of one type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredSlots {
+    pub process_type: ProcessType,
+    pub command: String,
+    pub quantity: u32,
+    pub strategy: Strategy,
+    pub limits: Limits,
+    pub stop: StopPolicy,
+    /// Indexes (from 1) that someone stopped: they stay down until restarted, scaled or released anew.
+    pub stopped: BTreeSet<u32>,
+    /// Processes of this type started before this instant are to be replaced.
+    pub restarted_at: Option<BootMillis>,
+    /// How often each index has crashed without a long run in between, and when it last ended.
+    pub crashes: BTreeMap<u32, CrashRecord>,
+}
+
+/// The memory that back-off needs. Reset by a release and by a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashRecord {
+    pub count: u32,
+    pub last_exit: BootMillis,
+}
+
+/// How processes of a type are replaced by those of a new release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The new ones start beside the old ones; the old ones leave when the new ones serve. The default of `web`.
+    Overlap,
+    /// An old one has ended before its successor starts: a clock never ticks twice. The default of all other types.
+    StopFirst,
+}
+
+impl Strategy {
+    pub fn default_for(process_type: &ProcessType) -> Self {
+        if process_type.is_web() { Self::Overlap } else { Self::StopFirst }
+    }
+}
+
+/// A process that is to run once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredJob {
+    pub job: JobId,
+    pub kind: JobKind,
+    pub release: ReleaseId,
+    pub slug: SlugId,
+    /// The display number: `run.4821`.
+    pub number: u32,
+    pub command: String,
+    pub limits: Limits,
+    pub stop: StopPolicy,
+    /// Longest run, after which it is stopped.
+    pub time_limit_seconds: u64,
+    /// Set, once and for all, immediately before its process is spawned.
+    pub started: Option<ProcessId>,
+    /// Someone asked for its end.
+    pub cancelled: bool,
+}
+
+impl DesiredApp {
+    /// Current, then candidate.
+    pub fn releases(&self) -> impl Iterator<Item = &DesiredRelease> {
+        self.current.iter().chain(self.candidate.iter())
+    }
+}
+
+impl DesiredRelease {
+    pub fn web(&self) -> Option<&DesiredSlots> {
+        self.slots.iter().find(|slots| slots.process_type.is_web())
+    }
+}
+
+impl DesiredSlots {
+    /// The indexes that should run now, from 1 to the quantity, less the stopped ones.
+    pub fn wanted(&self) -> impl Iterator<Item = u32> + '_ {
+        (1..=self.quantity).filter(|index| !self.stopped.contains(index))
+    }
+}

@@ -1,0 +1,18 @@
+//! Nouns and decisions of the platform.
+//!
+//! Pure by construction: no I/O, no async, no clock, no randomness. Time comes in as [`time::BootMillis`], identity as
+//! [`ids::Ids`]. Whatever has an effect lives in a layer above; whatever decides lives here, so that the simulator runs the same
+//! decisions as the server.
+
+pub mod backoff;
+pub mod desired;
+pub mod endpoint;
+pub mod ids;
+pub mod mutant;
+pub mod names;
+pub mod observed;
+pub mod plan;
+pub mod process;
+pub mod route;
+pub mod time;
+pub mod transition;
