@@ -13,6 +13,7 @@ pub mod names;
 pub mod observed;
 pub mod plan;
 pub mod process;
+pub mod procfile;
 pub mod route;
 pub mod time;
 pub mod transition;
