@@ -1,0 +1,209 @@
+//! Run folders: the only memory of what runs. A folder `DATA/run/p/<process>` appears whole (the launcher makes it under a
+//! temporary name and renames it) and holds:
+//!
+//! * `spec.json`: the spec, unchanged; * `lock`: held (flock) by the shim for its whole life, and by nobody else;
+//! * `ready`, `stopping`, `exit`: facts, each written once, by temporary file and rename; * `ctl`: the control socket.
+//!
+//! Observing asks nobody and changes nothing. A folder that cannot be read is reported by name and hides no other.
+
+use crate::format::Format;
+use crate::layout::DataFolder;
+use crate::spec::ProcessSpec;
+use domain::ids::ProcessId;
+use domain::observed::{ObservedProcess, ProcessState};
+use domain::process::Exit;
+use domain::time::{BootId, BootMillis};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+pub const SPEC_FILE: &str = "spec.json";
+pub const LOCK_FILE: &str = "lock";
+pub const READY_FILE: &str = "ready";
+pub const STOPPING_FILE: &str = "stopping";
+pub const EXIT_FILE: &str = "exit";
+pub const CONTROL_SOCKET: &str = "ctl";
+
+/// Largest file of a run folder that is read.
+const MAX_FILE_BYTES: u64 = 128 * 1024;
+
+/// Why a run folder, or one file of it, could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFolderError {
+    #[error("cannot list the run folders in {}", path.display())]
+    List { path: PathBuf, source: std::io::Error },
+    #[error("the run folder {} is not named by a process id", path.display())]
+    Name { path: PathBuf },
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} does not hold what this version understands", path.display())]
+    Parse { path: PathBuf, source: serde_json::Error },
+    #[error("{} belongs to process {found}", path.display())]
+    Foreign { path: PathBuf, found: ProcessId },
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+/// `ready` and `stopping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instant {
+    pub format: Format,
+    pub at: BootMillis,
+}
+
+/// `exit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    pub format: Format,
+    pub boot_id: BootId,
+    pub exit: Exit,
+}
+
+/// What one run folder tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunObservation {
+    pub spec: ProcessSpec,
+    pub state: ProcessState,
+}
+
+/// What all run folders tell.
+#[derive(Debug, Default)]
+pub struct RunScan {
+    /// In order of process id.
+    pub processes: Vec<RunObservation>,
+    /// Folders that could not be read. The processes behind them may be alive.
+    pub problems: Vec<RunFolderError>,
+}
+
+impl RunObservation {
+    /// The same as `plan` sees it; `None` for a step of a build.
+    pub fn to_observed(&self) -> Option<ObservedProcess> {
+        Some(ObservedProcess {
+            process: self.spec.process,
+            app: self.spec.app,
+            purpose: self.spec.purpose()?.clone(),
+            endpoint: self.spec.endpoint,
+            started_at: self.spec.started_at,
+            state: self.state.clone(),
+        })
+    }
+}
+
+/// Looks at every run folder. `boot` is the present boot of the machine ([`crate::system::boot_id`]).
+pub fn observe_all(data: &DataFolder, boot: &BootId) -> Result<RunScan, RunFolderError> {
+    let mut scan = RunScan::default();
+    for folder in list(&data.processes())? {
+        match observe_folder(&folder, boot) {
+            Ok(Some(observation)) => scan.processes.push(observation),
+            Ok(None) => {}
+            Err(error) => scan.problems.push(error),
+        }
+    }
+    scan.processes.sort_by_key(|observation| observation.spec.process);
+    Ok(scan)
+}
+
+/// Looks at one run folder; `None` if there is none.
+pub fn observe(
+    data: &DataFolder,
+    process: ProcessId,
+    boot: &BootId,
+) -> Result<Option<RunObservation>, RunFolderError> {
+    observe_folder(&data.process(process), boot)
+}
+
+fn list(parent: &Path) -> Result<Vec<PathBuf>, RunFolderError> {
+    let failed = |source| RunFolderError::List { path: parent.to_owned(), source };
+    let entries = match std::fs::read_dir(parent) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        // A name with a dot in front is a folder in the making.
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            folders.push(entry.path());
+        }
+    }
+    Ok(folders)
+}
+
+fn observe_folder(folder: &Path, boot: &BootId) -> Result<Option<RunObservation>, RunFolderError> {
+    let named: ProcessId = folder
+        .file_name()
+        .and_then(|name| name.to_str()?.parse().ok())
+        .ok_or_else(|| RunFolderError::Name { path: folder.to_owned() })?;
+    let path = folder.join(SPEC_FILE);
+    let spec: ProcessSpec = match read_json(&path)? {
+        Some(spec) => spec,
+        None if !folder.exists() => return Ok(None),
+        None => return Err(RunFolderError::Read { path, source: ErrorKind::NotFound.into() }),
+    };
+    if spec.process != named {
+        return Err(RunFolderError::Foreign { path, found: spec.process });
+    }
+    let state = observe_state(folder, &spec, boot)?;
+    Ok(Some(RunObservation { spec, state }))
+}
+
+/// Liveness first: a shim writes its exit before it lets go of the lock, so a folder whose lock is free has all it will get.
+fn observe_state(folder: &Path, spec: &ProcessSpec, boot: &BootId) -> Result<ProcessState, RunFolderError> {
+    let alive = spec.boot_id == *boot && is_lock_held(&folder.join(LOCK_FILE))?;
+    if let Some(record) = read_json::<ExitRecord>(&folder.join(EXIT_FILE))? {
+        return Ok(ProcessState::Exited(record.exit));
+    }
+    if !alive {
+        return Ok(ProcessState::Lost);
+    }
+    if let Some(stopping) = read_json::<Instant>(&folder.join(STOPPING_FILE))? {
+        return Ok(ProcessState::Stopping { since: stopping.at });
+    }
+    let ready = read_json::<Instant>(&folder.join(READY_FILE))?;
+    Ok(ready.map_or(ProcessState::Starting, |ready| ProcessState::Up { since: ready.at }))
+}
+
+/// Whether somebody holds the lock file. A missing file is held by nobody.
+pub fn is_lock_held(path: &Path) -> Result<bool, RunFolderError> {
+    let failed = |errno: rustix::io::Errno| RunFolderError::Read { path: path.to_owned(), source: errno.into() };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => return Ok(false),
+        other => other.map_err(failed)?,
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+/// Reads a file of a run folder; `None` if it is absent.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunFolderError> {
+    let failed = |source| RunFolderError::Read { path: path.to_owned(), source };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        other => std::fs::File::from(other.map_err(|errno| failed(errno.into()))?),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    serde_json::from_slice(&bytes).map(Some).map_err(|source| RunFolderError::Parse { path: path.to_owned(), source })
+}
+
+/// Writes a file so that a reader sees all of it or nothing. Not synced: a run folder does not outlive its boot.
+pub fn write_json<T: Serialize>(folder: &Path, name: &str, document: &T) -> Result<(), RunFolderError> {
+    let path = folder.join(name);
+    let temporary = folder.join(format!(".{name}.new"));
+    let write = || -> std::io::Result<()> {
+        let bytes = serde_json::to_vec(document)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
+        let file = rustix::fs::open(&temporary, flags, mode)?;
+        std::fs::File::from(file).write_all(&bytes)?;
+        std::fs::rename(&temporary, &path)
+    };
+    write().map_err(|source| RunFolderError::Write { path: path.clone(), source })
+}

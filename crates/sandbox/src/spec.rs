@@ -1,0 +1,244 @@
+//! What one process is to be: the request that the server hands to the launcher and that lies, unchanged, in the process's run
+//! folder as `spec.json`.
+//!
+//! A spec holds ids, never paths: the launcher works out every path from its own settings. It holds no config value either: the
+//! environment travels beside it as a sealed memfd ([`crate::environment`]).
+
+use crate::format::Format;
+use domain::endpoint::Endpoint;
+use domain::ids::{AppId, BuildId, ProcessId};
+use domain::names::SlugId;
+use domain::process::{Limits, Purpose, StopPolicy};
+use domain::time::{BootId, BootMillis};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Longest command (all arguments together), in bytes.
+pub const MAX_COMMAND_BYTES: usize = 16 * 1024;
+/// Most arguments of a command.
+pub const MAX_ARGUMENTS: usize = 256;
+/// Longest display name, in bytes.
+pub const MAX_DISPLAY_NAME_BYTES: usize = 100;
+/// Highest number of an app on one host: its uids must stay in the range that is set aside for apps.
+pub const MAX_APP_INDEX: u32 = 50_000;
+/// Least memory with which a process can be started at all.
+pub const MIN_MEMORY_BYTES: u64 = 8 * 1024 * 1024;
+/// Least process count: the init and the process itself, with room for one shell pipeline.
+pub const MIN_PROCESSES: u32 = 4;
+
+/// A process to be started. See the module for what it never holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessSpec {
+    pub format: Format,
+    pub process: ProcessId,
+    pub app: AppId,
+    /// The app's number on this host: uid and network address follow from it.
+    pub app_index: u32,
+    pub kind: Kind,
+    /// `web.1`, `run.4821`, `build`: for log lines and the host name inside.
+    pub display_name: String,
+    pub command: Command,
+    pub limits: Limits,
+    pub stop: StopPolicy,
+    /// Where the process is told to listen (the caller also puts the port into the environment as `PORT`).
+    pub endpoint: Option<Endpoint>,
+    pub readiness: Readiness,
+    pub stdio: Stdio,
+    pub network: Network,
+    /// A read-only tree of tools beside the stack.
+    pub toolchain: Option<Toolchain>,
+    pub helper: Helper,
+    /// After this long the process is stopped as by a stop request.
+    pub time_limit_seconds: Option<u64>,
+    pub boot_id: BootId,
+    pub started_at: BootMillis,
+    /// The request that led to this process, for tracing.
+    pub request_id: Option<String>,
+}
+
+/// What a process is and therefore what lies at `/app`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A process of a release: the slug read-only at `/app`, as the app's uid.
+    Process { purpose: Purpose, slug: SlugId },
+    /// A step of a build: a writable folder at `/app` that the steps of one build share, empty at the first (on disk, owned by
+    /// the app's build uid, removed by `remove_build`); `DATA/builds/<build>/src` read-only at `/src`; the app's cache folder
+    /// writable at `/cache`.
+    Build { build: BuildId },
+}
+
+/// What is executed in `/app`, and how it is called in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Program (absolute, or found on the `PATH` of the environment) and arguments.
+    pub argv: Vec<String>,
+    /// "Starting process with command `...`".
+    pub shown: String,
+}
+
+/// When a process counts as up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readiness {
+    /// When it accepts a connection on its endpoint.
+    AcceptOnEndpoint,
+    /// As soon as it has been executed.
+    Immediately,
+}
+
+/// Where standard input, output and error lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stdio {
+    /// Input empty; output and error into the journal, line by line.
+    Journal,
+    /// The shim makes pipes or a terminal and hands the outer ends to the first that attaches.
+    Held(Held),
+    /// Descriptors came with the spawn request.
+    Passed(Passed),
+}
+
+/// What a held process's standard descriptors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    Pipes,
+    Terminal(WindowSize),
+}
+
+/// A terminal's size in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSize {
+    pub rows: u16,
+    pub columns: u16,
+}
+
+/// Which descriptors a spawn request brings, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Passed {
+    /// Standard input, output, error.
+    Three,
+    /// The three, and one more that the process finds as descriptor 3.
+    Four,
+}
+
+/// Which network a process sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Its app's own namespace, which must have been created.
+    App,
+    /// The host's. Refused by the launcher unless its settings allow running without that layer.
+    Host,
+}
+
+/// A named tree of tools; the launcher's settings say where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Toolchain {
+    /// A Rust sysroot, read-only at `/opt/rust`.
+    Rust,
+}
+
+/// Whether our own binary is there for the process to execute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Helper {
+    Absent,
+    /// Read-only at [`HELPER_PATH`].
+    Bound,
+}
+
+/// Where our own binary is found inside a sandbox that has it.
+pub const HELPER_PATH: &str = "/.dozen/dozen";
+/// Where [`Toolchain::Rust`] is found inside.
+pub const RUST_PATH: &str = "/opt/rust";
+
+/// Why a spec cannot be run by anybody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSpec {
+    #[error("the command is empty")]
+    EmptyCommand,
+    #[error("the command has more than {MAX_ARGUMENTS} arguments or {MAX_COMMAND_BYTES} bytes")]
+    CommandTooLong,
+    #[error("the command, its display form or the display name holds a NUL byte")]
+    NulByte,
+    #[error("the display name must have 1 to {MAX_DISPLAY_NAME_BYTES} bytes, all printable ASCII")]
+    DisplayName,
+    #[error("app number {0} is not below {MAX_APP_INDEX}")]
+    AppIndex(u32),
+    #[error("a process that is ready when it accepts needs an endpoint")]
+    NoEndpoint,
+    #[error("a memory limit of {0} bytes is below {MIN_MEMORY_BYTES}")]
+    Memory(u64),
+    #[error("a limit of {0} processes is below {MIN_PROCESSES}")]
+    Processes(u32),
+    #[error("a CPU weight of {0} is not between 1 and 10000")]
+    CpuWeight(u32),
+}
+
+impl ProcessSpec {
+    /// Checks what the types leave open. The launcher refuses a spec that fails.
+    pub fn validate(&self) -> Result<(), InvalidSpec> {
+        self.command.validate()?;
+        if !valid_display_name(&self.display_name) {
+            return Err(InvalidSpec::DisplayName);
+        }
+        if self.app_index >= MAX_APP_INDEX {
+            return Err(InvalidSpec::AppIndex(self.app_index));
+        }
+        if self.readiness == Readiness::AcceptOnEndpoint && self.endpoint.is_none() {
+            return Err(InvalidSpec::NoEndpoint);
+        }
+        validate_limits(self.limits)
+    }
+
+    /// What it runs for, `None` for a build.
+    pub const fn purpose(&self) -> Option<&Purpose> {
+        match &self.kind {
+            Kind::Process { purpose, .. } => Some(purpose),
+            Kind::Build { .. } => None,
+        }
+    }
+}
+
+impl Command {
+    /// The convention for process types: the command line by the host's shell (`/bin/bash`, else `/bin/sh`).
+    pub fn shell(line: &str) -> Self {
+        let shell = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
+        Self { argv: vec![shell.to_owned(), "-c".to_owned(), line.to_owned()], shown: line.to_owned() }
+    }
+
+    fn validate(&self) -> Result<(), InvalidSpec> {
+        if self.argv.first().is_none_or(String::is_empty) {
+            return Err(InvalidSpec::EmptyCommand);
+        }
+        let bytes: usize = self.argv.iter().map(|argument| argument.len() + 1).sum();
+        if self.argv.len() > MAX_ARGUMENTS || bytes > MAX_COMMAND_BYTES || self.shown.len() > MAX_COMMAND_BYTES {
+            return Err(InvalidSpec::CommandTooLong);
+        }
+        if self.argv.iter().chain([&self.shown]).any(|text| text.contains('\0')) {
+            return Err(InvalidSpec::NulByte);
+        }
+        Ok(())
+    }
+}
+
+fn valid_display_name(name: &str) -> bool {
+    (1..=MAX_DISPLAY_NAME_BYTES).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn validate_limits(limits: Limits) -> Result<(), InvalidSpec> {
+    if limits.memory_bytes < MIN_MEMORY_BYTES {
+        return Err(InvalidSpec::Memory(limits.memory_bytes));
+    }
+    if limits.processes < MIN_PROCESSES {
+        return Err(InvalidSpec::Processes(limits.processes));
+    }
+    if !(1..=10_000).contains(&limits.cpu_weight) {
+        return Err(InvalidSpec::CpuWeight(limits.cpu_weight));
+    }
+    Ok(())
+}
