@@ -1,0 +1,4 @@
+//! The front door.
+pub mod ca;
+pub mod range;
+pub mod secrets;
