@@ -4,16 +4,26 @@
 //! [`ids::Ids`]. Whatever has an effect lives in a layer above; whatever decides lives here, so that the simulator runs the same
 //! decisions as the server.
 
+pub mod account;
+pub mod app;
 pub mod backoff;
+pub mod build;
+pub mod config_vars;
 pub mod desired;
 pub mod endpoint;
+pub mod event;
+pub mod formation;
 pub mod ids;
+pub mod job;
 pub mod mutant;
 pub mod names;
 pub mod observed;
 pub mod plan;
+pub mod policy;
 pub mod process;
 pub mod procfile;
+pub mod release;
 pub mod route;
+pub mod secret;
 pub mod time;
 pub mod transition;
