@@ -1,7 +1,7 @@
 //! Jobs: processes that run once to their end. A one-off is asked for by a person; a release phase belongs to its release.
 
 use crate::ids::{AccountId, AppId, JobId, ProcessId, ReleaseId};
-use crate::process::{Exit, JobKind, Limits};
+use crate::process::{ExitStatus, JobKind, Limits};
 use crate::time::WallMillis;
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +58,7 @@ pub enum JobState {
     Waiting,
     /// Its process was recorded immediately before it was spawned.
     Started { process: ProcessId },
-    Ended { process: ProcessId, exit: Exit },
+    Ended { process: ProcessId, status: ExitStatus },
     /// It was started, has no living shim and left no record. It is never started again.
     Lost { process: ProcessId },
     /// It was cancelled before it started.

@@ -1,1 +1,91 @@
-//! Placeholder.
+//! Named, deliberate mistakes in the rules, so that the simulator can prove that it would notice them.
+//!
+//! They exist only with the feature `mutants`, which only the simulator's own build turns on; otherwise [`active`] is a constant.
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        /// One deliberate mistake.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Mutant {
+            $($(#[$doc])* $variant),+
+        }
+
+        impl Mutant {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    /// A process is stopped although a router has not acknowledged the table without it.
+    StopWithoutAck = "stop-without-ack",
+    /// A process is stopped while the published table routes to it.
+    StopWhileRouted = "stop-while-routed",
+    /// A router that is alive and says nothing is taken for one that has acknowledged.
+    SilenceIsConsent = "silence-is-consent",
+    /// A process is routed before it was seen up.
+    RouteStarting = "route-starting",
+    /// A candidate is routed before its promotion.
+    RouteCandidate = "route-candidate",
+    /// While a candidate exists, the current release is taken out of the table.
+    UnrouteEarly = "unroute-early",
+    /// A slot is filled although its last process is still stopping.
+    FillStoppingSlot = "fill-stopping-slot",
+    /// A successor of a stop-first type starts while its predecessor lives.
+    OverlapStopFirst = "overlap-stop-first",
+    /// A started job that has vanished is started again.
+    RestartLostJob = "restart-lost-job",
+    /// A port is given out while a run folder still holds it.
+    ShareEndpoint = "share-endpoint",
+    /// A port is given out while a router may still hold it.
+    ReuseEndpointEarly = "reuse-endpoint-early",
+    /// The process budget is not looked at.
+    IgnoreBudget = "ignore-budget",
+    /// Crashed slots start again without a wait.
+    NoBackOff = "no-back-off",
+    /// Slots that crash most are served first when the budget is short.
+    CrashersFirst = "crashers-first",
+    /// A release is promoted when one of its web processes is up instead of all.
+    PromoteOnFirstUp = "promote-on-first-up",
+    /// A candidate's processes start before its release phase has ended.
+    SkipReleasePhase = "skip-release-phase",
+    /// A table is published with a generation that is not greater than every one seen.
+    ForgetGeneration = "forget-generation",
+    /// An ended process is cleaned up before the ledger has recorded its end.
+    RemoveUnrecorded = "remove-unrecorded",
+    /// Ended processes are never cleaned up.
+    NeverRemove = "never-remove",
+}
+
+#[cfg(not(feature = "mutants"))]
+pub(crate) const fn active(_mutant: Mutant) -> bool {
+    false
+}
+
+#[cfg(feature = "mutants")]
+mod chosen {
+    use super::Mutant;
+    use std::sync::OnceLock;
+
+    static CHOSEN: OnceLock<Option<Mutant>> = OnceLock::new();
+
+    pub(crate) fn active(mutant: Mutant) -> bool {
+        CHOSEN.get().copied().flatten() == Some(mutant)
+    }
+
+    /// Chooses the one mistake of this run. Only the first call counts.
+    pub fn choose(mutant: Option<Mutant>) {
+        CHOSEN.get_or_init(|| mutant);
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub(crate) use chosen::active;
+#[cfg(feature = "mutants")]
+pub use chosen::choose;

@@ -6,7 +6,7 @@
 use crate::build::short_commit;
 use crate::config_vars::{ConfigPatch, ConfigRefused, ConfigVars};
 use crate::formation::ProcessTypes;
-use crate::ids::{AccountId, AppId, AttachmentId, ReleaseId};
+use crate::ids::{AccountId, AppId, AttachmentId, BuildId, ReleaseId};
 use crate::names::{CommitId, ReleaseVersion, SlugId};
 use crate::time::WallMillis;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub struct Artifact {
     pub slug_size_bytes: u64,
     pub process_types: ProcessTypes,
     pub commit: Option<CommitId>,
+    /// The build that made the slug.
+    pub build: Option<BuildId>,
 }
 
 /// A backing service as a release refers to it. The values belong to the credential and are resolved when a release is appended.

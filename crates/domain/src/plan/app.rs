@@ -1,0 +1,170 @@
+//! Which processes of an app are wanted. The rest are surplus and leave, gently.
+
+use crate::desired::{DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy};
+use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
+use crate::mutant::{self, Mutant};
+use crate::names::ProcessType;
+use crate::observed::{ObservedProcess, ProcessState};
+use crate::plan::action::StopReason;
+use crate::process::Purpose;
+use std::collections::BTreeMap;
+
+/// One app, desired and observed side by side.
+pub(crate) struct AppView<'a> {
+    pub app: AppId,
+    pub desired: Option<&'a DesiredApp>,
+    pub processes: Vec<&'a ObservedProcess>,
+    /// Live processes that are not wanted, with the reason.
+    surplus: BTreeMap<ProcessId, StopReason>,
+}
+
+/// Whether a slot's release serves or is about to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Current,
+    Candidate,
+}
+
+impl<'a> AppView<'a> {
+    pub fn new(app: AppId, desired: Option<&'a DesiredApp>, processes: Vec<&'a ObservedProcess>) -> Self {
+        let mut view = Self { app, desired, processes, surplus: BTreeMap::new() };
+        view.surplus = view.find_surplus();
+        view
+    }
+
+    pub fn live(&self) -> impl Iterator<Item = &'a ObservedProcess> + '_ {
+        self.processes.iter().copied().filter(|process| process.state.is_live())
+    }
+
+    /// Why this live process is not wanted, `None` if it is.
+    pub fn surplus(&self, process: ProcessId) -> Option<StopReason> {
+        self.surplus.get(&process).copied()
+    }
+
+    pub fn job(&self, job: JobId) -> Option<&'a DesiredJob> {
+        self.desired?.jobs.iter().find(|desired| desired.job == job)
+    }
+
+    /// Live processes that are wanted in this slot.
+    pub fn in_slot(&self, release: ReleaseId, kind: &ProcessType, index: u32) -> impl Iterator<Item = &'a ObservedProcess> {
+        let matching = self.live().filter(|process| is_slot(process, release, kind, index));
+        matching.collect::<Vec<_>>().into_iter()
+    }
+
+    /// The wanted process of a slot, if it has been seen up.
+    pub fn up_in_slot(&self, release: ReleaseId, kind: &ProcessType, index: u32) -> Option<&'a ObservedProcess> {
+        self.in_slot(release, kind, index)
+            .find(|process| process.state.is_up() && self.surplus(process.process).is_none())
+    }
+
+    /// The desired slots that `release` may have processes for, now.
+    pub fn runnable_slots(&self) -> impl Iterator<Item = (Standing, &'a DesiredRelease, &'a DesiredSlots)> {
+        let desired = self.desired;
+        let current = desired.and_then(|app| app.current.as_ref()).map(|release| (Standing::Current, release));
+        let candidate = desired.and_then(|app| app.candidate.as_ref()).map(|release| (Standing::Candidate, release));
+        current.into_iter().chain(candidate).flat_map(|(standing, release)| {
+            let slots = release.slots.iter().filter(move |slots| may_run(standing, release, slots));
+            slots.map(move |slots| (standing, release, slots))
+        })
+    }
+
+    fn find_surplus(&self) -> BTreeMap<ProcessId, StopReason> {
+        let mut surplus = BTreeMap::new();
+        let mut slots: BTreeMap<(ReleaseId, ProcessType, u32), Vec<&ObservedProcess>> = BTreeMap::new();
+        for process in self.live() {
+            match &process.purpose {
+                Purpose::Job { job, .. } => {
+                    if self.job(*job).is_none() {
+                        surplus.insert(process.process, StopReason::NotWanted);
+                    }
+                }
+                Purpose::Slot { release, process_type, index } => {
+                    if self.wants_slot(*release, process_type, *index) {
+                        slots.entry((*release, process_type.clone(), *index)).or_default().push(process);
+                    } else {
+                        surplus.insert(process.process, StopReason::NotWanted);
+                    }
+                }
+            }
+        }
+        for processes in slots.into_values() {
+            mark_duplicates(processes, &mut surplus);
+        }
+        self.mark_restarts(&mut surplus);
+        surplus
+    }
+
+    fn wants_slot(&self, release: ReleaseId, process_type: &ProcessType, index: u32) -> bool {
+        self.runnable_slots().any(|(_, desired, slots)| {
+            desired.release == release && slots.process_type == *process_type && slots.wanted().any(|i| i == index)
+        })
+    }
+
+    /// Marks processes that are older than a restart. Web processes that serve go one at a time, while the others serve.
+    fn mark_restarts(&self, surplus: &mut BTreeMap<ProcessId, StopReason>) {
+        for (_, release, slots) in self.runnable_slots() {
+            let Some(restarted_at) = slots.restarted_at else { continue };
+            let kept = |index| {
+                let mut processes = self.in_slot(release.release, &slots.process_type, index);
+                processes.find(|process| !surplus.contains_key(&process.process))
+            };
+            let kept: Vec<_> = slots.wanted().map(kept).collect();
+            let stale: Vec<_> =
+                kept.iter().flatten().copied().filter(|process| process.started_at < restarted_at).collect();
+            let serving = stale.iter().filter(|process| process.state.is_up()).map(|process| process.process);
+            let gentle = slots.strategy == Strategy::Overlap && kept.len() > 1;
+            let going: Vec<_> = match gentle {
+                true if restart_in_progress(&kept) => Vec::new(),
+                true => serving.take(1).collect(),
+                false => serving.collect(),
+            };
+            let idle = stale.iter().filter(|process| !process.state.is_up()).map(|process| process.process);
+            surplus.extend(idle.chain(going).map(|process| (process, StopReason::Restart)));
+        }
+    }
+}
+
+/// Whether some slot is between its old process and an up new one.
+fn restart_in_progress(kept: &[Option<&ObservedProcess>]) -> bool {
+    kept.iter().any(|slot| match slot {
+        None => true,
+        Some(process) => !process.state.is_up(),
+    })
+}
+
+/// Whether processes of these slots may run at all at this stage of their release.
+fn may_run(standing: Standing, release: &DesiredRelease, slots: &DesiredSlots) -> bool {
+    match standing {
+        Standing::Current => true,
+        Standing::Candidate => {
+            let phase_over = release.phase == ReleasePhase::Done || mutant::active(Mutant::SkipReleasePhase);
+            let beside_the_old =
+                slots.process_type.is_web() && slots.strategy == Strategy::Overlap || mutant::active(Mutant::OverlapStopFirst);
+            phase_over && beside_the_old
+        }
+    }
+}
+
+fn is_slot(process: &ObservedProcess, release: ReleaseId, kind: &ProcessType, at: u32) -> bool {
+    match &process.purpose {
+        Purpose::Slot { release: r, process_type, index } => *r == release && process_type == kind && *index == at,
+        Purpose::Job { .. } => false,
+    }
+}
+
+/// Of several live processes in one slot the best stays: not stopping before stopping, up before starting, then the oldest.
+fn mark_duplicates(mut processes: Vec<&ObservedProcess>, surplus: &mut BTreeMap<ProcessId, StopReason>) {
+    processes.sort_by_key(|process| (rank(&process.state), process.started_at, process.process));
+    for process in processes.iter().skip(1) {
+        surplus.insert(process.process, StopReason::Duplicate);
+    }
+}
+
+const fn rank(state: &ProcessState) -> u8 {
+    match state {
+        ProcessState::Up { .. } => 0,
+        ProcessState::Starting => 1,
+        ProcessState::Stopping { .. } => 2,
+        ProcessState::Exited(_) | ProcessState::Lost => 3,
+    }
+}

@@ -1,0 +1,179 @@
+//! The properties that can be judged from a plan and its inputs, stated anew and not by calling the rules they judge.
+
+use crate::world::Violation;
+use domain::desired::{Desired, DesiredApp};
+use domain::observed::{Observed, ObservedProcess};
+use domain::plan::{Action, Plan, Waiting, Why};
+use domain::process::Purpose;
+use domain::route::RouteTable;
+use domain::transition::Transition;
+
+pub fn check_plan(desired: &Desired, observed: &Observed, plan: &Plan) -> Result<(), Violation> {
+    let table = plan.actions.iter().find_map(|action| match action {
+        Action::Publish { table } => Some(table),
+        Action::Remove { .. }
+        | Action::Stop { .. }
+        | Action::RemoveNetwork { .. }
+        | Action::CreateNetwork { .. }
+        | Action::Spawn { .. } => None,
+    });
+    if let Some(table) = table {
+        check_routed(desired, observed, table)?;
+        check_not_stopped(plan, table)?;
+    }
+    if let Some(table) = table.or(observed.published.as_ref()) {
+        check_served(desired, observed, table)?;
+    }
+    check_fair(desired, plan)
+}
+
+/// Routed is a subset of the up processes of the current release.
+fn check_routed(desired: &Desired, observed: &Observed, table: &RouteTable) -> Result<(), Violation> {
+    for route in &table.apps {
+        let current = desired.apps.iter().find(|app| app.app == route.app).and_then(|app| app.current.as_ref());
+        for routed in &route.processes {
+            let process = observed.processes.iter().find(|process| process.process == routed.process);
+            let serves = process.is_some_and(|process| {
+                let of_current = current.is_some_and(|current| current.release == process.purpose.release());
+                of_current && process.state.is_up() && process.purpose.is_web() && process.endpoint == Some(routed.endpoint)
+            });
+            if !serves {
+                return Err(format!("{} is routed and is not an up process of the current release", routed.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_not_stopped(plan: &Plan, table: &RouteTable) -> Result<(), Violation> {
+    let stopped = plan.actions.iter().find_map(|action| match action {
+        Action::Stop { process, .. } => table.routes(*process).then_some(*process),
+        Action::Remove { .. }
+        | Action::Publish { .. }
+        | Action::RemoveNetwork { .. }
+        | Action::CreateNetwork { .. }
+        | Action::Spawn { .. } => None,
+    });
+    stopped.map_or(Ok(()), |process| Err(format!("{process} is stopped by the plan that routes to it")))
+}
+
+/// An app with an up, wanted process of its current release has a route.
+fn check_served(desired: &Desired, observed: &Observed, table: &RouteTable) -> Result<(), Violation> {
+    for app in &desired.apps {
+        let able = observed.processes.iter().any(|process| process.app == app.app && is_able(app, process));
+        let routed = table.apps.iter().any(|route| route.app == app.app && !route.processes.is_empty());
+        if able && !routed {
+            return Err(format!("{} has no route although a process of its current release is up", app.name));
+        }
+    }
+    Ok(())
+}
+
+fn is_able(app: &DesiredApp, process: &ObservedProcess) -> bool {
+    let Some(current) = &app.current else { return false };
+    let Some(web) = current.slots.iter().find(|slots| slots.process_type.as_str() == "web") else { return false };
+    match &process.purpose {
+        Purpose::Slot { release, process_type, index } => {
+            let wanted = *release == current.release && process_type.as_str() == "web" && *index <= web.quantity;
+            let fresh = web.restarted_at.is_none_or(|restarted_at| process.started_at >= restarted_at);
+            wanted && fresh && process.state.is_up()
+        }
+        Purpose::Job { .. } => false,
+    }
+}
+
+/// When the budget is short, no slot that crashes is served before a slot that does not.
+fn check_fair(desired: &Desired, plan: &Plan) -> Result<(), Violation> {
+    let crashes = |app: domain::ids::AppId, purpose: &Purpose| match purpose {
+        Purpose::Slot { release, process_type, index } => {
+            let app = desired.apps.iter().find(|desired| desired.app == app);
+            let mut slots = app.into_iter().flat_map(|app| app.releases()).filter(|r| r.release == *release);
+            let slots = slots.find_map(|r| r.slots.iter().find(|slots| slots.process_type == *process_type));
+            slots.and_then(|slots| slots.crashes.get(index)).map_or(0, |record| record.count)
+        }
+        Purpose::Job { .. } => 0,
+    };
+    let granted = plan.actions.iter().filter_map(|action| match action {
+        Action::Spawn { spawn } => Some(crashes(spawn.app, &spawn.purpose)),
+        Action::Remove { .. }
+        | Action::Stop { .. }
+        | Action::Publish { .. }
+        | Action::RemoveNetwork { .. }
+        | Action::CreateNetwork { .. } => None,
+    });
+    let denied = plan.report.waiting.iter().filter_map(|waiting| match waiting {
+        Waiting::Slot { app, release, process_type, index, why: Why::ProcessBudget { .. } } => {
+            let (release, process_type, index) = (*release, process_type.clone(), *index);
+            Some(crashes(*app, &Purpose::Slot { release, process_type, index }))
+        }
+        Waiting::Slot { .. }
+        | Waiting::Boot { .. }
+        | Waiting::Drain { .. }
+        | Waiting::RouterAcknowledgement { .. }
+        | Waiting::ReleasePhase { .. }
+        | Waiting::Job { .. }
+        | Waiting::LostJob { .. } => None,
+    });
+    match (granted.max(), denied.min()) {
+        (Some(granted), Some(denied)) if granted > denied => {
+            Err(format!("a slot that crashed {granted} times was started before one that crashed {denied} times"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A promotion needs every web slot up.
+pub fn check_fact(desired: &Desired, observed: &Observed, fact: &Transition) -> Result<(), Violation> {
+    let Transition::Promoted { app, release } = fact else { return Ok(()) };
+    let app = desired.apps.iter().find(|desired| desired.app == *app);
+    let candidate = app.and_then(|app| app.candidate.as_ref()).filter(|candidate| candidate.release == *release);
+    let Some(candidate) = candidate else { return Err(format!("{release} was promoted and is no candidate")) };
+    let web = candidate.slots.iter().find(|slots| slots.process_type.as_str() == "web").map_or(0, |slots| slots.quantity);
+    for wanted in 1..=web {
+        let up = observed.processes.iter().any(|process| match &process.purpose {
+            Purpose::Slot { release: r, process_type, index } => {
+                r == release && process_type.as_str() == "web" && *index == wanted && process.state.is_up()
+            }
+            Purpose::Job { .. } => false,
+        });
+        if !up {
+            return Err(format!("{} was promoted while web.{wanted} was not up", candidate.version));
+        }
+    }
+    Ok(())
+}
+
+/// Every wanted slot of the current release has one up process.
+pub fn check_whole(app: &DesiredApp, observed: &Observed) -> Result<(), Violation> {
+    let Some(current) = &app.current else { return Ok(()) };
+    for slots in &current.slots {
+        for wanted in 1..=slots.quantity {
+            let up = observed.processes.iter().filter(|process| match &process.purpose {
+                Purpose::Slot { release, process_type, index } => {
+                    let same = *release == current.release && *process_type == slots.process_type && *index == wanted;
+                    same && process.state.is_up()
+                }
+                Purpose::Job { .. } => false,
+            });
+            if up.count() != 1 {
+                return Err(format!("{}: {}.{wanted} is not up in the calm", app.name, slots.process_type));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nothing runs, lies about or is connected that nobody wants.
+pub fn check_nothing_left(desired: &Desired, observed: &Observed) -> Result<(), Violation> {
+    for process in &observed.processes {
+        let app = desired.apps.iter().find(|app| app.app == process.app);
+        let current = app.and_then(|app| app.current.as_ref()).map(|current| current.release);
+        if !process.state.is_live() || current != Some(process.purpose.release()) {
+            return Err(format!("{} of an earlier time is left over as {:?}", process.purpose, process.state));
+        }
+    }
+    match observed.networks.iter().find(|network| !desired.apps.iter().any(|app| app.app == **network)) {
+        Some(network) => Err(format!("the network of {network} is left over")),
+        None => Ok(()),
+    }
+}
