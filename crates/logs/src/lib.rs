@@ -1,0 +1,1 @@
+//! The log hub: merges what all writers put into the journal, and serves it.
