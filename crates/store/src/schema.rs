@@ -1,0 +1,64 @@
+//! The tables, as a list of migrations. A migration that was ever released is never edited; a new one is added.
+//!
+//! Ids are text in their usual form, times are milliseconds, everything is STRICT. `releases` refuses updates by a trigger.
+
+use crate::error::{Result, StoreError};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+/// `PRAGMA application_id`: "dozn".
+const APPLICATION_ID: i64 = 0x646f_7a6e;
+
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_begin.sql")];
+
+/// The format that this build writes.
+pub const FORMAT: i64 = MIGRATIONS.len() as i64;
+
+/// Brings a ledger to this build's format. Each migration is one transaction.
+pub(crate) fn migrate(connection: &mut Connection, now: i64) -> Result<()> {
+    let found = format_of(connection)?;
+    if found > FORMAT {
+        return Err(StoreError::NewerFormat { found, known: FORMAT });
+    }
+    for (index, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(sql)?;
+        let version = index as i64 + 1;
+        transaction.execute("INSERT INTO migrations (version, applied_at) VALUES (?1, ?2)", [version, now])?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// 0 for an empty file.
+fn format_of(connection: &Connection) -> Result<i64> {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        return Ok(0);
+    }
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    if application != APPLICATION_ID {
+        return Err(StoreError::NotALedger);
+    }
+    let newest = connection.query_row("SELECT max(version) FROM migrations", [], |row| row.get(0)).optional()?;
+    newest.flatten().ok_or(StoreError::NotALedger)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrates_once_and_refuses_what_it_does_not_know() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, 1).unwrap();
+        migrate(&mut connection, 2).unwrap();
+        let applied: i64 = connection.query_row("SELECT count(*) FROM migrations", [], |row| row.get(0)).unwrap();
+        assert_eq!(applied, FORMAT);
+        connection.execute("INSERT INTO migrations VALUES (99, 0)", []).unwrap();
+        assert!(matches!(migrate(&mut connection, 3), Err(StoreError::NewerFormat { found: 99, .. })));
+        let mut other = Connection::open_in_memory().unwrap();
+        other.execute_batch("CREATE TABLE pets (name TEXT)").unwrap();
+        assert!(matches!(migrate(&mut other, 1), Err(StoreError::NotALedger)));
+    }
+}
