@@ -12,6 +12,8 @@ pub enum NetworkError {
     BeyondRange { app: AppId, index: u32, last: u32 },
     #[error("{interface} belongs to app {owner}, not to {app}: two apps have one index, or another installation uses the same prefix")]
     InterfaceTaken { interface: String, owner: String, app: AppId },
+    #[error("{interface} was just made and is gone: something else on this machine deletes interfaces")]
+    LinkVanished { interface: String },
     #[error("app {app} has no network namespace at {path}")]
     NoNamespace { app: AppId, path: PathBuf },
     #[error("could not start a thread to {purpose}")]

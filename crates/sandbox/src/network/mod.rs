@@ -20,8 +20,14 @@
 //! ruleset` removes our table too: [`Network::ensure_rules`] puts it back, and `create` calls it.
 
 mod error;
+mod forwarding;
+mod link;
+mod namespace;
+mod netlink;
 mod range;
 mod report;
+mod route;
+mod rules;
 mod settings;
 
 pub use error::{NetlinkError, NetworkError};
@@ -30,8 +36,14 @@ pub use report::{AppNetwork, ForeignDrop, Forwarding, FoundNetwork, FoundState, 
 pub use settings::{InterfacePrefix, InvalidName, NetworkSettings, TableName};
 
 use domain::ids::AppId;
+use error::Doing;
+use link::LinkPlan;
+use namespace::Pins;
+use netlink::{Protocol, Socket};
+use rules::Ruleset;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 /// The address of an app in the default range; `None` beyond its capacity of 130,816 apps.
@@ -59,42 +71,113 @@ impl Network {
         self.settings.pins.join(app.to_string())
     }
 
-    /// Puts the rules in force and turns forwarding on if apps may go out. Once at the launcher's start; repeatable.
+    /// Puts the rules in force and turns forwarding on if apps may go out. Once at the launcher's start; repeatable. Rules first:
+    /// nothing is forwarded that they do not see.
     pub fn install(&self) -> Result<Installed, NetworkError> {
-        unfinished()
+        rules::replace(&self.ruleset())?;
+        let forwarding = match self.settings.outbound_is_open() {
+            true => forwarding::turn_on()?,
+            false => Forwarding::NotNeeded,
+        };
+        let uplink = uplink(&mut route_socket()?)?;
+        let foreign_drops = rules::foreign_drops(self.settings.table.as_str())?;
+        Ok(Installed { forwarding, uplink, foreign_drops })
     }
 
     /// Looks whether the rules are in force and puts them back if not. Returns what it found.
     pub fn ensure_rules(&self) -> Result<RulesState, NetworkError> {
-        unfinished()
+        let ruleset = self.ruleset();
+        let found = rules::state(&ruleset)?;
+        match found {
+            RulesState::InForce => {}
+            RulesState::Differ => rules::replace(&ruleset)?,
+        }
+        Ok(found)
     }
 
-    /// Removes the table of rules. Only when no app runs any more.
+    /// Removes the table of rules. Only when no app runs any more: without it nothing keeps apps apart.
     pub fn uninstall(&self) -> Result<(), NetworkError> {
-        unfinished()
+        rules::remove(self.settings.table.as_str())
     }
 
     /// Makes the app's network, or whatever of it is missing.
-    pub fn create(&self, _app: AppId, _index: u32) -> Result<AppNetwork, NetworkError> {
-        unfinished()
+    pub fn create(&self, app: AppId, index: u32) -> Result<AppNetwork, NetworkError> {
+        self.ensure_rules()?;
+        let mut host = route_socket()?;
+        let mtu = uplink(&mut host)?.map_or(link::DEFAULT_MTU, |uplink| uplink.mtu);
+        let interface = self.settings.prefix.interface(index);
+        let plan = LinkPlan::new(app, index, interface, &self.settings.range, mtu)?;
+        let pins = self.pins()?;
+        let namespace = pins.namespace_or_new(app)?;
+        let mut inside = namespace::socket_inside(namespace.as_fd(), &pins.path(app))?;
+        link::ensure(&plan, &mut host, &mut inside, namespace::own_namespace()?.as_fd())?;
+        let LinkPlan { address, gateway, interface, .. } = plan;
+        Ok(AppNetwork { app, index, address, gateway, interface, mtu, pin: pins.path(app) })
     }
 
     /// Removes the app's network, or whatever is left of it. A process still in it loses its connections.
-    pub fn remove(&self, _app: AppId) -> Result<(), NetworkError> {
-        unfinished()
+    pub fn remove(&self, app: AppId) -> Result<(), NetworkError> {
+        let pins = self.pins()?;
+        if let Some(namespace) = pins.namespace(app)? {
+            let mut inside = namespace::socket_inside(namespace.as_fd(), &pins.path(app))?;
+            link::delete_inside(&mut inside)?;
+        }
+        let mut host = route_socket()?;
+        for (_, link) in self.links(&mut host)?.into_iter().filter(|(owner, _)| *owner == app) {
+            route::delete(&mut host, link.index).doing("delete", link.name)?;
+        }
+        pins.remove(app)
     }
 
     /// Every network of this installation, whole or not, in the order of ids.
     pub fn list(&self) -> Result<Vec<FoundNetwork>, NetworkError> {
-        unfinished()
+        let pins = self.pins()?;
+        let mut links = BTreeMap::new();
+        for (app, link) in self.links(&mut route_socket()?)? {
+            links.insert(app, self.settings.prefix.index_of(&link.name));
+        }
+        let mut found = BTreeMap::new();
+        for app in pins.apps()? {
+            let state = match (pins.namespace(app)?, links.remove(&app).flatten()) {
+                (Some(_), Some(index)) => FoundState::Complete { index },
+                (Some(_), None) => FoundState::NoLink,
+                (None, _) => FoundState::NoNamespace,
+            };
+            found.insert(app, state);
+        }
+        found.extend(links.into_keys().map(|app| (app, FoundState::NoNamespace)));
+        Ok(found.into_iter().map(|(app, state)| FoundNetwork { app, state }).collect())
     }
 
     /// The app's namespace, for `setns(fd, CLONE_NEWNET)`.
-    pub fn open(&self, _app: AppId) -> Result<OwnedFd, NetworkError> {
-        unfinished()
+    pub fn open(&self, app: AppId) -> Result<OwnedFd, NetworkError> {
+        self.pins()?.namespace(app)?.ok_or_else(|| NetworkError::NoNamespace { app, path: self.pin(app) })
+    }
+
+    fn pins(&self) -> Result<Pins, NetworkError> {
+        Pins::open(&self.settings.pins)
+    }
+
+    fn ruleset(&self) -> Ruleset {
+        Ruleset::new(&self.settings)
+    }
+
+    /// Host ends of links that are named by our prefix and labelled with an app.
+    fn links(&self, host: &mut Socket) -> Result<Vec<(AppId, route::Link)>, NetworkError> {
+        let all = route::list(host).doing("list", "network interfaces")?;
+        let ours = all.into_iter().filter(|link| self.settings.prefix.index_of(&link.name).is_some());
+        Ok(ours.filter_map(|link| Some((link::owner_of(&link)?, link))).collect())
     }
 }
 
-fn unfinished<T>() -> Result<T, NetworkError> {
-    Err(NetworkError::NewNamespace(std::io::Error::from(std::io::ErrorKind::Unsupported)))
+fn route_socket() -> Result<Socket, NetworkError> {
+    Socket::open(Protocol::Route).doing("talk to", "the kernel's network interfaces")
+}
+
+/// The interface by which packets to the Internet leave, if any.
+fn uplink(host: &mut Socket) -> Result<Option<Uplink>, NetworkError> {
+    let object = "the interface of the default route";
+    let Some(index) = route::outside_interface(host).doing("look for", object)? else { return Ok(None) };
+    let link = route::find_by_index(host, index).doing("look at", object)?;
+    Ok(link.map(|link| Uplink { interface: link.name, mtu: link.mtu }))
 }

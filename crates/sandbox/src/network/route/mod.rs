@@ -1,0 +1,9 @@
+//! Links, addresses, routes and neighbours, by rtnetlink. Each function is one exchange with the kernel.
+
+mod addresses;
+mod links;
+mod numbers;
+
+pub(super) use addresses::{add_address, outside_interface, replace_neighbour, replace_route};
+pub(super) use addresses::{Destination, Neighbour, Route};
+pub(super) use links::{HardwareAddress, Link, LinkPair, create_pair, delete, find, list, move_to_namespace, without_ipv6, set_up, find_by_index};
