@@ -96,7 +96,7 @@ pub fn transitions(desired: &Desired, observed: &Observed, now: BootMillis) -> V
         let processes = observed.processes.iter().filter(|process| process.app == app.app).collect();
         let view = AppView::new(app.app, Some(app), processes);
         let mut seen = jobs(&view, app);
-        seen.extend(ends(&view, desired));
+        seen.extend(ends(&view, desired, now));
         let verdict = app.candidate.as_ref().and_then(|candidate| judge(&view, candidate, desired, &seen, now));
         facts.extend(verdict);
         facts.extend(seen);
@@ -112,9 +112,9 @@ fn strays(desired: &Desired, observed: &Observed) -> Vec<Transition> {
     ended.map(|process| ended_fact(process, None)).collect()
 }
 
-fn ends(view: &AppView<'_>, desired: &Desired) -> Vec<Transition> {
+fn ends(view: &AppView<'_>, desired: &Desired, now: BootMillis) -> Vec<Transition> {
     let ended = view.processes.iter().filter(|process| is_unrecorded_end(process, desired));
-    ended.map(|process| ended_fact(process, crash_of(view, desired, process))).collect()
+    ended.map(|process| ended_fact(process, crash_of(view, desired, process, now))).collect()
 }
 
 fn is_unrecorded_end(process: &ObservedProcess, desired: &Desired) -> bool {
@@ -134,8 +134,9 @@ const fn exit_of(process: &ObservedProcess) -> Option<&Exit> {
 }
 
 /// The crash record that this end leads to, if the process was wanted and ended on its own or for not booting in time.
-fn crash_of(view: &AppView<'_>, desired: &Desired, process: &ObservedProcess) -> Option<Crash> {
-    let exit = exit_of(process)?;
+fn crash_of(view: &AppView<'_>, desired: &Desired, process: &ObservedProcess, now: BootMillis) -> Option<Crash> {
+    // An end that lies ahead of the clock was recorded before the machine was rebooted.
+    let exit = exit_of(process).filter(|exit| exit.at <= now)?;
     let (_, slots, index) = slot_of(view, process)?;
     let replaced = slots.restarted_at.is_some_and(|restarted_at| process.started_at < restarted_at);
     let boot_limit = desired.bounds.boot_timeout_seconds * 1000;

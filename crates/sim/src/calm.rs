@@ -59,15 +59,18 @@ impl Run {
         self.world.heal();
         let mut quiet = 0;
         for _ in 0..SETTLED_AFTER_PASSES {
-            let planned = self.pass(Calm::Calm)?;
-            quiet = if planned.actions.is_empty() { quiet + 1 } else { 0 };
-            let waits = planned.wake_at.is_some();
-            if quiet >= 3 && !waits {
+            quiet = if self.pass(Calm::Calm)?.idle { quiet + 1 } else { 0 };
+            if quiet >= 3 && self.processes_rest() {
                 return self.check_settled();
             }
             self.world.advance(1_000, &mut self.random, Calm::Calm);
         }
         Err(format!("still not settled after {SETTLED_AFTER_PASSES} passes"))
+    }
+
+    /// Nothing is on its way up or down by itself.
+    fn processes_rest(&self) -> bool {
+        self.world.processes.values().all(|process| process.state.is_up())
     }
 
     fn check_settled(&self) -> Result<(), Violation> {

@@ -25,6 +25,12 @@ pub struct Run {
     trace: Vec<String>,
 }
 
+/// What came of a pass.
+pub struct Pass {
+    /// There was nothing to do, to record or to wait for.
+    pub idle: bool,
+}
+
 /// What a failed run leaves for people.
 pub struct Failure {
     pub violation: Violation,
@@ -142,7 +148,7 @@ impl Run {
     }
 
     /// One pass of the control plane. In a storm it may be cut between any two steps; the next pass is then a new server's.
-    pub(crate) fn pass(&mut self, calm: Calm) -> Result<Plan, Violation> {
+    pub(crate) fn pass(&mut self, calm: Calm) -> Result<Pass, Violation> {
         self.fence()?;
         let desired = self.ledger.desired.clone();
         let observed = self.world.observe();
@@ -158,18 +164,21 @@ impl Run {
             return Err("two plans from the same inputs differ".into());
         }
         checks::check_plan(&desired, &observed, &planned)?;
+        let outcome = Pass { idle: planned.actions.is_empty() && planned.wake_at.is_none() };
         if !self.apply(&planned, calm)? {
-            return Ok(planned);
+            return Ok(outcome);
         }
-        for fact in transitions(&desired, &observed, now) {
+        let facts = transitions(&desired, &observed, now);
+        let outcome = Pass { idle: outcome.idle && facts.is_empty() };
+        for fact in facts {
             checks::check_fact(&desired, &observed, &fact)?;
             if calm == Calm::Faulty && self.random.percent(4) {
-                return Ok(planned);
+                return Ok(outcome);
             }
             self.note(&format!("record {fact:?}"));
             self.ledger.record(&fact);
         }
-        Ok(planned)
+        Ok(outcome)
     }
 
     /// A new connection to the launcher: what an older one left behind has happened by now or never will.

@@ -50,6 +50,10 @@ impl<'a> Routers<'a> {
         loaded.chain(self.published.map(|table| table.generation)).max().unwrap_or_default()
     }
 
+    pub fn someone_is_silent(&self) -> bool {
+        self.silent > 0
+    }
+
     /// Every living router has the published table in force.
     fn all_current(&self) -> bool {
         let published = self.published.map(|table| table.generation);

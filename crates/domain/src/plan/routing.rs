@@ -20,6 +20,11 @@ pub(crate) fn plan_table(
     routers: &Routers<'_>,
     draft: &mut Draft,
 ) {
+    if routers.published.is_none() && routers.someone_is_silent() {
+        // The file is gone and its generation with it. A router that may know a later one must answer first, or two tables
+        // could bear the same generation.
+        return;
+    }
     let routes: Vec<AppRoute> = apps.iter().filter_map(|app| Some(render_route(app, app.desired?))).collect();
     let draining = render_draining(observed, &routes, routers, draft.now);
     let latest = routers.latest_generation();

@@ -1,0 +1,85 @@
+//! A fresh look at this machine: run folders, the route table on disk, routers, networks.
+
+use crate::{HostSettings, chain, routers, table};
+use domain::desired::Desired;
+use domain::ids::AppId;
+use domain::observed::{BootEvidence, Observed, ProcessState};
+use domain::time::BootMillis;
+use engine::ports::BackendError;
+use sandbox::run_folder::{self, RunScan};
+use sandbox::{control, system};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Looks at everything. What could not be read is told beside it; if a living process may hide behind that, nothing may be
+/// started.
+pub(crate) fn observe(settings: &HostSettings, cannot_start: Option<String>) -> (Observed, Vec<BackendError>) {
+    let mut errors = Vec::new();
+    let (scan, blind) = scan_processes(settings);
+    errors.extend(scan.problems.iter().map(|problem| everyone(chain(problem))));
+    let published = table::read(&settings.routes).unwrap_or_else(|error| {
+        errors.push(everyone(chain(&error)));
+        None
+    });
+    let observed = Observed {
+        network_base: settings.network_base,
+        processes: scan.processes.iter().filter_map(run_folder::RunObservation::to_observed).collect(),
+        published,
+        routers: routers::observe(&settings.routers),
+        networks: list_networks(&settings.data.networks()),
+        cannot_start: cannot_start.or(blind),
+    };
+    (observed, errors)
+}
+
+fn everyone(message: String) -> BackendError {
+    BackendError { app: None, message }
+}
+
+/// Scans the run folders, and says why no process may be started if a living one might not be seen.
+fn scan_processes(settings: &HostSettings) -> (RunScan, Option<String>) {
+    let scan = system::boot_id().map_err(|error| format!("the machine's boot id cannot be read: {error}"));
+    let scan = scan.and_then(|boot| run_folder::observe_all(&settings.data, &boot).map_err(|error| chain(&error)));
+    match scan {
+        Ok(scan) => {
+            let blind = find_hidden(settings, &scan);
+            (scan, blind)
+        }
+        Err(reason) => (RunScan::default(), Some(format!("running processes cannot be seen: {reason}"))),
+    }
+}
+
+/// A living shim whose run folder cannot be understood: its slot or its port might be given out twice.
+fn find_hidden(settings: &HostSettings, scan: &RunScan) -> Option<String> {
+    if scan.problems.is_empty() {
+        return None;
+    }
+    let entries = std::fs::read_dir(settings.data.processes()).into_iter().flatten().flatten();
+    let known = |folder: &Path| scan.processes.iter().any(|p| settings.data.process(p.spec.process) == folder);
+    let held = |folder: &Path| run_folder::is_lock_held(&folder.join(run_folder::LOCK_FILE)).unwrap_or(true);
+    let hidden = entries.map(|entry| entry.path()).find(|folder| !known(folder) && held(folder))?;
+    Some(format!("the process in {} is running and cannot be recognised", hidden.display()))
+}
+
+fn list_networks(folder: &Path) -> BTreeSet<AppId> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// What web processes listen on that have used up their boot time.
+pub(crate) fn gather_evidence(
+    settings: &HostSettings,
+    desired: &Desired,
+    observed: &Observed,
+    now: BootMillis,
+) -> Vec<BootEvidence> {
+    let seconds = desired.bounds.boot_timeout_seconds;
+    let late = observed.processes.iter().filter(|process| {
+        process.state == ProcessState::Starting && process.started_at.plus_seconds(seconds) <= now
+    });
+    late.filter_map(|process| {
+        let diagnosis = control::diagnose(&settings.data, process.process).ok()?;
+        Some(BootEvidence { process: process.process, diagnosis })
+    })
+    .collect()
+}
