@@ -1,8 +1,8 @@
 //! `/apps`: apps, created, listed, changed and destroyed.
 
+use crate::Timestamp;
 use crate::lenient;
 use crate::reference::{Identity, NamedReference, UserReference};
-use crate::Timestamp;
 use domain::ids::AppId;
 use domain::names::AppName;
 use serde::{Deserialize, Serialize};

@@ -20,7 +20,11 @@ pub struct ConfigPatch(pub BTreeMap<ConfigKey, Option<String>>);
 impl<'de> Deserialize<'de> for ConfigPatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let given = BTreeMap::<ConfigKey, Value>::deserialize(deserializer)?;
-        given.into_iter().map(|(key, value)| Ok((key.clone(), parse_value(&key, value)?))).collect::<Result<_, _>>().map(Self)
+        given
+            .into_iter()
+            .map(|(key, value)| Ok((key.clone(), parse_value(&key, value)?)))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -31,7 +35,9 @@ fn parse_value<E: de::Error>(key: &ConfigKey, value: Value) -> Result<Option<Str
         Value::String(text) => Ok(Some(text)),
         Value::Number(number) => Ok(Some(number.to_string())),
         Value::Bool(flag) => Ok(Some(flag.to_string())),
-        Value::Array(_) | Value::Object(_) => Err(E::custom(format!("the value of {key} must be a text or null"))),
+        Value::Array(_) | Value::Object(_) => {
+            Err(E::custom(format!("the value of {key} must be a text or null")))
+        }
     }
 }
 

@@ -64,7 +64,9 @@ pub struct CreateDyno {
     pub time_to_live: Option<u64>,
 }
 
-fn nullable_map<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+fn nullable_map<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -113,7 +115,8 @@ mod tests {
 
     #[test]
     fn debug_hides_values() {
-        let request = CreateDyno { env: [("KEY".to_owned(), "hush".to_owned())].into(), ..CreateDyno::default() };
+        let request =
+            CreateDyno { env: [("KEY".to_owned(), "hush".to_owned())].into(), ..CreateDyno::default() };
         let shown = format!("{request:?}");
         assert!(shown.contains("KEY") && !shown.contains("hush"), "{shown}");
     }

@@ -81,7 +81,13 @@ impl fmt::Display for ErrorId {
 
 impl ErrorBody {
     pub fn new(id: ErrorId, message: impl Into<String>) -> Self {
-        Self { id: id.as_str().to_owned(), message: message.into(), url: None, resource: None, hints: Vec::new() }
+        Self {
+            id: id.as_str().to_owned(),
+            message: message.into(),
+            url: None,
+            resource: None,
+            hints: Vec::new(),
+        }
     }
 
     /// A 404 of a kind of thing: `app`, `add_on`, `session`, `authorization`, `pipeline`, `release`, ...

@@ -56,14 +56,22 @@ mod tests {
     fn reads_the_batches_clients_send() {
         for (json, quantity, size) in [
             (r#"{"updates":[{"type":"web","quantity":"2"}]}"#, Some(Quantity::Exactly(2)), None),
-            (r#"{"updates":[{"type":"web","quantity":"+1","size":"standard"}]}"#, Some(Quantity::More(1)), Some("standard")),
+            (
+                r#"{"updates":[{"type":"web","quantity":"+1","size":"standard"}]}"#,
+                Some(Quantity::More(1)),
+                Some("standard"),
+            ),
             (r#"{"updates":[{"type":"web","quantity":2,"size":null}]}"#, Some(Quantity::Exactly(2)), None),
             (r#"{"updates":[{"type":"web","dyno_size":{"name":"standard"}}]}"#, None, Some("standard")),
         ] {
             let batch: UpdateFormation = serde_json::from_str(json).expect(json);
             let update = &batch.updates[0];
             assert_eq!(update.process_type.as_str(), "web");
-            assert_eq!((update.change.quantity, update.change.size.as_ref().map(Identity::as_str)), (quantity, size), "{json}");
+            assert_eq!(
+                (update.change.quantity, update.change.size.as_ref().map(Identity::as_str)),
+                (quantity, size),
+                "{json}"
+            );
         }
         assert!(serde_json::from_str::<UpdateFormation>(r#"{"updates":[{"quantity":1}]}"#).is_err());
     }

@@ -71,11 +71,11 @@ impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::String(text) => text.trim().parse().map_err(de::Error::custom),
-            Value::Number(number) => number
-                .as_u64()
-                .and_then(|number| u32::try_from(number).ok())
-                .map(Self::Exactly)
-                .ok_or_else(|| de::Error::custom(format!("{number} is not a quantity: expected 0 or more"))),
+            Value::Number(number) => {
+                number.as_u64().and_then(|number| u32::try_from(number).ok()).map(Self::Exactly).ok_or_else(
+                    || de::Error::custom(format!("{number} is not a quantity: expected 0 or more")),
+                )
+            }
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
                 Err(de::Error::custom("expected a quantity such as 2, \"2\" or \"+1\""))
             }
@@ -87,14 +87,17 @@ impl<'de> Deserialize<'de> for Quantity {
 pub fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     match Option::<Value>::deserialize(deserializer)? {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Number(number)) => {
-            number.as_u64().map(Some).ok_or_else(|| de::Error::custom(format!("{number} is not a whole number")))
-        }
+        Some(Value::Number(number)) => number
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| de::Error::custom(format!("{number} is not a whole number"))),
         Some(Value::String(text)) => match text.trim().parse() {
             Ok(number) => Ok(Some(number)),
             Err(_) => Err(de::Error::custom(format!("\"{text}\" is not a whole number"))),
         },
-        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(de::Error::custom("expected a whole number")),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(de::Error::custom("expected a whole number"))
+        }
     }
 }
 
@@ -142,7 +145,8 @@ mod tests {
         ] {
             assert_eq!(serde_json::from_str::<Quantity>(json).expect(json), expected);
         }
-        for json in ["-1", "1.5", "\"\"", "\"+\"", "\"++1\"", "\"é\"", "\"+-1\"", "null", "4294967296", "{}"] {
+        for json in ["-1", "1.5", "\"\"", "\"+\"", "\"++1\"", "\"é\"", "\"+-1\"", "null", "4294967296", "{}"]
+        {
             assert!(serde_json::from_str::<Quantity>(json).is_err(), "{json}");
         }
     }

@@ -8,6 +8,8 @@
 pub mod account;
 pub mod app;
 pub mod build;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod config_vars;
 pub mod dozen;
 pub mod dyno;

@@ -52,7 +52,11 @@ mod tests {
             (r#"{"type":"web","lines":100,"tail":"true"}"#, None, Some("web")),
         ] {
             let request: CreateLogSession = serde_json::from_str(json).expect(json);
-            assert_eq!((request.dyno.as_deref(), request.process_type.as_deref()), (dyno, process_type), "{json}");
+            assert_eq!(
+                (request.dyno.as_deref(), request.process_type.as_deref()),
+                (dyno, process_type),
+                "{json}"
+            );
             assert_eq!((request.lines, request.tail), (Some(100), Some(true)), "{json}");
         }
     }

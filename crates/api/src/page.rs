@@ -39,7 +39,13 @@ pub enum Order {
 
 impl Default for RangeRequest {
     fn default() -> Self {
-        Self { field: String::new(), start: Start::First, end: None, max: DEFAULT_MAX, order: Order::Ascending }
+        Self {
+            field: String::new(),
+            start: Start::First,
+            end: None,
+            max: DEFAULT_MAX,
+            order: Order::Ascending,
+        }
     }
 }
 
@@ -59,7 +65,12 @@ impl RangeRequest {
     fn parse_range(text: &str) -> Self {
         let (field, bounds) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let (start, end) = bounds.split_once("..").unwrap_or(("", ""));
-        Self { field: field.trim_matches('.').to_owned(), start: parse_start(start.trim()), end: filled(end), ..Self::default() }
+        Self {
+            field: field.trim_matches('.').to_owned(),
+            start: parse_start(start.trim()),
+            end: filled(end),
+            ..Self::default()
+        }
     }
 
     fn with_option(mut self, option: &str) -> Self {
@@ -129,8 +140,14 @@ mod tests {
             ("id ..; ;", field("id")),
             ("domain ..; ;", field("domain")),
             ("name ..; order=desc,max=2;", RangeRequest::newest("name", 2)),
-            ("id ]abc..; max=5", RangeRequest { start: Start::After("abc".to_owned()), max: 5, ..field("id") }),
-            ("id a..z", RangeRequest { start: Start::At("a".to_owned()), end: Some("z".to_owned()), ..field("id") }),
+            (
+                "id ]abc..; max=5",
+                RangeRequest { start: Start::After("abc".to_owned()), max: 5, ..field("id") },
+            ),
+            (
+                "id a..z",
+                RangeRequest { start: Start::At("a".to_owned()), end: Some("z".to_owned()), ..field("id") },
+            ),
             ("version ..; max=0", RangeRequest { max: 1, ..field("version") }),
             ("version ..; max=99999", RangeRequest { max: LARGEST_MAX, ..field("version") }),
             ("version ..; max=x", field("version")),

@@ -90,9 +90,9 @@ impl fmt::Display for Identity {
 impl<'de> Deserialize<'de> for Identity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        parse_identity(&value)
-            .map(Self)
-            .ok_or_else(|| de::Error::custom("expected a name, an id, or an object with one of id, name, email, version"))
+        parse_identity(&value).map(Self).ok_or_else(|| {
+            de::Error::custom("expected a name, an id, or an object with one of id, name, email, version")
+        })
     }
 }
 
@@ -134,10 +134,20 @@ mod tests {
 
     #[test]
     fn release_versions_have_two_forms() {
-        for (text, expected) in
-            [("v2", Some(2)), ("17", Some(17)), ("v", None), ("", None), ("vv2", None), ("-1", None), ("+1", None)]
-        {
-            assert_eq!(Identity(text.to_owned()).as_release_version(), expected.map(ReleaseVersion), "{text}");
+        for (text, expected) in [
+            ("v2", Some(2)),
+            ("17", Some(17)),
+            ("v", None),
+            ("", None),
+            ("vv2", None),
+            ("-1", None),
+            ("+1", None),
+        ] {
+            assert_eq!(
+                Identity(text.to_owned()).as_release_version(),
+                expected.map(ReleaseVersion),
+                "{text}"
+            );
         }
     }
 }

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn reads_events() {
-        let text = ": hello\n\nid: 7\ndata: a\ndata: b\n\nevent: x\ndata:c\nretry: 10\n\nid: 8\n\ndata: cut off";
+        let text =
+            ": hello\n\nid: 7\ndata: a\ndata: b\n\nevent: x\ndata:c\nretry: 10\n\nid: 8\n\ndata: cut off";
         let event = |id: &str, data: &str| Event { id: Some(id.to_owned()), data: data.to_owned() };
         assert_eq!(parse(text), [event("7", "a\nb"), event("7", "c")]);
     }

@@ -39,14 +39,22 @@ pub struct ConfigChanges {
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Progress {
     /// Nothing has begun.
-    Pending { waits: Option<String> },
+    Pending {
+        waits: Option<String>,
+    },
     /// The `release:` process runs or is about to.
-    PhaseRunning { waits: Option<String> },
+    PhaseRunning {
+        waits: Option<String>,
+    },
     /// Its web processes start; the release before it still serves.
-    Starting { waits: Option<String> },
+    Starting {
+        waits: Option<String>,
+    },
     /// It serves, or did.
     Succeeded,
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     /// A newer release came before it served.
     Superseded,
 }
@@ -62,7 +70,9 @@ impl Progress {
     /// Why it waits, if it does.
     pub fn waits(&self) -> Option<&str> {
         match self {
-            Self::Pending { waits } | Self::PhaseRunning { waits } | Self::Starting { waits } => waits.as_deref(),
+            Self::Pending { waits } | Self::PhaseRunning { waits } | Self::Starting { waits } => {
+                waits.as_deref()
+            }
             Self::Succeeded | Self::Failed { .. } | Self::Superseded => None,
         }
     }
