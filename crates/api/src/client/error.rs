@@ -65,19 +65,18 @@ impl ClientError {
 
     /// Whether the server's certificate was not accepted.
     pub fn is_distrust(&self) -> bool {
-        let first: Option<&(dyn Error + 'static)> = Some(self);
+        let Self::Transport { source, .. } = self else { return false };
+        let first: Option<&(dyn Error + 'static)> = match &**source {
+            ureq::Error::Rustls(_) => return true,
+            ureq::Error::Io(error) => Some(error),
+            other => Some(other),
+        };
         std::iter::successors(first, |error| deeper(*error)).any(|error| error.is::<rustls::Error>())
     }
 }
 
 /// The cause of an error, the one inside an `io::Error` included (`source` of those passes it over).
 fn deeper<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    if let Some(ureq::Error::Io(inner)) = error.downcast_ref() {
-        return Some(inner);
-    }
-    if let Some(ureq::Error::Rustls(inner)) = error.downcast_ref() {
-        return Some(inner);
-    }
     let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     within.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
 }
