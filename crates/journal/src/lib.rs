@@ -26,6 +26,7 @@ mod dropped;
 mod folder;
 mod frame;
 mod lines;
+mod look;
 mod reader;
 mod resync;
 mod segment;
@@ -40,6 +41,7 @@ pub use dropped::{DroppedNotice, InvalidNotice};
 pub use folder::{FolderError, Liveness, SegmentFile, WriterFolder};
 pub use frame::{Entry, Frame, FrameRef, Kind, Stamp, Stream};
 pub use lines::{LineSplitter, MAX_LINE_BYTES};
+pub use look::SegmentLook;
 pub use reader::{Event, Position, ReadError, Sealed, SegmentReader};
 pub use resync::{DecodeCount, decode_any};
 pub use segment::{

@@ -154,7 +154,7 @@ impl SegmentReader {
     }
 
     /// The next event. An error concerns the present segment; calling again tries again.
-    pub fn next(&mut self) -> Result<Event<'_>, ReadError> {
+    pub fn next_event(&mut self) -> Result<Event<'_>, ReadError> {
         loop {
             match self.step()? {
                 Step::Again => {}

@@ -125,7 +125,7 @@ impl Summary {
     }
 
     /// The payload of the seal.
-    pub(crate) fn to_payload(&self) -> Vec<u8> {
+    pub fn to_payload(&self) -> Vec<u8> {
         let mut payload = Vec::with_capacity(self.payload_bytes());
         for field in [self.frames, self.first_sequence, self.next_sequence, self.first_order, self.last_order]
         {

@@ -9,9 +9,12 @@
 //! holding --(looked at most once a second: space is back)--> writing, beginning with notices of what was dropped
 //! ```
 
+mod health;
 mod output;
+mod series;
 mod space;
 
+pub use health::{Health, HoldReason, WriterStats};
 pub use space::{Caps, FreeSpaceFloor};
 
 use crate::codec::layout;
@@ -19,12 +22,12 @@ use crate::dropped::{DroppedNotice, Tally};
 use crate::folder::{FolderError, WriterFolder};
 use crate::frame::{Entry, FrameRef, Kind, Stamp, Stream};
 use crate::lines::each_piece;
-use crate::reader::{Event, Position, ReadError, SegmentReader};
+use crate::reader::ReadError;
 use crate::segment::{Marker, SegmentHeader};
 use domain::ids::{AppId, WriterId};
 use domain::time::BootMillis;
 use output::{Output, ShortWrite};
-use rustix::io::Errno;
+use series::SeriesEnd;
 use space::Space;
 use std::path::Path;
 
@@ -38,7 +41,7 @@ const SYNC_MILLIS: u64 = 5_000;
 const SEAL_AFTER_MILLIS: u64 = 60 * 60 * 1000;
 /// How often free space is looked at: by time, and by bytes written.
 const SPACE_CHECK_MILLIS: u64 = 1_000;
-const SPACE_CHECK_BYTES: u64 = 1024 * 1024;
+const SPACE_CHECK_BYTES: u64 = FLUSH_BYTES as u64;
 /// How often a writer that holds looks whether it may begin again.
 const RETRY_MILLIS: u64 = 1_000;
 /// The name of notices, as Heroku's local log forwarder is called.
@@ -51,34 +54,6 @@ pub enum OpenError {
     Folder(#[from] FolderError),
     #[error("cannot find the end of the writer's last segment")]
     Resume(#[from] ReadError),
-}
-
-/// Whether lines are being kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    Writing,
-    /// Lines are being dropped and counted.
-    Holding(HoldReason),
-}
-
-/// Why lines are being dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HoldReason {
-    /// Free space is under the floor.
-    LittleSpace,
-    /// The system refused: ENOSPC, EDQUOT, EIO and the like.
-    Refused(Errno),
-}
-
-/// What a writer has done since it was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WriterStats {
-    pub appended: u64,
-    /// Lines dropped: their count is told in the log once there is room.
-    pub dropped: u64,
-    /// Segments of its own that the writer deleted because of [`Caps::total_bytes`], or found deleted under it.
-    pub discarded_segments: u64,
-    pub failed_syncs: u64,
 }
 
 /// Appends to one writer's segments. Holds the folder's lock while it lives; its descriptors are close-on-exec, and a process that
@@ -164,6 +139,9 @@ impl SegmentWriter {
             self.flush();
         }
         self.rotate_for(layout::NAME + frame.name.len() + frame.payload.len());
+        if let Health::Holding(HoldReason::Refused(_)) = self.health {
+            return Err(NotEncoded);
+        }
         self.ensure_output()?;
         let output = self.output.as_mut().ok_or(NotEncoded)?;
         output.encode(
@@ -211,9 +189,9 @@ impl SegmentWriter {
 
     /// Part of the buffer could not be written: its lines count as dropped, and the segment is left as it is, without a seal.
     fn fell_short(&mut self, short: &ShortWrite) {
+        self.stats.dropped += short.lost_lines;
+        self.stats.appended -= short.lost_lines;
         for (app, notice) in &short.lost {
-            self.stats.dropped += notice.count;
-            self.stats.appended = self.stats.appended.saturating_sub(1);
             self.tally.add(*app, *notice);
         }
         self.next_sequence = short.first_lost.unwrap_or(self.next_sequence);
@@ -408,47 +386,6 @@ impl Drop for SegmentWriter {
 
 /// There is no segment to put a frame into; the writer holds now.
 struct NotEncoded;
-
-/// Where a new writer of an existing series goes on.
-struct SeriesEnd {
-    next_segment: u64,
-    next_sequence: u64,
-    order_floor: u64,
-}
-
-impl SeriesEnd {
-    /// Reads the last segment that has frames.
-    fn of(folder: &WriterFolder, writer: WriterId) -> Result<Self, OpenError> {
-        let segments = folder.segments()?;
-        let mut end = Self {
-            next_segment: segments.last().map_or(1, |last| last.number + 1),
-            next_sequence: 0,
-            order_floor: 0,
-        };
-        for segment in segments.iter().rev() {
-            let start = Position { writer, segment: segment.number, offset: 0 };
-            let mut reader = SegmentReader::at(folder.path().to_owned(), start, 0);
-            end.read(&mut reader)?;
-            if end.next_sequence > 0 {
-                break;
-            }
-        }
-        Ok(end)
-    }
-
-    fn read(&mut self, reader: &mut SegmentReader) -> Result<(), ReadError> {
-        loop {
-            match reader.next()? {
-                Event::Idle => return Ok(()),
-                Event::Frame { frame, order, .. } => {
-                    self.next_sequence = self.next_sequence.max(frame.sequence + 1);
-                    self.order_floor = self.order_floor.max(order);
-                }
-                Event::Damaged { .. } | Event::Unreadable { .. } | Event::SegmentEnd { .. } => {}
-            }
-        }
-    }
-}
 
 #[cfg(test)]
 #[path = "../writer_tests.rs"]

@@ -28,8 +28,9 @@ pub(super) struct Output {
 #[derive(Debug)]
 pub(super) struct ShortWrite {
     pub error: Errno,
-    /// Frames that are not in the file, per app, in order.
+    /// What is not in the file, in order: lines, and notices that give their count back.
     pub lost: Vec<(AppId, DroppedNotice)>,
+    pub lost_lines: u64,
     /// The sequence number of the first of them.
     pub first_lost: Option<u64>,
     /// Whether the file holds nothing of use.
@@ -102,7 +103,7 @@ impl Output {
 
     fn cut_off(&mut self, buffer: &[u8], done: usize, error: Errno) -> ShortWrite {
         let header = if self.written == 0 { HEADER_BYTES } else { 0 };
-        let mut short = ShortWrite { error, lost: Vec::new(), first_lost: None, empty: false };
+        let mut short = ShortWrite { error, lost: Vec::new(), lost_lines: 0, first_lost: None, empty: false };
         let mut whole = if done >= header { header } else { 0 };
         let mut at = header;
         while let Some((frame, length)) =
@@ -134,8 +135,10 @@ impl Output {
 impl ShortWrite {
     fn lose(&mut self, frame: &FrameRef<'_>) {
         let notice = match frame.kind {
-            Kind::Line => DroppedNotice { count: 1, since_micros: frame.stamp.wall_micros },
-            // A notice that is lost gives its count back.
+            Kind::Line => {
+                self.lost_lines += 1;
+                DroppedNotice { count: 1, since_micros: frame.stamp.wall_micros }
+            }
             Kind::Dropped => match DroppedNotice::parse(frame.payload) {
                 Ok(notice) => notice,
                 Err(_) => return,
