@@ -1,1 +1,44 @@
-fn main() {}
+//! The project's own commands: `cargo xtask demo|test|tidy|bench`.
+//!
+//! - `demo` starts a server, pushes an example and shows the twelve factors with evidence fetched over the public API
+//! - `test` installs what tests need and runs every suite
+//! - `tidy` checks what the compiler cannot: layers, sizes, words, features
+//! - `bench` measures, and prints ratios against a peer of the same run
+
+mod bench;
+mod demo;
+mod install;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask <command>
+
+  demo [--once] [--json]     start a server, push examples/hello and show the twelve factors
+  test [--strict] [NAME...]  install what tests need and run every suite, or the named ones
+  tidy                       check layers, sizes, words and features of the source
+  bench NAME [--json]        measure: start, deploy, footprint";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match words.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("", &[][..]),
+    };
+    let outcome = match command {
+        "demo" => demo::run(rest),
+        "test" => test::run(rest),
+        "tidy" => tidy::run(),
+        "bench" => bench::run(rest),
+        other => {
+            eprintln!("{}{USAGE}", if other.is_empty() { String::new() } else { format!("unknown command {other}\n\n") });
+            return ExitCode::from(64);
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("xtask {command}: {error:#}");
+        ExitCode::FAILURE
+    })
+}
