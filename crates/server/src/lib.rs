@@ -1,4 +1,8 @@
 //! The front door.
 pub mod ca;
-pub mod range;
+pub mod paging;
 pub mod secrets;
+pub mod front;
+pub mod git;
+pub mod rendezvous;
+mod short_path;
