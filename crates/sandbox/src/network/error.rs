@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub enum NetworkError {
     #[error("app {app} has index {index}, but the range of apps' addresses ends at index {last}; set a larger range")]
     BeyondRange { app: AppId, index: u32, last: u32 },
-    #[error("{interface} belongs to app {owner}, not to {app}: two apps have one index, or another installation uses the same prefix")]
+    #[error("{interface} belongs to {owner}, not to app {app}: two apps have one index, or another installation uses the same prefix")]
     InterfaceTaken { interface: String, owner: String, app: AppId },
     #[error("{interface} was just made and is gone: something else on this machine deletes interfaces")]
     LinkVanished { interface: String },

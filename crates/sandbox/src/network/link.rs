@@ -148,7 +148,7 @@ fn make_pair(plan: &LinkPlan, inside: &mut Socket, host_namespace: BorrowedFd<'_
     let outer = route::find(inside, &plan.interface)
         .doing("look for", &plan.interface)?
         .ok_or_else(|| NetworkError::LinkVanished { interface: plan.interface.clone() })?;
-    route::move_to_namespace(inside, &outer, &alias_of(plan.app), host_namespace)
+    route::move_to_namespace(inside, outer.index, &alias_of(plan.app), host_namespace)
         .doing("hand to the host", &plan.interface)
 }
 

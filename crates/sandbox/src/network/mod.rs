@@ -21,6 +21,8 @@
 
 mod error;
 mod forwarding;
+#[cfg(any(test, feature = "lab"))]
+pub mod lab;
 mod link;
 mod namespace;
 mod netlink;
@@ -84,7 +86,12 @@ impl Network {
         Ok(Installed { forwarding, uplink, foreign_drops })
     }
 
-    /// Looks whether the rules are in force and puts them back if not. Returns what it found.
+    /// Looks whether the rules are in force.
+    pub fn rules_state(&self) -> Result<RulesState, NetworkError> {
+        rules::state(&self.ruleset())
+    }
+
+    /// Puts the rules back in force if they are not. Returns what it found.
     pub fn ensure_rules(&self) -> Result<RulesState, NetworkError> {
         let ruleset = self.ruleset();
         let found = rules::state(&ruleset)?;

@@ -132,7 +132,7 @@ fn open_own_namespace() -> io::Result<OwnedFd> {
 }
 
 /// A namespace of nobody, kept by its descriptor.
-fn new_namespace() -> Result<OwnedFd, NetworkError> {
+pub(super) fn new_namespace() -> Result<OwnedFd, NetworkError> {
     on_a_thread("make a network namespace", || {
         unshare(CloneFlags::CLONE_NEWNET)?;
         open_own_namespace()
@@ -150,7 +150,7 @@ pub(super) fn socket_inside(namespace: BorrowedFd<'_>, pin: &Path) -> Result<Soc
 }
 
 /// Runs `work` on a thread that ends with it: a thread that has changed its namespace is of no further use.
-fn on_a_thread<T: Send>(purpose: &'static str, work: impl FnOnce() -> T + Send) -> Result<T, NetworkError> {
+pub(super) fn on_a_thread<T: Send>(purpose: &'static str, work: impl FnOnce() -> T + Send) -> Result<T, NetworkError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("namespace".to_owned())

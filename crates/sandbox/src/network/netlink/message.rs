@@ -124,7 +124,7 @@ fn length_of(attribute_bytes: usize) -> u16 {
 mod tests {
     use super::*;
 
-    /// Bytes of one message on a little-endian machine, as `ip` and `nft` send them.
+    /// By hand from `netlink.h`, for a little-endian machine.
     #[cfg(target_endian = "little")]
     #[test]
     fn a_message_is_laid_out_as_the_kernel_reads_it() {

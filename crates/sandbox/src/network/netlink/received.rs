@@ -84,10 +84,6 @@ fn u32_at(header: &[u8; HEADER_BYTES], at: usize) -> u32 {
 pub(in crate::network) struct Attributes<'a>(&'a [u8]);
 
 impl<'a> Attributes<'a> {
-    pub const fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
-    }
-
     /// The attributes after a fixed part; none if the payload is shorter than it.
     pub fn after(payload: &'a [u8], fixed_bytes: usize) -> Self {
         Self(payload.get(aligned(fixed_bytes)..).unwrap_or(&[]))
@@ -188,7 +184,7 @@ mod tests {
         #[test]
         fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
             prop_assert!(messages(&bytes).count() <= bytes.len());
-            prop_assert!(Attributes::new(&bytes).count() <= bytes.len());
+            prop_assert!(Attributes(&bytes).count() <= bytes.len());
         }
     }
 }

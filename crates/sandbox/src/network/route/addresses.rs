@@ -24,6 +24,9 @@ pub(in crate::network) struct Route {
 pub(in crate::network) enum Destination {
     /// A neighbour: the other end of the link.
     Neighbour(Ipv4Addr),
+    /// One address, through a neighbour.
+    #[cfg(any(test, feature = "lab"))]
+    Address { address: Ipv4Addr, gateway: Ipv4Addr },
     /// Everywhere else, through a neighbour.
     EverywhereElse { gateway: Ipv4Addr },
 }
@@ -50,6 +53,8 @@ pub(in crate::network) fn add_address(socket: &mut Socket, link: u32, address: I
 pub(in crate::network) fn replace_route(socket: &mut Socket, route: &Route) -> Result<(), NetlinkError> {
     let (prefix_length, scope) = match route.to {
         Destination::Neighbour(_) => (32, SCOPE_LINK),
+        #[cfg(any(test, feature = "lab"))]
+        Destination::Address { .. } => (32, SCOPE_UNIVERSE),
         Destination::EverywhereElse { .. } => (0, SCOPE_UNIVERSE),
     };
     let mut fixed_part = [0; ROUTE_FIXED_BYTES];
@@ -66,6 +71,10 @@ pub(in crate::network) fn replace_route(socket: &mut Socket, route: &Route) -> R
     let mut message = Message::new(NEW_ROUTE, Flags::CREATE_OR_REPLACE, &fixed_part);
     match route.to {
         Destination::Neighbour(address) => message.attribute(ROUTE_DESTINATION, &address.octets()),
+        #[cfg(any(test, feature = "lab"))]
+        Destination::Address { address, gateway } => {
+            message.attribute(ROUTE_DESTINATION, &address.octets()).attribute(ROUTE_GATEWAY, &gateway.octets())
+        }
         Destination::EverywhereElse { gateway } => message.attribute(ROUTE_GATEWAY, &gateway.octets()),
     };
     message.native_u32(ROUTE_INTERFACE, route.link);

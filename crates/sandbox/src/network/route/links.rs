@@ -97,15 +97,15 @@ pub(in crate::network) fn create_pair(socket: &mut Socket, pair: &LinkPair<'_>) 
 /// Writes a link's alias and then moves it to another namespace, so that it is never seen there without.
 pub(in crate::network) fn move_to_namespace(
     socket: &mut Socket,
-    link: &Link,
+    index: u32,
     alias: &str,
     namespace: BorrowedFd<'_>,
 ) -> Result<(), NetlinkError> {
-    let mut labelled = Message::new(SET_LINK, Flags::CHANGE, &fixed_part(link.index, 0, 0));
+    let mut labelled = Message::new(SET_LINK, Flags::CHANGE, &fixed_part(index, 0, 0));
     labelled.attribute(LINK_ALIAS, alias.as_bytes());
     socket.execute(labelled)?;
     let descriptor = u32::try_from(namespace.as_raw_fd()).expect("an open descriptor is not negative");
-    let mut moved = Message::new(SET_LINK, Flags::CHANGE, &fixed_part(link.index, 0, 0));
+    let mut moved = Message::new(SET_LINK, Flags::CHANGE, &fixed_part(index, 0, 0));
     moved.native_u32(LINK_NAMESPACE_DESCRIPTOR, descriptor);
     socket.execute(moved)
 }

@@ -87,3 +87,9 @@ fn forward_drop(payload: &[u8], own_table: &str) -> Option<ForeignDrop> {
     let foreign = !(family == "inet" && table == own_table);
     (drops && at_forward && foreign).then(|| ForeignDrop { family: family.to_owned(), table, chain })
 }
+
+/// A foreign table for tests.
+#[cfg(any(test, feature = "lab"))]
+pub(in crate::network) fn drop_forwarded(table: &str) -> Result<(), NetworkError> {
+    transact("put in force", table, super::ruleset::dropping_batch(table))
+}

@@ -237,7 +237,7 @@ mod tests {
         message.finish(0)[16..].to_vec()
     }
 
-    /// As `nft --debug=netlink` and a trace of its socket show the same steps, on a little-endian machine.
+    /// By hand from `nf_tables.h`, for a little-endian machine.
     #[cfg(target_endian = "little")]
     #[test]
     fn steps_are_laid_out_as_the_kernel_reads_them() {

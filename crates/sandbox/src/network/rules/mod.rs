@@ -7,5 +7,7 @@ mod expression;
 mod numbers;
 mod ruleset;
 
+#[cfg(any(test, feature = "lab"))]
+pub(super) use apply::drop_forwarded;
 pub(super) use apply::{foreign_drops, remove, replace, state};
 pub(super) use ruleset::Ruleset;

@@ -58,6 +58,8 @@ struct Hook {
     kind: &'static str,
     number: u32,
     priority: i32,
+    /// What becomes of a packet that no rule decides on.
+    policy: i32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +133,19 @@ pub(in crate::network) fn removing_batch(table: &str) -> Vec<Message> {
     batch
 }
 
+/// The transaction that makes a table which drops all that is forwarded.
+#[cfg(any(test, feature = "lab"))]
+pub(super) fn dropping_batch(table: &str) -> Vec<Message> {
+    let hook = Hook { kind: "filter", number: 2, priority: PRIORITY_FILTER, policy: VERDICT_DROP };
+    let chain = Chain { name: FORWARD, hook: Some(hook), rules: Vec::new() };
+    vec![
+        batch_end(BATCH_BEGIN),
+        table_message(NEW_TABLE, table, None),
+        chain_message(table, &chain),
+        batch_end(BATCH_END),
+    ]
+}
+
 /// To delete what does not exist is an error, so it is made first.
 fn removing_messages(table: &str) -> [Message; 2] {
     [table_message(NEW_TABLE, table, None), table_message(DELETE_TABLE, table, None)]
@@ -141,7 +156,7 @@ fn rule(conditions: impl IntoIterator<Item = Vec<Expression>>, action: Action) -
 }
 
 const fn filter(number: u32, priority: i32) -> Option<Hook> {
-    Some(Hook { kind: "filter", number, priority })
+    Some(Hook { kind: "filter", number, priority, policy: VERDICT_ACCEPT })
 }
 
 fn refuse_chain() -> Chain {
@@ -208,7 +223,8 @@ fn postrouting_chain(settings: &NetworkSettings) -> Chain {
         rule([is_ipv4(), source_is(settings.range.gateway())], Action::Accept),
         rule([not_out_by(prefix), is_ipv4(), source_in(range)], Action::Masquerade),
     ];
-    let hook = Hook { kind: "nat", number: 4, priority: PRIORITY_SOURCE_TRANSLATION };
+    let (number, priority) = (4, PRIORITY_SOURCE_TRANSLATION);
+    let hook = Hook { kind: "nat", number, priority, policy: VERDICT_ACCEPT };
     Chain { name: POSTROUTING, hook: Some(hook), rules }
 }
 
@@ -250,7 +266,7 @@ fn chain_message(table: &str, chain: &Chain) -> Message {
                 nested.network_u32(HOOK_NUMBER, hook.number);
                 nested.network_u32(HOOK_PRIORITY, hook.priority.cast_unsigned());
             })
-            .network_u32(CHAIN_POLICY, VERDICT_ACCEPT.cast_unsigned())
+            .network_u32(CHAIN_POLICY, hook.policy.cast_unsigned())
             .text(CHAIN_TYPE, hook.kind);
     }
     message
