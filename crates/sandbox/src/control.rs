@@ -10,7 +10,7 @@ use crate::protocol::{
 use crate::spec::WindowSize;
 use domain::ids::ProcessId;
 use domain::process::BootDiagnosis;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Longest wait for a shim's answer.
@@ -81,9 +81,15 @@ pub fn attach(data: &DataFolder, process: ProcessId) -> Result<Attached, Control
     }
 }
 
-/// Changes the size of a held terminal.
+/// Changes the size of a held terminal that nobody has attached to; afterwards see [`set_terminal_size`].
 pub fn resize(data: &DataFolder, process: ProcessId, size: WindowSize) -> Result<(), ControlError> {
     done(data, process, ControlRequest::Resize(size))
+}
+
+/// Changes the size of a terminal by its master.
+pub fn set_terminal_size(master: BorrowedFd<'_>, size: WindowSize) -> std::io::Result<()> {
+    let size = rustix::termios::Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    Ok(rustix::termios::tcsetwinsize(master, size)?)
 }
 
 fn done(data: &DataFolder, process: ProcessId, request: ControlRequest) -> Result<(), ControlError> {

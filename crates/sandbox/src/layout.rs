@@ -52,6 +52,11 @@ impl DataFolder {
         self.root.join("run/launcher.lock")
     }
 
+    /// An empty folder over which a sandbox mounts its root while it is built, in its own mount namespace.
+    pub fn new_root(&self) -> PathBuf {
+        self.root.join("run/root")
+    }
+
     /// The tree of a slug: what is mounted at `/app`.
     pub fn slug_tree(&self, slug: &SlugId) -> PathBuf {
         self.root.join("slugs").join(slug.hex()).join("tree")

@@ -12,6 +12,7 @@ pub mod client;
 pub mod control;
 pub mod environment;
 pub mod format;
+mod inside;
 pub mod launcher;
 pub mod layout;
 mod message;

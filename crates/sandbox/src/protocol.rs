@@ -105,6 +105,8 @@ pub struct LauncherStatus {
     pub highest_incarnation: u64,
     pub live_shims: u32,
     pub daemons: Vec<DaemonStatus>,
+    /// Which network processes get: [`crate::spec::Network::Host`] is accepted only where this is shared.
+    pub network: crate::probe::NetworkForm,
     /// Missing layers that a setting allows going without, each as text for people.
     pub weaker: Vec<String>,
     /// Why no process can be started, if so.

@@ -1,1 +1,305 @@
-//! (launcher)
+//! The launcher: the only long-lived root. It does a closed set of things for who may ask ([`crate::protocol`]), names nothing but
+//! by id, and gives uids only from its range. It is single-threaded, keeps nothing that it could not find again, and reads
+//! nothing that a stranger wrote: no source, no slug, no environment, no output.
+//!
+//! If it dies, everything else goes on, and a new one finds all of it by the run folders and their locks.
+
+mod child;
+mod connections;
+mod daemon_child;
+mod daemons;
+mod error;
+mod folders;
+mod listeners;
+mod live;
+mod remove;
+mod settings;
+mod spawn;
+
+pub use daemon_child::WRITERS_VARIABLE;
+pub use error::LauncherError;
+pub use settings::{
+    DEFAULT_APP_UID_BASE, DEFAULT_ROUTER_UID, DEFAULT_SERVER_UID, DaemonSettings, LauncherSettings,
+    ListenerSettings, StartDaemon, UserIds,
+};
+
+use crate::cgroup::Cgroups;
+use crate::network::Network;
+use crate::probe::{self, LayerSet, NetworkForm, ProbeReport};
+use crate::protocol::{Answer, LauncherStatus, ListenerName, Refusal, Request};
+use crate::run_folder;
+use crate::spec::Toolchain;
+use crate::system::{boot_id, boot_now};
+use connections::{Asked, Connections};
+use daemons::{Daemons, Means};
+use domain::time::BootId;
+use error::failed;
+use listeners::Bound;
+use live::LiveShims;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::process::WaitOptions;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+const BACKLOG: i32 = 64;
+/// The loop turns at least this often.
+const LONGEST_WAIT_MILLIS: u64 = 60_000;
+
+/// Everything that requests act on.
+struct State {
+    settings: LauncherSettings,
+    boot_id: BootId,
+    layers: Layers,
+    cgroups: Cgroups,
+    network: Network,
+    live: LiveShims,
+}
+
+/// What the machine can do, as far as it matters here.
+struct Layers {
+    cannot_start: Option<String>,
+    weaker: Vec<String>,
+    without: LayerSet,
+    network: NetworkForm,
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    On,
+    /// Ends once every daemon has stopped.
+    Ending,
+}
+
+/// Runs until it is told to stop. Returns an error only if it could not begin.
+pub fn run(settings: LauncherSettings) -> Result<(), LauncherError> {
+    let uid = rustix::process::geteuid();
+    if !uid.is_root() {
+        return Err(LauncherError::NotRoot(uid.as_raw()));
+    }
+    // Fails for who leads its process group already: then it has a session of its own, or a supervisor's.
+    let _ = rustix::process::setsid();
+    rustix::process::umask(Mode::from_raw_mode(0o027));
+    folders::prepare(&settings)?;
+    let _lock = take_lock(&settings)?;
+    let listeners = listeners::bind_all(&settings.listeners)?;
+    let state = prepare(settings)?;
+    let socket = listen(&state.settings)?;
+    let connections = Connections::new(socket, state.settings.server.uid);
+    serve(state, connections, &listeners)
+}
+
+fn take_lock(settings: &LauncherSettings) -> Result<OwnedFd, LauncherError> {
+    let path = settings.data.launcher_lock();
+    let failed =
+        |errno: rustix::io::Errno| LauncherError::Folder { path: path.clone(), source: errno.into() };
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let lock = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(LauncherError::AlreadyRunning { path }),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+fn prepare(settings: LauncherSettings) -> Result<State, LauncherError> {
+    let boot_id = boot_id().map_err(|source| LauncherError::Step { step: "read the boot id", source })?;
+    let cgroups = Cgroups::detect(&settings.cgroup)?;
+    cgroups.prepare()?;
+    let layers = judge_layers(&probe::run(&settings.mask, &settings.cgroup), &settings.allow_weaker);
+    let network = Network::new(settings.network.clone());
+    if layers.network == NetworkForm::PerApp {
+        network.install()?;
+    }
+    remove::leftovers(&settings.data.processes(), spawn::IN_THE_MAKING);
+    remove::leftovers(&settings.data.build_works(), remove::BEING_REMOVED);
+    remove::leftovers(&settings.data.caches(), remove::BEING_REMOVED);
+    let live = find_live(&settings, &boot_id)?;
+    Ok(State { settings, boot_id, layers, cgroups, network, live })
+}
+
+fn judge_layers(report: &ProbeReport, allow_weaker: &LayerSet) -> Layers {
+    let verdict = probe::verdict(report, allow_weaker);
+    let missing = report.layers.iter().map(|entry| entry.layer).filter(|layer| !report.has(*layer));
+    let layers = Layers {
+        cannot_start: verdict.as_ref().err().map(ToString::to_string),
+        weaker: verdict.unwrap_or_default().iter().map(ToString::to_string).collect(),
+        without: missing.collect(),
+        network: report.network_form(),
+    };
+    layers.cannot_start.iter().chain(&layers.weaker).for_each(|text| say(text));
+    layers
+}
+
+fn find_live(settings: &LauncherSettings, boot_id: &BootId) -> Result<LiveShims, LauncherError> {
+    let mut live = LiveShims::new(settings.data.clone());
+    let scan = run_folder::observe_all(&settings.data, boot_id)?;
+    for observation in &scan.processes {
+        if live.is_alive(observation.spec.process) {
+            live.add(&observation.spec);
+        }
+    }
+    scan.problems.iter().for_each(|problem| say(&crate::shim::chain(problem)));
+    Ok(live)
+}
+
+/// Bound last: whoever can connect finds everything ready.
+fn listen(settings: &LauncherSettings) -> Result<OwnedFd, LauncherError> {
+    let path = settings.data.launcher_socket();
+    let failed = |source| LauncherError::Socket { path: path.clone(), source };
+    let socket = crate::message::listen(&path, BACKLOG).map_err(failed)?;
+    let owner = (rustix::fs::Uid::from_raw(settings.server.uid), rustix::fs::Gid::from_raw(settings.server.gid));
+    rustix::fs::chown(&path, Some(owner.0), Some(owner.1)).map_err(|errno| failed(errno.into()))?;
+    rustix::fs::chmod(&path, Mode::RUSR | Mode::WUSR).map_err(|errno| failed(errno.into()))?;
+    Ok(socket)
+}
+
+fn serve(mut state: State, mut connections: Connections, listeners: &[Bound]) -> Result<(), LauncherError> {
+    let signals =
+        watch_signals().map_err(|source| LauncherError::Step { step: "watch for signals", source })?;
+    let settings = state.settings.clone();
+    let boot_id = state.boot_id.clone();
+    let means = Means { settings: &settings, listeners, boot_id: &boot_id };
+    let mut daemons = Daemons::new(&means);
+    let mut course = Course::On;
+    say(&format!("ready at {}", settings.data.launcher_socket().display()));
+    loop {
+        daemons.turn(&means);
+        if course == Course::Ending && daemons.all_stopped() {
+            return Ok(());
+        }
+        wait(&connections, &daemons, &signals);
+        for asked in connections.turn() {
+            if answer(&mut state, &mut daemons, &connections, listeners, asked) == Course::Ending {
+                course = Course::Ending;
+                daemons.stop_all();
+            }
+        }
+        reap();
+        if told_to_end(&signals) {
+            say("told to end; daemons and apps go on");
+            return Ok(());
+        }
+    }
+}
+
+fn wait(connections: &Connections, daemons: &Daemons, signals: &OwnedFd) {
+    let descriptors = connections.sockets().chain(daemons.pidfds()).chain([signals]);
+    let mut fds: Vec<_> = descriptors.map(|descriptor| PollFd::new(descriptor, PollFlags::IN)).collect();
+    let due = daemons.due_at().map_or(LONGEST_WAIT_MILLIS, |at| at.millis_since(boot_now()));
+    let timeout = Timespec::try_from(Duration::from_millis(due.min(LONGEST_WAIT_MILLIS))).ok();
+    let _ = rustix::event::poll(&mut fds, timeout.as_ref());
+}
+
+/// Does what is asked and answers.
+fn answer(
+    state: &mut State,
+    daemons: &mut Daemons,
+    connections: &Connections,
+    listeners: &[Bound],
+    asked: Asked,
+) -> Course {
+    let Asked { request, descriptors, reply } = asked;
+    let ending = matches!(request, Request::Shutdown);
+    match request {
+        Request::Listeners { name } => {
+            let (answer, descriptors) = give_listeners(listeners, name);
+            reply.send(answer, &descriptors);
+        }
+        Request::Status => {
+            let status = status(state, daemons, connections);
+            reply.send(Ok(Answer::Status(status)), &[]);
+        }
+        other => reply.send(carry_out(state, daemons, other, descriptors), &[]),
+    }
+    if ending { Course::Ending } else { Course::On }
+}
+
+fn carry_out(
+    state: &mut State,
+    daemons: &mut Daemons,
+    request: Request,
+    descriptors: Vec<OwnedFd>,
+) -> Result<Answer, Refusal> {
+    match request {
+        Request::Spawn { spec } => spawn::spawn(state, spec, descriptors),
+        Request::NetworkCreate { app, index } => {
+            state
+                .network
+                .create(app, index)
+                .map_err(|error| failed(&format!("cannot create the network of app {app}"), &error))?;
+            Ok(Answer::Done)
+        }
+        Request::NetworkRemove { app } => remove::network(state, app),
+        Request::ProcessRemove { process } => remove::process(state, process),
+        Request::BuildRemove { build } => remove::build(state, build),
+        Request::CacheRemove { app } => remove::cache(state, app),
+        Request::DaemonStart { daemon } if !daemons.start(daemon) => Err(remove::unknown(daemons::word(daemon))),
+        Request::DaemonStop { daemon } if !daemons.stop(daemon) => Err(remove::unknown(daemons::word(daemon))),
+        Request::DaemonStart { .. } | Request::DaemonStop { .. } | Request::Shutdown => Ok(Answer::Done),
+        Request::Hello { .. } | Request::Listeners { .. } | Request::Status => {
+            Err(error::invalid("this request is answered elsewhere"))
+        }
+    }
+}
+
+fn give_listeners(listeners: &[Bound], name: ListenerName) -> (Result<Answer, Refusal>, Vec<BorrowedFd<'_>>) {
+    let chosen: Vec<&Bound> = listeners.iter().filter(|bound| bound.name == name).collect();
+    if chosen.is_empty() {
+        return (Err(remove::unknown(&format!("{} listener", name.as_word()))), Vec::new());
+    }
+    let addresses = chosen.iter().map(|bound| bound.address).collect();
+    (Ok(Answer::Listeners { addresses }), chosen.iter().map(|bound| bound.listener.as_fd()).collect())
+}
+
+fn status(state: &mut State, daemons: &Daemons, connections: &Connections) -> LauncherStatus {
+    LauncherStatus {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        highest_incarnation: connections.highest_incarnation(),
+        live_shims: state.live.count(),
+        daemons: daemons.statuses(),
+        network: state.layers.network,
+        weaker: state.layers.weaker.clone(),
+        cannot_start: state.layers.cannot_start.clone(),
+        toolchains: state.settings.rust_prefix.iter().map(|_| Toolchain::Rust).collect(),
+    }
+}
+
+/// Shims, daemons and helpers that have ended. Nothing of them is needed: run folders and pidfds tell.
+fn reap() {
+    while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+}
+
+/// SIGCHLD wakes the loop; SIGTERM and SIGINT end it.
+fn watch_signals() -> std::io::Result<OwnedFd> {
+    // SAFETY: the set is a local that is filled in before it is read; the new descriptor belongs to nobody else.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT] {
+            libc::sigaddset(&raw mut set, signal);
+        }
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        if descriptor < 0 { Err(std::io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
+    }
+}
+
+fn told_to_end(signals: &OwnedFd) -> bool {
+    let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
+    while let Ok(count) = rustix::io::read(signals, &mut bytes) {
+        let number = bytes.first_chunk::<4>().map(|word| u32::from_ne_bytes(*word));
+        if count == bytes.len() && number != Some(libc::SIGCHLD.unsigned_abs()) {
+            return true;
+        }
+    }
+    false
+}
+
+/// One line to standard error. Nobody may be reading any more.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "launcher: {text}");
+}

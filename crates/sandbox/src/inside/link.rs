@@ -1,0 +1,113 @@
+//! The socket between a shim and the init of its sandbox: the only way from the one to the other. Both are this same program,
+//! one a clone of the other, so the messages carry no version.
+//!
+//! What comes from the init is what an app could forge if it took the init over: the shim therefore treats it as claims about
+//! that one process and nothing else.
+
+use super::InsideError;
+use crate::message::{self, MessageError};
+use domain::process::{BootDiagnosis, ExitStatus, StopSignal, StopTarget};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What the shim says to the init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToInit {
+    /// The limits are in force: start the app.
+    Start,
+    Signal(StopSignal, StopTarget),
+    /// Find out what the app listens on; this is where it should.
+    Diagnose(SocketAddr),
+}
+
+/// What the init says to the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromInit {
+    /// The master of the terminal comes with it.
+    Terminal,
+    /// The app has been executed.
+    Started,
+    /// It never ran.
+    Failed { what: String },
+    /// The app's first process has ended; the init ends right after.
+    Exited(ExitStatus),
+    /// `None`: it listens where it should.
+    Diagnosis(Option<BootDiagnosis>),
+}
+
+/// The init's end.
+#[derive(Debug)]
+pub struct InitLink {
+    socket: OwnedFd,
+}
+
+/// The shim's end.
+#[derive(Debug)]
+pub struct ShimLink {
+    socket: OwnedFd,
+}
+
+/// Makes both ends.
+pub fn pair() -> std::io::Result<(ShimLink, InitLink)> {
+    let (shim, init) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    // The shim's loop never waits here; the init has nothing else to wait for.
+    rustix::fs::fcntl_setfl(&shim, rustix::fs::OFlags::NONBLOCK)?;
+    Ok((ShimLink { socket: shim }, InitLink { socket: init }))
+}
+
+impl InitLink {
+    /// A second handle, for the report of a failure.
+    pub fn clone_handle(&self) -> Option<Self> {
+        self.socket.try_clone().ok().map(|socket| Self { socket })
+    }
+
+    /// A shim that is gone cannot be told anything: then this process is about to be killed as well.
+    pub fn tell(&self, what: &FromInit) {
+        let _ = message::send(self.socket.as_fd(), what, &[]);
+    }
+
+    pub fn hand_over(&self, what: &FromInit, descriptor: BorrowedFd<'_>) -> Result<(), MessageError> {
+        message::send(self.socket.as_fd(), what, &[descriptor])
+    }
+
+    /// Blocks until the shim says something; an error when it is gone.
+    pub fn receive(&self) -> Result<ToInit, MessageError> {
+        message::receive(self.socket.as_fd()).map(|(what, _)| what)
+    }
+
+    pub fn wait_for_start(&mut self) -> Result<(), InsideError> {
+        match self.receive().map_err(InsideError::at("hear from the shim"))? {
+            ToInit::Start => Ok(()),
+            ToInit::Signal(..) | ToInit::Diagnose(_) => {
+                Err(InsideError::new("start", "the shim asked for something else first"))
+            }
+        }
+    }
+}
+
+impl ShimLink {
+    /// An init that is gone is noticed by its pidfd, not here.
+    pub fn tell(&self, what: ToInit) {
+        let _ = message::send(self.socket.as_fd(), &what, &[]);
+    }
+
+    /// To be called when the socket is readable.
+    pub fn receive(&self) -> Result<(FromInit, Vec<OwnedFd>), MessageError> {
+        message::receive(self.socket.as_fd())
+    }
+}
+
+impl AsFd for InitLink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsFd for ShimLink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

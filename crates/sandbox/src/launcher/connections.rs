@@ -1,0 +1,178 @@
+//! The launcher's socket: who is connected, who may ask, and whether who asks is still the present server.
+
+use super::error::invalid;
+use crate::format::Format;
+use crate::message::{self, MessageError};
+use crate::protocol::{Answer, Refusal, RefusalReason, Request, RequestMessage, ResponseMessage};
+use rustix::net::{SocketFlags, sockopt};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Connections at once; a further one is dropped at once.
+const MAX_CONNECTIONS: usize = 64;
+const ROOT: u32 = 0;
+
+/// Everybody who is connected.
+pub struct Connections {
+    listener: OwnedFd,
+    connections: Vec<Connection>,
+    server_uid: u32,
+    highest_incarnation: u64,
+}
+
+struct Connection {
+    socket: OwnedFd,
+    uid: u32,
+    incarnation: Option<u64>,
+}
+
+/// A request that may be carried out, with what came beside it.
+pub struct Asked {
+    pub request: Request,
+    pub descriptors: Vec<OwnedFd>,
+    pub reply: Reply,
+}
+
+/// Where the answer goes.
+pub struct Reply {
+    socket: OwnedFd,
+}
+
+impl Connections {
+    pub const fn new(listener: OwnedFd, server_uid: u32) -> Self {
+        Self { listener, connections: Vec::new(), server_uid, highest_incarnation: 0 }
+    }
+
+    pub fn sockets(&self) -> impl Iterator<Item = &OwnedFd> {
+        std::iter::once(&self.listener).chain(self.connections.iter().map(|connection| &connection.socket))
+    }
+
+    pub const fn highest_incarnation(&self) -> u64 {
+        self.highest_incarnation
+    }
+
+    /// At most one request of each connection, so that none keeps the others waiting.
+    pub fn turn(&mut self) -> Vec<Asked> {
+        self.accept();
+        let mut asked = Vec::new();
+        for mut connection in std::mem::take(&mut self.connections) {
+            match message::receive::<RequestMessage>(connection.socket.as_fd()) {
+                Err(MessageError::TimedOut) => self.connections.push(connection),
+                Err(MessageError::Closed | MessageError::Socket(_)) => {}
+                Err(error @ (MessageError::TooLarge | MessageError::Json(_))) => {
+                    respond(&connection.socket, Err(invalid(error.to_string())), &[]);
+                }
+                Ok((message, descriptors)) => {
+                    asked.extend(self.admit(&mut connection, message.request, descriptors));
+                    self.connections.push(connection);
+                }
+            }
+        }
+        asked
+    }
+
+    fn accept(&mut self) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        while let Ok(socket) = rustix::net::accept_with(&self.listener, flags) {
+            let Ok(peer) = sockopt::socket_peercred(&socket) else { continue };
+            let uid = peer.uid.as_raw();
+            let allowed = uid == ROOT || uid == self.server_uid;
+            if allowed && self.connections.len() < MAX_CONNECTIONS {
+                self.connections.push(Connection { socket, uid, incarnation: None });
+            }
+        }
+    }
+
+    /// Answers greetings and refusals itself; gives the rest on.
+    fn admit(&mut self, connection: &mut Connection, request: Request, descriptors: Vec<OwnedFd>) -> Option<Asked> {
+        let judged = match &request {
+            Request::Hello { incarnation } => {
+                let greeted = judge_greeting(self.highest_incarnation, *incarnation);
+                if greeted.is_ok() {
+                    self.highest_incarnation = *incarnation;
+                    connection.incarnation = Some(*incarnation);
+                }
+                respond(&connection.socket, greeted.map(|()| Answer::Done), &[]);
+                return None;
+            }
+            other => judge(other, connection.uid, connection.incarnation, self.highest_incarnation),
+        };
+        let socket = connection.socket.try_clone().ok()?;
+        match judged {
+            Ok(()) => Some(Asked { request, descriptors, reply: Reply { socket } }),
+            Err(refusal) => {
+                respond(&socket, Err(refusal), &[]);
+                None
+            }
+        }
+    }
+}
+
+impl Reply {
+    pub fn send(&self, response: Result<Answer, Refusal>, descriptors: &[BorrowedFd<'_>]) {
+        respond(&self.socket, response, descriptors);
+    }
+}
+
+/// Who has hung up, or does not read, does not hear it.
+fn respond(socket: &OwnedFd, response: Result<Answer, Refusal>, descriptors: &[BorrowedFd<'_>]) {
+    let _ = message::send(socket.as_fd(), &ResponseMessage { format: Format, response }, descriptors);
+}
+
+fn judge_greeting(highest: u64, incarnation: u64) -> Result<(), Refusal> {
+    if incarnation < highest { Err(fenced(incarnation, highest)) } else { Ok(()) }
+}
+
+/// Root may look and command the daemons without being a server; everything else needs the present server's greeting.
+fn judge(request: &Request, uid: u32, incarnation: Option<u64>, highest: u64) -> Result<(), Refusal> {
+    match request {
+        Request::Shutdown if uid != ROOT => Err(invalid("only root may end the launcher")),
+        Request::Status => Ok(()),
+        Request::DaemonStart { .. } | Request::DaemonStop { .. } | Request::Shutdown if uid == ROOT => Ok(()),
+        Request::Hello { .. }
+        | Request::Spawn { .. }
+        | Request::NetworkCreate { .. }
+        | Request::NetworkRemove { .. }
+        | Request::ProcessRemove { .. }
+        | Request::BuildRemove { .. }
+        | Request::CacheRemove { .. }
+        | Request::Listeners { .. }
+        | Request::DaemonStart { .. }
+        | Request::DaemonStop { .. }
+        | Request::Shutdown => match incarnation {
+            None => Err(invalid("the first request of a connection is a greeting")),
+            Some(own) if own < highest => Err(fenced(own, highest)),
+            Some(_) => Ok(()),
+        },
+    }
+}
+
+fn fenced(own: u64, highest: u64) -> Refusal {
+    Refusal {
+        reason: RefusalReason::Fenced,
+        message: format!("a server of incarnation {highest} has taken over from this one, {own}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::ids::AppId;
+
+    #[test]
+    fn only_the_present_server_may_act() {
+        let act = Request::NetworkRemove { app: AppId::from_u128(1) };
+        let reason = |incarnation| judge(&act, 64_990, incarnation, 5).err().map(|refusal| refusal.reason);
+        assert_eq!(reason(None), Some(RefusalReason::Invalid));
+        assert_eq!(reason(Some(4)), Some(RefusalReason::Fenced));
+        assert_eq!(reason(Some(5)), None);
+        assert_eq!(judge_greeting(5, 4).map_err(|refusal| refusal.reason), Err(RefusalReason::Fenced));
+        assert!(judge_greeting(5, 5).is_ok() && judge_greeting(5, 6).is_ok());
+    }
+
+    #[test]
+    fn only_root_ends_the_launcher() {
+        assert!(judge(&Request::Shutdown, 64_990, Some(5), 5).is_err());
+        assert!(judge(&Request::Shutdown, ROOT, None, 5).is_ok());
+        assert!(judge(&Request::Status, 64_990, None, 5).is_ok());
+    }
+}

@@ -1,0 +1,84 @@
+//! The start of one daemon: this same program, with arguments, an environment and listeners, as the daemon's user.
+
+use super::folders;
+use super::listeners::Bound;
+use super::settings::{DaemonSettings, LauncherSettings, UserIds};
+use crate::client::LISTENERS_VARIABLE;
+use crate::protocol::Daemon;
+use rustix::process::{Pid, PidfdFlags};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+/// Tells a daemon the ids of the journal folders that were made for it: UUIDs with commas between.
+pub const WRITERS_VARIABLE: &str = "DOZEN_WRITERS";
+const FIRST_LISTENER_FD: RawFd = 3;
+/// Copies of descriptors are made from this number on, clear of every number in the child.
+const FIRST_COPY: RawFd = 512;
+const NEW_UUID: &str = "/proc/sys/kernel/random/uuid";
+
+/// Starts it and returns its pid; from then on it is a child to be reaped.
+pub fn start(
+    daemon: &DaemonSettings,
+    settings: &LauncherSettings,
+    listeners: &[Bound],
+) -> std::io::Result<(Pid, OwnedFd)> {
+    let user = match daemon.daemon {
+        Daemon::Server => settings.server,
+        Daemon::Router => settings.router,
+    };
+    let chosen: Vec<&Bound> = listeners.iter().filter(|bound| daemon.listeners.contains(&bound.name)).collect();
+    let copies = copy_high(&chosen)?;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("dozen").args(&daemon.arguments).env_clear();
+    command.envs(daemon.environment.iter().map(|(name, value)| (name, value)));
+    command.env(LISTENERS_VARIABLE, listeners_value(&chosen));
+    command.env(WRITERS_VARIABLE, make_journal_folders(daemon, settings, user)?.join(","));
+    command.stdin(Stdio::null()).current_dir("/").process_group(0);
+    // The standard library clears supplementary groups when root changes to another user.
+    command.uid(user.uid).gid(user.gid);
+    let numbers: Vec<RawFd> = copies.iter().map(AsRawFd::as_raw_fd).collect();
+    // SAFETY: between fork and exec of a process with one thread; only system calls on numbers that were made before.
+    unsafe { command.pre_exec(move || prepare_child(&numbers)) };
+    let child = command.spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidData)?;
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    Ok((pid, pidfd))
+}
+
+fn prepare_child(listeners: &[RawFd]) -> std::io::Result<()> {
+    for (target, source) in (FIRST_LISTENER_FD..).zip(listeners) {
+        // SAFETY: puts a copy at a low number; descriptors of the standard library that may be there are close-on-exec pipes of
+        // its own making above this range, since the launcher keeps more than these numbers open.
+        if unsafe { libc::dup2(*source, target) } < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    rustix::thread::set_no_new_privs(true)?;
+    Ok(())
+}
+
+fn copy_high(listeners: &[&Bound]) -> std::io::Result<Vec<OwnedFd>> {
+    listeners.iter().map(|bound| Ok(rustix::io::fcntl_dupfd_cloexec(&bound.listener, FIRST_COPY)?)).collect()
+}
+
+/// `http=3,http=4,api=5`.
+fn listeners_value(listeners: &[&Bound]) -> String {
+    let parts = (FIRST_LISTENER_FD..).zip(listeners).map(|(number, bound)| format!("{}={number}", bound.name.as_word()));
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// New ones at each start: a writer's folder has one writer for good.
+fn make_journal_folders(
+    daemon: &DaemonSettings,
+    settings: &LauncherSettings,
+    user: UserIds,
+) -> std::io::Result<Vec<String>> {
+    let owner = UserIds { uid: user.uid, gid: settings.server.gid };
+    let make = |_| {
+        let name = std::fs::read_to_string(NEW_UUID)?.trim().to_owned();
+        folders::make_for(&settings.data.logs(), &name, owner, 0o2770)?;
+        Ok(name)
+    };
+    (0..daemon.journal_writers).map(make).collect()
+}

@@ -1,0 +1,284 @@
+//! The long-lived children: the server and the router, each under its own user, started again with a growing wait when they end.
+//! A launcher that finds one alive (its own predecessor started it) adopts it by pid and start time.
+
+use super::daemon_child;
+use super::listeners::Bound;
+use super::settings::{DaemonSettings, LauncherSettings, StartDaemon};
+use crate::format::Format;
+use crate::protocol::{Daemon, DaemonState, DaemonStatus};
+use crate::run_folder;
+use crate::system::boot_now;
+use domain::time::{BootId, BootMillis};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use serde::{Deserialize, Serialize};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+/// The wait before a restart: the first, and the longest. It doubles from one to the next.
+const FIRST_WAIT_MILLIS: u64 = 100;
+const LONGEST_WAIT_MILLIS: u64 = 10_000;
+/// A daemon that ran this long is started anew with the first wait.
+const LONG_RUN_MILLIS: u64 = 30_000;
+
+/// All daemons of the settings.
+pub struct Daemons {
+    cells: Vec<Cell>,
+}
+
+struct Cell {
+    settings: DaemonSettings,
+    record: PathBuf,
+    phase: Phase,
+    wait_millis: u64,
+    restarts: u32,
+}
+
+enum Phase {
+    Stopped,
+    Running { pid: Pid, pidfd: OwnedFd, since: BootMillis },
+    BackingOff { until: BootMillis },
+    /// SIGTERM was sent.
+    Stopping { pid: Pid, pidfd: OwnedFd, kill_at: BootMillis },
+}
+
+/// `daemon-<name>.json` beside the launcher's socket.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    format: Format,
+    boot_id: BootId,
+    pid: u32,
+    /// In clock ticks since boot, as the kernel tells it: pids are used again, pairs are not.
+    start_ticks: u64,
+}
+
+/// What starting a daemon needs.
+pub struct Means<'a> {
+    pub settings: &'a LauncherSettings,
+    pub listeners: &'a [Bound],
+    pub boot_id: &'a BootId,
+}
+
+impl Daemons {
+    /// Finds those that run; starts the others that are to start at once.
+    pub fn new(means: &Means<'_>) -> Self {
+        let mut cells = Vec::new();
+        for settings in &means.settings.daemons {
+            let record = means.settings.data.run().join(format!("daemon-{}.json", word(settings.daemon)));
+            let found = adopt(&record, means.boot_id);
+            let phase = match (found, settings.start) {
+                (Some((pid, pidfd)), _) => Phase::Running { pid, pidfd, since: boot_now() },
+                (None, StartDaemon::AtOnce) => Phase::BackingOff { until: BootMillis(0) },
+                (None, StartDaemon::OnRequest) => Phase::Stopped,
+            };
+            let settings = settings.clone();
+            cells.push(Cell { settings, record, phase, wait_millis: FIRST_WAIT_MILLIS, restarts: 0 });
+        }
+        Self { cells }
+    }
+
+    /// Readable when one has ended.
+    pub fn pidfds(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.cells.iter().filter_map(|cell| match &cell.phase {
+            Phase::Running { pidfd, .. } | Phase::Stopping { pidfd, .. } => Some(pidfd),
+            Phase::Stopped | Phase::BackingOff { .. } => None,
+        })
+    }
+
+    pub fn due_at(&self) -> Option<BootMillis> {
+        let due = self.cells.iter().filter_map(|cell| match &cell.phase {
+            Phase::BackingOff { until } => Some(*until),
+            Phase::Stopping { kill_at, .. } => Some(*kill_at),
+            Phase::Stopped | Phase::Running { .. } => None,
+        });
+        due.min()
+    }
+
+    /// Notices ends, starts what is due, kills what does not stop.
+    pub fn turn(&mut self, means: &Means<'_>) {
+        let now = boot_now();
+        for cell in &mut self.cells {
+            cell.notice_end(now);
+            cell.act(now, means);
+        }
+    }
+
+    /// `false` if the settings know no such daemon.
+    pub fn start(&mut self, daemon: Daemon) -> bool {
+        let Some(cell) = self.cells.iter_mut().find(|cell| cell.settings.daemon == daemon) else { return false };
+        if matches!(cell.phase, Phase::Stopped) {
+            cell.wait_millis = FIRST_WAIT_MILLIS;
+            cell.phase = Phase::BackingOff { until: BootMillis(0) };
+        }
+        true
+    }
+
+    /// `false` if the settings know no such daemon.
+    pub fn stop(&mut self, daemon: Daemon) -> bool {
+        let Some(cell) = self.cells.iter_mut().find(|cell| cell.settings.daemon == daemon) else { return false };
+        cell.stop();
+        true
+    }
+
+    pub fn stop_all(&mut self) {
+        self.cells.iter_mut().for_each(Cell::stop);
+    }
+
+    pub fn all_stopped(&self) -> bool {
+        self.cells.iter().all(|cell| matches!(cell.phase, Phase::Stopped))
+    }
+
+    pub fn statuses(&self) -> Vec<DaemonStatus> {
+        self.cells.iter().map(Cell::status).collect()
+    }
+}
+
+impl Cell {
+    fn status(&self) -> DaemonStatus {
+        let state = match &self.phase {
+            Phase::Running { pid, .. } | Phase::Stopping { pid, .. } => DaemonState::Running { pid: number(*pid) },
+            Phase::BackingOff { .. } => DaemonState::BackingOff,
+            Phase::Stopped => DaemonState::Stopped,
+        };
+        DaemonStatus { daemon: self.settings.daemon, state, restarts: self.restarts }
+    }
+
+    fn notice_end(&mut self, now: BootMillis) {
+        match &self.phase {
+            Phase::Running { pidfd, since, .. } if has_ended(pidfd) => {
+                if now.millis_since(*since) >= LONG_RUN_MILLIS {
+                    self.wait_millis = FIRST_WAIT_MILLIS;
+                }
+                super::say(&format!("{} has ended; starting it again in {} ms", word(self.settings.daemon), self.wait_millis));
+                self.restarts += 1;
+                self.back_off(now);
+            }
+            Phase::Stopping { pidfd, .. } if has_ended(pidfd) => {
+                let _ = std::fs::remove_file(&self.record);
+                self.phase = Phase::Stopped;
+            }
+            Phase::Running { .. } | Phase::Stopping { .. } | Phase::Stopped | Phase::BackingOff { .. } => {}
+        }
+    }
+
+    fn back_off(&mut self, now: BootMillis) {
+        self.phase = Phase::BackingOff { until: now.plus_millis(self.wait_millis) };
+        self.wait_millis = (self.wait_millis * 2).min(LONGEST_WAIT_MILLIS);
+    }
+
+    fn act(&mut self, now: BootMillis, means: &Means<'_>) {
+        match &mut self.phase {
+            Phase::BackingOff { until } if now >= *until => self.launch(now, means),
+            Phase::Stopping { pidfd, kill_at, .. } if now >= *kill_at => {
+                let _ = rustix::process::pidfd_send_signal(&*pidfd, Signal::KILL);
+                *kill_at = now.plus_millis(LONGEST_WAIT_MILLIS);
+            }
+            Phase::BackingOff { .. } | Phase::Stopping { .. } | Phase::Running { .. } | Phase::Stopped => {}
+        }
+    }
+
+    fn launch(&mut self, now: BootMillis, means: &Means<'_>) {
+        match daemon_child::start(&self.settings, means.settings, means.listeners) {
+            Ok((pid, pidfd)) => {
+                super::say(&format!("{} runs as process {}", word(self.settings.daemon), number(pid)));
+                self.write_record(pid, means.boot_id);
+                self.phase = Phase::Running { pid, pidfd, since: now };
+            }
+            Err(error) => {
+                super::say(&format!("cannot start {}: {error}", word(self.settings.daemon)));
+                self.back_off(now);
+            }
+        }
+    }
+
+    /// Without the record a later launcher could not adopt this daemon; it would find its lock held and say so.
+    fn write_record(&self, pid: Pid, boot_id: &BootId) {
+        let Some(start_ticks) = start_ticks(pid) else { return };
+        let record = Record { format: Format, boot_id: boot_id.clone(), pid: number(pid), start_ticks };
+        if let (Some(folder), Some(name)) = (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
+            && let Err(error) = run_folder::write_json(folder, name, &record)
+        {
+            super::say(&format!("{error}"));
+        }
+    }
+
+    fn stop(&mut self) {
+        match std::mem::replace(&mut self.phase, Phase::Stopped) {
+            Phase::Running { pid, pidfd, .. } => {
+                let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::TERM);
+                let kill_at = boot_now().plus_seconds(u64::from(self.settings.stop_grace_seconds));
+                self.phase = Phase::Stopping { pid, pidfd, kill_at };
+            }
+            stopping @ Phase::Stopping { .. } => self.phase = stopping,
+            Phase::Stopped | Phase::BackingOff { .. } => {}
+        }
+    }
+}
+
+pub const fn word(daemon: Daemon) -> &'static str {
+    match daemon {
+        Daemon::Server => "server",
+        Daemon::Router => "router",
+    }
+}
+
+fn number(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
+}
+
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    matches!(rustix::event::poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
+}
+
+/// The daemon that a predecessor started, if it is still the same process.
+fn adopt(record: &std::path::Path, boot_id: &BootId) -> Option<(Pid, OwnedFd)> {
+    let record: Record = run_folder::read_json(record).ok().flatten()?;
+    let pid = Pid::from_raw(i32::try_from(record.pid).ok()?)?;
+    // The descriptor first: it names one process for good, whose start time is then compared.
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    let same = record.boot_id == *boot_id && start_ticks(pid) == Some(record.start_ticks) && !has_ended(&pidfd);
+    same.then_some((pid, pidfd))
+}
+
+fn start_ticks(pid: Pid) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", number(pid))).ok()?;
+    parse_start_ticks(&stat)
+}
+
+/// Field 22 of `/proc/<pid>/stat`; the second, the program's name, may hold anything, so counting begins after its end.
+fn parse_start_ticks(stat: &str) -> Option<u64> {
+    stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_time_is_found_behind_any_name() {
+        let rest = "S 1 7 7 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 200";
+        for name in ["dozen", "a b", "x) R 1 (y", ")"] {
+            assert_eq!(parse_start_ticks(&format!("42 ({name}) {rest}")), Some(987_654), "{name}");
+        }
+        assert_eq!(parse_start_ticks("42 (x) S 1"), None);
+        assert_eq!(parse_start_ticks(""), None);
+    }
+
+    #[test]
+    fn this_process_is_adopted_only_as_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let boot = crate::system::boot_id().unwrap();
+        let pid = rustix::process::getpid();
+        let ticks = start_ticks(pid).unwrap();
+        let check = |record: &Record| {
+            run_folder::write_json(folder.path(), "d.json", record).unwrap();
+            adopt(&folder.path().join("d.json"), &boot).is_some()
+        };
+        let record = Record { format: Format, boot_id: boot.clone(), pid: number(pid), start_ticks: ticks };
+        assert!(check(&record));
+        assert!(!check(&Record { start_ticks: ticks + 1, ..record }));
+        let other = Record { format: Format, boot_id: BootId("other".to_owned()), pid: number(pid), start_ticks: ticks };
+        assert!(!check(&other));
+    }
+}

@@ -1,0 +1,178 @@
+//! The folders of the data folder, with their owners and modes. Made before any other daemon runs, checked at every start.
+//!
+//! The data folder and what only root may change belong to root; what a daemon writes belongs to that daemon. A folder that
+//! root relies on and that somebody else owns is refused, never taken over.
+
+use super::error::LauncherError;
+use super::settings::{LauncherSettings, UserIds};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// What `DATA/format` holds.
+const DATA_FORMAT: &str = "1";
+const ROOT: u32 = 0;
+
+/// One folder.
+struct Folder {
+    name: &'static str,
+    uid: u32,
+    gid: u32,
+    mode: u32,
+}
+
+/// Makes what is missing and corrects modes.
+pub fn prepare(settings: &LauncherSettings) -> Result<(), LauncherError> {
+    let root = settings.data.root();
+    std::fs::create_dir_all(root).map_err(|source| LauncherError::Folder { path: root.to_owned(), source })?;
+    ensure(root, ROOT, ROOT, 0o755)?;
+    check_format(root)?;
+    for folder in folders(settings.server, settings.router) {
+        ensure(&root.join(folder.name), folder.uid, folder.gid, folder.mode)?;
+    }
+    Ok(())
+}
+
+fn folders(server: UserIds, router: UserIds) -> Vec<Folder> {
+    let own = |name, mode| Folder { name, uid: server.uid, gid: server.gid, mode };
+    let root = |name, gid, mode| Folder { name, uid: ROOT, gid, mode };
+    vec![
+        own("ledger", 0o700),
+        own("keys", 0o700),
+        own("ca", 0o700),
+        own("git", 0o700),
+        own("builds", 0o700),
+        // Apps get trees below bound read-only; nobody else looks here.
+        own("slugs", 0o755),
+        // The router passes through to its own folders.
+        own("logs", 0o771),
+        Folder { name: "routes", uid: server.uid, gid: router.gid, mode: 0o2750 },
+        Folder { name: "certs", uid: server.uid, gid: router.gid, mode: 0o2750 },
+        root("cache", ROOT, 0o711),
+        // The server makes sockets and locks here; the sticky bit keeps root's own from it.
+        root("run", server.gid, 0o1771),
+        root("run/p", server.gid, 0o750),
+        root("run/net", server.gid, 0o750),
+        root("run/build", ROOT, 0o711),
+        root("run/root", ROOT, 0o700),
+        Folder { name: "run/router", uid: router.uid, gid: server.gid, mode: 0o2750 },
+    ]
+}
+
+/// Makes a folder, or checks the one that is there: without following links, by its descriptor from then on.
+fn ensure(path: &Path, uid: u32, gid: u32, mode: u32) -> Result<(), LauncherError> {
+    let failed =
+        |errno: rustix::io::Errno| LauncherError::Folder { path: path.to_owned(), source: errno.into() };
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(errno) => return Err(failed(errno)),
+    }
+    let folder = open_folder(path).map_err(failed)?;
+    let found = rustix::fs::fstat(&folder).map_err(failed)?.st_uid;
+    if found != uid && found != ROOT {
+        return Err(LauncherError::Owner { path: path.to_owned(), uid: found });
+    }
+    give(&folder, UserIds { uid, gid }, mode).map_err(failed)
+}
+
+fn check_format(root: &Path) -> Result<(), LauncherError> {
+    let path = root.join("format");
+    let failed = |source| LauncherError::Folder { path: path.clone(), source };
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim() == DATA_FORMAT => Ok(()),
+        Ok(text) => Err(LauncherError::Format { found: text.trim().chars().take(20).collect(), expected: DATA_FORMAT }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let temporary = root.join(".format.new");
+            std::fs::write(&temporary, format!("{DATA_FORMAT}\n")).map_err(failed)?;
+            std::fs::rename(&temporary, &path).map_err(failed)
+        }
+        Err(source) => Err(failed(source)),
+    }
+}
+
+/// Opens a folder itself, never what a link leads to.
+pub fn open_folder(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+}
+
+/// Owner first: a change of owner clears the set-group-id bit.
+pub fn give(file: &OwnedFd, owner: UserIds, mode: u32) -> rustix::io::Result<()> {
+    rustix::fs::fchown(file, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))?;
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+}
+
+/// Makes a folder for somebody below `parent`, which may belong to somebody less trusted. `Ok` also if it is there and theirs.
+pub fn make_for(parent: &Path, name: &str, owner: UserIds, mode: u32) -> std::io::Result<()> {
+    let parent = open_folder(parent)?;
+    match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(&parent, name, flags, Mode::empty())?;
+    let found = rustix::fs::fstat(&folder)?.st_uid;
+    if found != ROOT && found != owner.uid {
+        return Err(std::io::Error::other(format!("the folder {name} belongs to uid {found}")));
+    }
+    Ok(give(&folder, owner, mode)?)
+}
+
+/// Whether a name lies in a folder, without following it if it is a link.
+pub fn exists(path: &Path) -> bool {
+    rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::DataFolder;
+    use std::os::unix::fs::MetadataExt;
+
+    fn is_root() -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
+    #[test]
+    fn folders_get_their_owners_and_modes_at_every_start() {
+        if !is_root() {
+            eprintln!("skipped: needs root to give folders away");
+            return;
+        }
+        let data = tempfile::tempdir().unwrap();
+        let settings = LauncherSettings::new(DataFolder::new(data.path()));
+        for _ in 0..2 {
+            prepare(&settings).unwrap();
+            for folder in folders(settings.server, settings.router) {
+                let metadata = std::fs::metadata(data.path().join(folder.name)).unwrap();
+                let found = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+                assert_eq!(found, (folder.uid, folder.gid, folder.mode), "{}", folder.name);
+            }
+            std::fs::set_permissions(data.path().join("ledger"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+                .unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(data.path().join("format")).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn what_somebody_else_put_there_is_refused() {
+        if !is_root() {
+            eprintln!("skipped: needs root to give folders away");
+            return;
+        }
+        let data = tempfile::tempdir().unwrap();
+        let settings = LauncherSettings::new(DataFolder::new(data.path()));
+        prepare(&settings).unwrap();
+        let run = data.path().join("run/p");
+        std::fs::remove_dir(&run).unwrap();
+        std::fs::create_dir(&run).unwrap();
+        std::os::unix::fs::chown(&run, Some(settings.server.uid), None).unwrap();
+        assert!(matches!(prepare(&settings), Err(LauncherError::Owner { .. })));
+        std::fs::remove_dir(&run).unwrap();
+        std::os::unix::fs::symlink("/", &run).unwrap();
+        assert!(matches!(prepare(&settings), Err(LauncherError::Folder { .. })));
+        std::fs::remove_file(&run).unwrap();
+        std::fs::write(data.path().join("format"), "2\n").unwrap();
+        assert!(matches!(prepare(&settings), Err(LauncherError::Format { .. })));
+    }
+}

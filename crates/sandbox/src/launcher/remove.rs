@@ -1,0 +1,81 @@
+//! Removals: of an ended process, of a build's working folder, of a cache. Every one refuses while something living needs it.
+
+use super::error::{busy, failed, not_found};
+use super::{State, child, folders};
+use crate::protocol::{Answer, Refusal};
+use domain::ids::{AppId, BuildId, ProcessId};
+use std::path::Path;
+
+/// What a tree is called that is being removed, before its own name.
+pub const BEING_REMOVED: &str = ".old-";
+
+/// Kills what is left in the process's control group, removes the group and then the run folder, so that what could not be
+/// removed is still found by its folder.
+pub fn process(state: &State, process: ProcessId) -> Result<Answer, Refusal> {
+    if state.live.is_alive(process) {
+        return Err(busy(format!("the shim of process {process} lives")));
+    }
+    let group = state.cgroups.group(process);
+    let what = format!("cannot remove the control group of process {process}");
+    // A group that is not there is nothing to kill in; its removal tells.
+    let _ = group.kill_all();
+    group.remove().map_err(|error| failed(&what, &error))?;
+    let folder = state.settings.data.process(process);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(failed(&format!("cannot remove {}", folder.display()), &error))
+        }
+        Ok(()) | Err(_) => Ok(Answer::Done),
+    }
+}
+
+pub fn build(state: &mut State, build: BuildId) -> Result<Answer, Refusal> {
+    if let Some(step) = state.live.step_of_build(build) {
+        return Err(busy(format!("process {step} of build {build} lives")));
+    }
+    aside(&state.settings.data.build_works(), &build.to_string())
+}
+
+pub fn cache(state: &mut State, app: AppId) -> Result<Answer, Refusal> {
+    if let Some(step) = state.live.step_of_app(app) {
+        return Err(busy(format!("process {step} of a build of app {app} lives")));
+    }
+    aside(&state.settings.data.caches(), &app.to_string())
+}
+
+/// Gone for everybody at once, removed from the disk in the background.
+fn aside(parent: &Path, name: &str) -> Result<Answer, Refusal> {
+    let (path, old) = (parent.join(name), parent.join(format!("{BEING_REMOVED}{name}")));
+    let failed = |error: std::io::Error| failed(&format!("cannot remove {}", path.display()), &error);
+    if !folders::exists(&path) {
+        return Ok(Answer::Done);
+    }
+    if folders::exists(&old) {
+        return Err(busy(format!("an earlier {} is still being removed", path.display())));
+    }
+    std::fs::rename(&path, &old).map_err(failed)?;
+    child::remove_tree_aside(&old).map_err(failed)?;
+    Ok(Answer::Done)
+}
+
+/// What an earlier launcher left half-done.
+pub fn leftovers(parent: &Path, prefix: &str) {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())) {
+        let _ = child::remove_tree_aside(&entry.path());
+    }
+}
+
+/// The network of an app, once nothing of the app lives in it.
+pub fn network(state: &mut State, app: AppId) -> Result<Answer, Refusal> {
+    if let Some(process) = state.live.process_of_app(app) {
+        return Err(busy(format!("process {process} of app {app} lives")));
+    }
+    state.network.remove(app).map_err(|error| failed(&format!("cannot remove the network of app {app}"), &error))?;
+    Ok(Answer::Done)
+}
+
+/// A listener or daemon that the settings do not name.
+pub fn unknown(what: &str) -> Refusal {
+    not_found(format!("the launcher's settings name no {what}"))
+}

@@ -1,0 +1,63 @@
+//! The clone that makes a sandbox's first process.
+
+use crate::probe::{Layer, LayerSet};
+use rustix::process::Pid;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+/// The sandbox's first process as its parent sees it.
+#[derive(Debug)]
+pub struct Init {
+    pub pid: Pid,
+    /// Readable when it has ended.
+    pub pidfd: OwnedFd,
+}
+
+/// What the child exits with if it returns, which it must not: it would go on as a second shim.
+const CHILD_RETURNED: i32 = 70;
+
+/// Runs `child` in new namespaces as their first process; returns in the parent only.
+pub fn clone_into_namespaces(without: &LayerSet, child: impl FnOnce()) -> std::io::Result<Init> {
+    let mut pidfd: libc::c_int = -1;
+    let mut arguments = CloneArguments {
+        flags: namespace_flags(without) | libc::CLONE_PIDFD as u64,
+        pidfd: (&raw mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArguments::default()
+    };
+    // SAFETY: a fork in all but name: no memory is shared and the stack is a copy. This process has one thread, so no lock is
+    // held by another; the structure and the place for the pidfd live across the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArguments>()) };
+    match pid {
+        -1 => Err(std::io::Error::last_os_error()),
+        0 => {
+            child();
+            crate::inside::exit(CHILD_RETURNED)
+        }
+        pid => {
+            // SAFETY: the kernel has stored a new descriptor there, which nobody else owns.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidData)?;
+            Ok(Init { pid, pidfd })
+        }
+    }
+}
+
+fn namespace_flags(without: &LayerSet) -> u64 {
+    let optional = [(Layer::IpcNamespace, libc::CLONE_NEWIPC), (Layer::UtsNamespace, libc::CLONE_NEWUTS)];
+    let chosen = optional.into_iter().filter(|(layer, _)| !without.contains(*layer)).map(|(_, flag)| flag);
+    chosen.fold(libc::CLONE_NEWPID | libc::CLONE_NEWNS, |flags, flag| flags | flag) as u64
+}
+
+/// `struct clone_args` (Linux, `include/uapi/linux/sched.h`), first version.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}

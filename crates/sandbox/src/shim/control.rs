@@ -1,0 +1,95 @@
+//! The shim's control socket: who may ask, and what is asked. One request per connection.
+
+use crate::format::Format;
+use crate::message::{self, MessageError};
+use crate::protocol::{ControlAnswer, ControlMessage, ControlRefusal, ControlRequest, ControlResponseMessage};
+use rustix::fs::Mode;
+use rustix::net::SocketFlags;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Connections that have not asked yet; beyond, the oldest is dropped.
+const MAX_CONNECTIONS: usize = 8;
+const BACKLOG: i32 = 16;
+
+/// The listening socket and the connections that have not asked yet.
+pub struct Control {
+    listener: Option<OwnedFd>,
+    connections: Vec<OwnedFd>,
+    owner: u32,
+}
+
+/// A request that waits for its answer.
+pub struct Asked {
+    pub request: ControlRequest,
+    pub reply: Reply,
+}
+
+/// Where the answer goes.
+pub struct Reply {
+    connection: OwnedFd,
+}
+
+impl Control {
+    /// Without a socket (the folder has gone, the disk is full) nobody can ask; the app runs on.
+    pub fn listen(path: &Path, owner: u32) -> Self {
+        let listener = message::listen(path, BACKLOG).ok();
+        let _ = rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR);
+        Self { listener, connections: Vec::new(), owner }
+    }
+
+    /// All that is to be watched: the listener first, if there is one.
+    pub fn sockets(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.listener.iter().chain(&self.connections)
+    }
+
+    /// Something is readable: accepts who may ask, and gives what they ask for.
+    pub fn turn(&mut self) -> Vec<Asked> {
+        self.accept();
+        let mut asked = Vec::new();
+        for connection in std::mem::take(&mut self.connections) {
+            match message::receive::<ControlMessage>(connection.as_fd()) {
+                Ok((message, _)) => asked.push(Asked { request: message.request, reply: Reply { connection } }),
+                Err(MessageError::TimedOut) => self.connections.push(connection),
+                Err(MessageError::Json(error)) => {
+                    Reply { connection }.refuse(&format!("this request is not understood: {error}"));
+                }
+                Err(MessageError::Closed | MessageError::TooLarge | MessageError::Socket(_)) => {}
+            }
+        }
+        asked
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        while let Ok(connection) = rustix::net::accept_with(listener, flags) {
+            let allowed = rustix::net::sockopt::socket_peercred(&connection)
+                .is_ok_and(|peer| [0, self.owner].contains(&peer.uid.as_raw()));
+            if allowed {
+                self.connections.push(connection);
+            }
+            if self.connections.len() > MAX_CONNECTIONS {
+                self.connections.remove(0);
+            }
+        }
+    }
+}
+
+impl Reply {
+    pub fn done(&self) {
+        self.answer(ControlAnswer::Done, &[]);
+    }
+
+    /// Who has hung up meanwhile does not hear it.
+    pub fn answer(&self, answer: ControlAnswer, descriptors: &[BorrowedFd<'_>]) {
+        let response = ControlResponseMessage { format: Format, response: Ok(answer) };
+        let _ = message::send(self.connection.as_fd(), &response, descriptors);
+    }
+
+    pub fn refuse(&self, reason: &str) {
+        let refusal = ControlRefusal { message: reason.to_owned() };
+        let response = ControlResponseMessage { format: Format, response: Err(refusal) };
+        let _ = message::send(self.connection.as_fd(), &response, &[]);
+    }
+}

@@ -1,0 +1,146 @@
+//! The facts that a shim leaves in its run folder. A full disk delays them: they are written again every second, and the room for
+//! the last of them, the exit, is taken at the start. A folder that has gone is nobody's business any more.
+
+use crate::format::Format;
+use crate::run_folder::{self, EXIT_FILE, ExitRecord, Instant, READY_FILE, RunFolderError, STOPPING_FILE};
+use domain::process::Exit;
+use domain::time::{BootId, BootMillis};
+use rustix::fs::{FallocateFlags, Mode, OFlags};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Between two attempts at writing a fact.
+const RETRY_MILLIS: u64 = 1_000;
+/// Attempts at writing the exit before the process counts as lost.
+const EXIT_ATTEMPTS: u32 = 30;
+/// Room for the exit.
+const RESERVED_BYTES: u64 = 4096;
+const RESERVED_FILE: &str = ".exit.reserved";
+
+/// The facts of one process.
+pub struct Facts {
+    folder: PathBuf,
+    boot_id: BootId,
+    pending: Vec<(&'static str, BootMillis)>,
+    retry_at: Option<BootMillis>,
+    reserved: Option<File>,
+}
+
+impl Facts {
+    pub fn new(folder: PathBuf, boot_id: BootId) -> Self {
+        let reserved = reserve(&folder).ok();
+        Self { folder, boot_id, pending: Vec::new(), retry_at: None, reserved }
+    }
+
+    pub fn ready(&mut self, at: BootMillis) {
+        self.write(READY_FILE, at, at);
+    }
+
+    pub fn stopping(&mut self, at: BootMillis) {
+        self.write(STOPPING_FILE, at, at);
+    }
+
+    /// Tries again what could not be written.
+    pub fn tick(&mut self, now: BootMillis) {
+        if self.retry_at.is_some_and(|at| now >= at) {
+            self.retry_at = None;
+            for (name, at) in std::mem::take(&mut self.pending) {
+                self.write(name, at, now);
+            }
+        }
+    }
+
+    pub const fn due_at(&self) -> Option<BootMillis> {
+        self.retry_at
+    }
+
+    fn write(&mut self, name: &'static str, at: BootMillis, now: BootMillis) {
+        let written = run_folder::write_json(&self.folder, name, &Instant { format: Format, at });
+        if written.is_err_and(|error| may_recover(&error)) {
+            self.pending.push((name, at));
+            self.retry_at = Some(now.plus_millis(RETRY_MILLIS));
+        }
+    }
+
+    /// The last fact. Blocks while the disk is full, for a while: a shim has nothing else to do by then.
+    pub fn exit(&mut self, exit: Exit) {
+        let record = ExitRecord { format: Format, boot_id: self.boot_id.clone(), exit };
+        for _ in 0..EXIT_ATTEMPTS {
+            if self.write_reserved(&record).is_ok() {
+                return;
+            }
+            match run_folder::write_json(&self.folder, EXIT_FILE, &record) {
+                Err(error) if may_recover(&error) => std::thread::sleep(Duration::from_millis(RETRY_MILLIS)),
+                Ok(()) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Into the room that was taken at the start: needs no new block.
+    fn write_reserved(&mut self, record: &ExitRecord) -> std::io::Result<()> {
+        let file = self.reserved.take().ok_or(ErrorKind::NotFound)?;
+        let bytes = serde_json::to_vec(record)?;
+        file.write_all_at(&bytes, 0)?;
+        file.set_len(bytes.len() as u64)?;
+        std::fs::rename(self.folder.join(RESERVED_FILE), self.folder.join(EXIT_FILE))
+    }
+}
+
+fn reserve(folder: &Path) -> std::io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
+    let file = rustix::fs::open(folder.join(RESERVED_FILE), flags, mode)?;
+    rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, RESERVED_BYTES)?;
+    Ok(File::from(file))
+}
+
+/// A missing folder never comes back.
+fn may_recover(error: &RunFolderError) -> bool {
+    match error {
+        RunFolderError::Write { source, .. } => source.kind() != ErrorKind::NotFound,
+        RunFolderError::List { .. }
+        | RunFolderError::Name { .. }
+        | RunFolderError::Read { .. }
+        | RunFolderError::Parse { .. }
+        | RunFolderError::Foreign { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::process::ExitStatus;
+
+    fn exit() -> Exit {
+        Exit { at: BootMillis(5), status: ExitStatus::Code(3), stop_requested: false, out_of_memory: false }
+    }
+
+    #[test]
+    fn facts_are_written_whole_and_leave_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut facts = Facts::new(folder.path().to_owned(), BootId("boot".to_owned()));
+        facts.ready(BootMillis(1));
+        facts.stopping(BootMillis(2));
+        facts.exit(exit());
+        let read = |name| run_folder::read_json::<Instant>(&folder.path().join(name)).unwrap();
+        assert_eq!(read(READY_FILE).map(|fact| fact.at), Some(BootMillis(1)));
+        assert_eq!(read(STOPPING_FILE).map(|fact| fact.at), Some(BootMillis(2)));
+        let record: ExitRecord = run_folder::read_json(&folder.path().join(EXIT_FILE)).unwrap().unwrap();
+        assert_eq!((record.exit, record.boot_id.0.as_str()), (exit(), "boot"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_folder_that_has_gone_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let mut facts = Facts::new(path, BootId("boot".to_owned()));
+        drop(folder);
+        facts.ready(BootMillis(1));
+        assert_eq!(facts.due_at(), None);
+        facts.exit(exit());
+    }
+}
