@@ -255,6 +255,24 @@ impl StagedSlug {
         self.tree.as_fd()
     }
 
+    /// Takes a whole extracted tree in place of the empty one, by renaming it: nothing is copied, and `source` is gone
+    /// afterwards. It must be on the same file system, made by [`crate::tree::extract()`], and nobody else's to write.
+    pub fn adopt(&mut self, source: &Path) -> Result<(), SlugError> {
+        let failed = |source| SlugError::Stage { path: self.path.clone(), source };
+        let adopted = tree::open_own_folder(source).map_err(failed)?;
+        // Renaming a folder over an empty one replaces it; over a filled one it fails.
+        std::fs::rename(source, self.tree_path()).map_err(failed)?;
+        self.tree = adopted;
+        Ok(())
+    }
+
+    /// Moves the tree of another staged slug to `name` of this one's top folder, in place of what is there.
+    pub fn put(&self, name: &str, other: StagedSlug) -> Result<(), SlugError> {
+        let failed = |source| SlugError::Stage { path: self.path.clone(), source };
+        tree::remove_tree(&self.tree, name).map_err(failed)?;
+        std::fs::rename(other.tree_path(), self.tree_path().join(name)).map_err(failed)
+    }
+
     pub fn tree_path(&self) -> PathBuf {
         self.path.join(TREE)
     }

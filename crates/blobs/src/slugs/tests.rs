@@ -133,3 +133,36 @@ fn many_files_are_published_too() {
     }
     assert_eq!(store.publish(staged, &meta("serve")).expect("published").files, 600);
 }
+
+#[test]
+fn an_extracted_tree_is_adopted_whole() {
+    let place = tempfile::tempdir().expect("a folder");
+    let store = SlugStore::open(&place.path().join("slugs")).expect("opens");
+    let source = place.path().join("src");
+    fs::create_dir_all(source.join("public")).expect("made");
+    fs::write(source.join("public/index.html"), "hello").expect("written");
+    let mut staged = store.stage().expect("staged");
+    staged.adopt(&source).expect("adopted");
+    assert!(!source.exists());
+    assert_eq!(store.publish(staged, &meta("serve")).expect("published").id, published(&store, "hello").id);
+
+    fs::create_dir(&source).expect("made");
+    let mut staged = store.stage().expect("staged");
+    fs::write(staged.tree_path().join("x"), "x").expect("written");
+    assert!(staged.adopt(&source).is_err(), "a tree that is not empty is not replaced");
+    assert!(source.exists());
+}
+
+#[test]
+fn what_was_built_replaces_what_was_pushed_under_its_name() {
+    let place = tempfile::tempdir().expect("a folder");
+    let store = SlugStore::open(place.path()).expect("opens");
+    let (staged, built) = (store.stage().expect("staged"), store.stage().expect("staged"));
+    fs::create_dir(staged.tree_path().join("target")).expect("made");
+    fs::write(staged.tree_path().join("target/pushed"), "x").expect("written");
+    fs::write(built.tree_path().join("built"), "x").expect("written");
+    staged.put("target", built).expect("put");
+    assert_eq!(names(&staged.tree_path().join("target")), ["built"]);
+    drop(staged);
+    assert!(names(place.path()).is_empty());
+}

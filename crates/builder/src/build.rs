@@ -1,0 +1,238 @@
+//! One build, from the look at its source to the published slug.
+
+use crate::advice;
+use crate::cancel::CancelToken;
+use crate::clean;
+use crate::detect::{self, Detected, Listing, detect};
+use crate::error::BuildError;
+use crate::execute::{self, End, Ran};
+use crate::look;
+use crate::native::NativeError;
+use crate::native::rust::{self, RustError};
+use crate::native::static_site::{Site, StaticfileError};
+use crate::output::{Output, Printer};
+use crate::processes::{self, Processes};
+use crate::request::{BuildLimits, BuildRequest, BuiltSlug};
+use blobs::tree::{ReadError, SourceTree};
+use blobs::{Published, SlugMeta, SlugStore, StagedSlug};
+use domain::process::ExitStatus;
+use sandbox::client::Launcher;
+use sandbox::layout::DataFolder;
+use sandbox::spec::Toolchain;
+use std::sync::Arc;
+
+/// Largest `Staticfile` that is read.
+const STATICFILE_BYTES: u64 = 64 * 1024;
+
+/// Builds, one at a time per call; calls for different apps may run at once.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    pub data: DataFolder,
+    pub slugs: Arc<SlugStore>,
+    /// The number by which the server made itself known to the launcher.
+    pub incarnation: u64,
+    pub limits: BuildLimits,
+    /// The base that slugs are built for and run on.
+    pub stack: String,
+}
+
+/// One build under way.
+struct Run<'a> {
+    builder: &'a Builder,
+    request: &'a BuildRequest,
+    cancel: &'a CancelToken,
+    printer: Printer<'a>,
+    tree: SourceTree,
+    listing: Listing,
+}
+
+impl Builder {
+    /// Builds what lies in the request's source folder, which is gone afterwards. Blocking, minutes long; ends by itself within
+    /// its limits. Every line of `output` is whole and safe to print; the error is not among them.
+    pub fn build(
+        &self,
+        request: &BuildRequest,
+        output: &mut dyn Output,
+        cancel: &CancelToken,
+    ) -> Result<BuiltSlug, BuildError> {
+        let built = self.build_source(request, output, cancel);
+        clean::remove_source(&self.data, request.build);
+        built
+    }
+
+    fn build_source(
+        &self,
+        request: &BuildRequest,
+        output: &mut dyn Output,
+        cancel: &CancelToken,
+    ) -> Result<BuiltSlug, BuildError> {
+        let path = self.data.build_source(request.build);
+        let tree = SourceTree::open(&path)
+            .map_err(|source| BuildError::SourceFolder { path: path.clone(), source })?;
+        let listing = look::observe_listing(&tree)?;
+        let printer = Printer::new(output, self.limits.output_bytes);
+        Run { builder: self, request, cancel, printer, tree, listing }.run()
+    }
+}
+
+impl Run<'_> {
+    fn run(mut self) -> Result<BuiltSlug, BuildError> {
+        let (detected, because) = detect(&self.listing)?;
+        self.announce(detected, because);
+        advice::check(&self.tree)?;
+        self.end_if_cancelled()?;
+        let (staged, defaults) = match detected {
+            Detected::Rust => self.rust()?,
+            Detected::Static => self.static_site()?,
+            Detected::Procfile => (self.adopted()?, Processes::new()),
+        };
+        self.end_if_cancelled()?;
+        self.publish(detected, staged, &defaults)
+    }
+
+    fn announce(&mut self, detected: Detected, because: &str) {
+        self.printer.heading(&format!("Building on the {} stack", self.builder.stack));
+        self.printer.heading(&format!("{} app detected ({because})", detected.title()));
+        let before = self.request.previous.as_ref().map(|previous| previous.builder.as_str());
+        if let Some(before) = before.filter(|before| *before != detected.name()) {
+            self.printer.warning(&format!("The build before this one was made by the builder \"{before}\""));
+        }
+    }
+
+    fn end_if_cancelled(&self) -> Result<(), BuildError> {
+        if self.cancel.is_cancelled() { Err(BuildError::Cancelled) } else { Ok(()) }
+    }
+
+    /// A staged slug that holds the source as it was pushed.
+    fn adopted(&self) -> Result<StagedSlug, BuildError> {
+        let mut staged = self.builder.slugs.stage()?;
+        staged.adopt(&self.builder.data.build_source(self.request.build))?;
+        Ok(staged)
+    }
+
+    fn static_site(&mut self) -> Result<(StagedSlug, Processes), BuildError> {
+        let mut site = Site::of(&self.listing);
+        match self.tree.read(detect::STATICFILE, STATICFILE_BYTES) {
+            Ok(None) => {}
+            Ok(Some(bytes)) => site = site.parse(&bytes).map_err(NativeError::from)?,
+            Err(ReadError::TooLarge { .. }) => {
+                return Err(NativeError::from(StaticfileError::TooLarge).into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if !self.tree.is_file(&site.index())? {
+            return Err(NativeError::from(StaticfileError::NoIndex { root: site.root }).into());
+        }
+        let served = if site.root.is_empty() { "the top folder" } else { &site.root };
+        self.printer.detail(&format!("Serving {served}; nothing is to be compiled"));
+        let defaults = processes::web(&site.command());
+        Ok((self.adopted()?, defaults))
+    }
+
+    fn rust(&mut self) -> Result<(StagedSlug, Processes), BuildError> {
+        rust::check(&self.listing).map_err(NativeError::from)?;
+        let mut launcher = self.launcher()?;
+        let toolchains = launcher.status().map_err(execute::ExecuteError::from)?.toolchains;
+        if !toolchains.contains(&Toolchain::Rust) {
+            return Err(NativeError::from(RustError::NoToolchain).into());
+        }
+        let binaries = self.builder.slugs.stage()?;
+        self.compile(&mut launcher, &binaries)?;
+        let staged = self.adopted()?;
+        staged.put(rust::TARGET, binaries)?;
+        let tree = SourceTree::open(&staged.tree_path())
+            .map_err(|source| BuildError::SourceFolder { path: staged.tree_path(), source })?;
+        let defaults = rust::default_processes(&tree, &self.listing).map_err(NativeError::from)?;
+        Ok((staged, defaults))
+    }
+
+    fn launcher(&self) -> Result<Launcher, execute::ExecuteError> {
+        let mut launcher = Launcher::connect(&self.builder.data.launcher_socket())?;
+        launcher.hello(self.builder.incarnation)?;
+        Ok(launcher)
+    }
+
+    /// Runs the step; what it hands out lies in `into` afterwards.
+    fn compile(&mut self, launcher: &mut Launcher, into: &StagedSlug) -> Result<(), BuildError> {
+        let boot = execute::boot_id()?;
+        let now = sandbox::system::boot_now();
+        let spec = rust::plan_step(self.request, &self.listing, &self.builder.limits, boot, now);
+        let step = execute::Step {
+            data: &self.builder.data,
+            spec: &spec,
+            environment: &rust::plan_environment(self.request),
+            result: into.tree(),
+            cancel: self.cancel,
+        };
+        let ran = execute::run(&step, launcher, &mut self.printer);
+        self.printer.end();
+        if let Err(error) = execute::clean(launcher, &spec, self.request.build) {
+            self.printer.warning(&format!("What the build left on disk could not be removed now: {error}"));
+        }
+        self.judge(ran?)
+    }
+
+    fn judge(&self, ran: Ran) -> Result<(), BuildError> {
+        let exit = match ran.end {
+            End::Cancelled => return Err(BuildError::Cancelled),
+            End::TimedOut => {
+                return Err(BuildError::TimedOut { minutes: self.builder.limits.time_seconds / 60 });
+            }
+            End::Exited(exit) => exit,
+        };
+        if exit.out_of_memory {
+            let mebibytes = self.builder.limits.process.memory_bytes / (1024 * 1024);
+            return Err(BuildError::OutOfMemory { mebibytes });
+        }
+        match exit.status {
+            ExitStatus::Code(0) => ran.result.map(|_| ()).map_err(BuildError::Result),
+            status @ (ExitStatus::Code(_) | ExitStatus::Signal(_) | ExitStatus::NotStarted) => {
+                Err(BuildError::StepFailed { status: status.to_string() })
+            }
+        }
+    }
+
+    fn publish(
+        mut self,
+        detected: Detected,
+        staged: StagedSlug,
+        defaults: &Processes,
+    ) -> Result<BuiltSlug, BuildError> {
+        let procfile = self.listing.procfile.as_ref();
+        processes::print(&mut self.printer, procfile, defaults, detected.title());
+        let meta = SlugMeta {
+            processes: processes::merged(procfile, defaults),
+            builder: detected.name().to_owned(),
+            stack: self.builder.stack.clone(),
+        };
+        let published = self.builder.slugs.publish(staged, &meta)?;
+        self.tell(&published);
+        let Published { id, files, bytes, outcome: _ } = published;
+        Ok(BuiltSlug { slug: id, builder: meta.builder, processes: meta.processes, files, bytes })
+    }
+
+    fn tell(&mut self, published: &Published) {
+        self.printer.heading("Storing the slug");
+        let short = &published.id.hex()[..12];
+        let (files, size) = (published.files, human_bytes(published.bytes));
+        self.printer.detail(&format!("Done: slug {short}, {files} files, {size}"));
+        if self.request.previous.as_ref().is_some_and(|previous| previous.slug == published.id) {
+            self.printer.detail("It is the same slug as before: nothing in it has changed");
+        }
+    }
+}
+
+/// `1.5M`, as Heroku tells sizes.
+fn human_bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    for (size, unit) in UNITS {
+        if bytes >= size {
+            let tenths = bytes / (size / 10).max(1);
+            return format!("{}.{}{unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes}B")
+}
+
+#[cfg(test)]
+mod tests;
