@@ -4,6 +4,7 @@
 use domain::policy::Denied;
 use std::error::Error as StdError;
 use std::fmt;
+use store::StoreError;
 
 /// What sort of refusal this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,8 +142,32 @@ impl StdError for Error {
     }
 }
 
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
 impl From<Denied> for Error {
     fn from(denied: Denied) -> Self {
         Self::forbidden("You do not have permission to do this.").with_hint(denied.to_string())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let kind = if error.is_temporary() { Kind::Unavailable } else { Kind::Internal };
+        let hint = error.hint();
+        let told = Self::new(kind, format!("The ledger cannot be used: {error}."));
+        let told = match hint {
+            Some(hint) => told.with_hint(hint),
+            None => told,
+        };
+        told.with_source(error)
     }
 }

@@ -21,6 +21,8 @@ const IDLE_READERS: usize = 3;
 const CACHE_KIB: i64 = -512;
 /// The log is folded into the database when it is this many pages long.
 const CHECKPOINT_PAGES: i64 = 400;
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 64;
 /// Pages copied per step of a backup, and the pause between steps in which writers go on.
 const BACKUP_STEP_PAGES: std::ffi::c_int = 256;
 const BACKUP_PAUSE: Duration = Duration::from_millis(2);
@@ -202,6 +204,7 @@ fn connect_reader(path: &Path) -> Result<Connection> {
 
 fn prepare(connection: &Connection) -> Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", false)?;

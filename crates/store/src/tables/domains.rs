@@ -36,11 +36,6 @@ impl Reader<'_> {
     pub fn domain_by_hostname(&self, hostname: &HostName) -> Result<Option<DomainRow>> {
         self.one(&format!("{COLUMNS} WHERE hostname = ?1"), [hostname.as_str()], read)
     }
-
-    /// Of all apps.
-    pub fn all_domains(&self) -> Result<Vec<DomainRow>> {
-        self.all(&format!("{COLUMNS} ORDER BY hostname"), (), read)
-    }
 }
 
 impl Writer<'_> {

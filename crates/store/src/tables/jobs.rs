@@ -24,7 +24,7 @@ pub struct JobRow {
     pub held: bool,
 }
 
-const COLUMNS: &str = "SELECT id, app_id, kind, release_id, number, command, streams, size, time_limit_seconds, actor_id, held,
+pub(super) const COLUMNS: &str = "SELECT id, app_id, kind, release_id, number, command, streams, size, time_limit_seconds, actor_id, held,
     cancelled, started_process, state, exit_status, created_at, updated_at FROM jobs";
 
 fn kind_word(kind: JobKind) -> &'static str {
@@ -38,7 +38,7 @@ fn read_kind(word: &str) -> Option<JobKind> {
     [JobKind::OneOff, JobKind::ReleasePhase].into_iter().find(|kind| kind_word(*kind) == word)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     let size: Size = parsed(row, "size")?;
     let job = Job {
         id: parsed(row, "id")?,

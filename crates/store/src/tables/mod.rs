@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod apps;
 pub mod builds;
+pub mod desired;
 pub mod domains;
 pub mod events;
 pub mod exits;

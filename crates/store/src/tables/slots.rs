@@ -22,18 +22,6 @@ impl Reader<'_> {
         self.all(sql, [app.to_string()], |row| Ok((parsed(row, "process_type")?, small_number(row, "slot")?)))
     }
 
-    /// Those of this boot; older processes are all gone anyway.
-    pub fn restarts(&self, app: AppId, boot: &BootId) -> Result<Vec<Restart>> {
-        let sql = "SELECT process_type, slot, boot_at FROM restarts WHERE app_id = ?1 AND boot_id = ?2";
-        self.all(sql, (app.to_string(), &boot.0), |row| {
-            Ok(Restart {
-                process_type: parsed(row, "process_type")?,
-                slot: small_number(row, "slot")?,
-                at: BootMillis(number(row, "boot_at")?),
-            })
-        })
-    }
-
     /// Those of this boot.
     pub fn crashes(&self, release: ReleaseId, boot: &BootId) -> Result<Vec<(ProcessType, u32, CrashRecord)>> {
         let sql = "SELECT process_type, slot, count, last_exit FROM crashes WHERE release_id = ?1 AND boot_id = ?2";

@@ -1,0 +1,231 @@
+//! What the ledger says should be so, read in one transaction.
+//!
+//! Rules that live here, because they need what the plan does not see: a release phase waits until the app's phase before it has
+//! ended; a phase of a release that is no candidate never starts; a job that is held for its caller is not there yet; the restart
+//! of one place is a stop of that place for as long as its old process lives.
+
+use crate::append::release_phase_command;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::ops::apps::host_of;
+use domain::app::App;
+use domain::desired::{Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy};
+use domain::formation::{Formation, first_quantity};
+use domain::ids::{AppId, ReleaseId};
+use domain::job::JobState;
+use domain::names::{HostName, ProcessType};
+use domain::observed::Observed;
+use domain::process::{ExitStatus, JobKind, Purpose, StopPolicy};
+use domain::release::Release;
+use domain::time::BootMillis;
+use std::collections::{BTreeMap, BTreeSet};
+use store::Reader;
+use store::tables::desired::{Crashes, Standing};
+use store::tables::jobs::JobRow;
+use store::tables::slots::Restart;
+
+/// Reads all of it. `seen` is what the last pass observed.
+pub(super) fn read(engine: &Engine, seen: &Observed) -> Result<Desired, Error> {
+    engine.read(|reader| {
+        let mut facts = Facts::read(engine, reader)?;
+        let apps = reader.apps()?.into_iter().map(|app| desired_app(engine, reader, &mut facts, app, seen));
+        Ok(Desired {
+            epoch: reader.epoch()?,
+            apps: apps.collect::<Result<_, Error>>()?,
+            bounds: engine.0.settings.bounds.clone(),
+            recorded_exits: reader.recorded_exits()?,
+        })
+    })
+}
+
+/// Rows of all apps, taken out app by app.
+struct Facts {
+    standings: BTreeMap<AppId, Standing>,
+    formations: BTreeMap<AppId, Formation>,
+    stopped: BTreeMap<AppId, Vec<(ProcessType, u32)>>,
+    restarts: BTreeMap<AppId, Vec<Restart>>,
+    crashes: BTreeMap<ReleaseId, Crashes>,
+    jobs: BTreeMap<AppId, Vec<JobRow>>,
+    hostnames: BTreeMap<AppId, Vec<HostName>>,
+}
+
+impl Facts {
+    fn read(engine: &Engine, reader: &Reader<'_>) -> Result<Self, Error> {
+        let boot = engine.boot_id();
+        Ok(Self {
+            standings: reader.standings()?,
+            formations: reader.all_formations()?,
+            stopped: reader.all_stopped_slots()?,
+            restarts: reader.all_restarts(&boot)?,
+            crashes: reader.all_crashes(&boot)?,
+            jobs: reader.all_unfinished_jobs()?,
+            hostnames: reader.all_hostnames()?,
+        })
+    }
+}
+
+/// What the slots of one app's releases are made from.
+struct Places<'a> {
+    formation: Formation,
+    stopped: BTreeSet<(ProcessType, u32)>,
+    restarts: Vec<Restart>,
+    /// Living processes of the app: type, index, start.
+    living: Vec<(&'a ProcessType, u32, BootMillis)>,
+}
+
+fn desired_app(
+    engine: &Engine,
+    reader: &Reader<'_>,
+    facts: &mut Facts,
+    app: App,
+    seen: &Observed,
+) -> Result<DesiredApp, Error> {
+    let standing = facts.standings.remove(&app.id).unwrap_or_default();
+    let places = Places {
+        formation: facts.formations.remove(&app.id).unwrap_or_default(),
+        stopped: facts.stopped.remove(&app.id).unwrap_or_default().into_iter().collect(),
+        restarts: facts.restarts.remove(&app.id).unwrap_or_default(),
+        living: living(seen, app.id),
+    };
+    let candidate = match standing.head.filter(|head| standing.current != Some(*head)) {
+        Some(head) => reader.release(head)?.filter(|head| !head.status.is_final()),
+        None => None,
+    };
+    let current = match standing.current {
+        Some(current) => reader.release(current)?,
+        None => None,
+    };
+    let jobs = facts.jobs.remove(&app.id).unwrap_or_default();
+    let phase = match &candidate {
+        Some(candidate) => release_phase(reader, candidate)?,
+        None => ReleasePhase::Done,
+    };
+    let mut hosts = vec![host_of(engine, &app.name)?];
+    hosts.extend(facts.hostnames.remove(&app.id).unwrap_or_default());
+    let mut run = |release: Release, phase| {
+        let crashes = facts.crashes.remove(&release.id).unwrap_or_default();
+        desired_release(release, phase, &places, crashes)
+    };
+    let candidate_id = candidate.as_ref().map(|candidate| candidate.id);
+    Ok(DesiredApp {
+        app: app.id,
+        current: current.map(|current| run(current, ReleasePhase::Done)),
+        candidate: candidate.map(|candidate| run(candidate, phase)),
+        jobs: desired_jobs(reader, jobs, candidate_id)?,
+        name: app.name,
+        index: app.index,
+        hosts,
+        maintenance: app.maintenance,
+    })
+}
+
+fn living(seen: &Observed, app: AppId) -> Vec<(&ProcessType, u32, BootMillis)> {
+    let of_app = seen.processes.iter().filter(|process| process.app == app && process.state.is_live());
+    of_app
+        .filter_map(|process| match &process.purpose {
+            Purpose::Slot { process_type, index, .. } => Some((process_type, *index, process.started_at)),
+            Purpose::Job { .. } => None,
+        })
+        .collect()
+}
+
+/// How far the release phase of a candidate is.
+pub(super) fn release_phase(reader: &Reader<'_>, release: &Release) -> Result<ReleasePhase, Error> {
+    if release_phase_command(release).is_none() {
+        return Ok(ReleasePhase::Done);
+    }
+    let job = reader.release_phase_job(release.id)?;
+    let succeeded = job.is_some_and(|row| match row.job.state {
+        JobState::Ended { status, .. } => ExitStatus::is_success(status),
+        JobState::Waiting | JobState::Started { .. } | JobState::Lost { .. } | JobState::NeverStarted => false,
+    });
+    Ok(if succeeded { ReleasePhase::Done } else { ReleasePhase::Waiting })
+}
+
+fn desired_release(release: Release, phase: ReleasePhase, places: &Places<'_>, mut crashes: Crashes) -> DesiredRelease {
+    let types = release.artifact.process_types.into_iter().filter(|(kind, _)| !kind.is_release_phase());
+    let slots = types.map(|(kind, command)| {
+        let crashes = crashes.remove(&kind).unwrap_or_default();
+        places.slots(kind, command, crashes)
+    });
+    DesiredRelease {
+        release: release.id,
+        version: release.version,
+        slots: slots.collect(),
+        slug: release.artifact.slug,
+        phase,
+    }
+}
+
+impl Places<'_> {
+    fn slots(
+        &self,
+        process_type: ProcessType,
+        command: String,
+        crashes: BTreeMap<u32, domain::desired::CrashRecord>,
+    ) -> DesiredSlots {
+        let row = self.formation.get(&process_type).cloned().unwrap_or_else(|| first_quantity(&process_type));
+        let of_type = |restart: &&Restart| restart.process_type == process_type;
+        // With a single place, that place is the type: a replacement may then overlap.
+        let whole = |restart: &&Restart| restart.slot == 0 || row.quantity == 1;
+        let restarted_at = self.restarts.iter().filter(of_type).filter(whole).map(|restart| restart.at).max();
+        let single = self.restarts.iter().filter(of_type).filter(|restart| !whole(restart));
+        let replaced = single.filter(|restart| self.has_older_process(restart)).map(|restart| restart.slot);
+        let stopped = self.stopped.iter().filter(|(kind, _)| *kind == process_type).map(|(_, slot)| *slot);
+        DesiredSlots {
+            command,
+            quantity: row.quantity,
+            strategy: Strategy::default_for(&process_type),
+            limits: row.size.limits(),
+            stop: StopPolicy::APP,
+            stopped: stopped.chain(replaced).collect(),
+            restarted_at,
+            crashes,
+            process_type,
+        }
+    }
+
+    fn has_older_process(&self, restart: &Restart) -> bool {
+        self.living.iter().any(|(kind, index, started_at)| {
+            **kind == restart.process_type && *index == restart.slot && *started_at < restart.at
+        })
+    }
+}
+
+fn desired_jobs(
+    reader: &Reader<'_>,
+    rows: Vec<JobRow>,
+    candidate: Option<ReleaseId>,
+) -> Result<Vec<DesiredJob>, Error> {
+    let is_running_phase = |row: &JobRow| match (row.job.kind, &row.job.state) {
+        (JobKind::ReleasePhase, JobState::Started { .. }) => true,
+        (JobKind::ReleasePhase | JobKind::OneOff, _) => false,
+    };
+    let phase_is_running = rows.iter().any(is_running_phase);
+    let may_be_there = |row: &JobRow| match (row.job.kind, &row.job.state) {
+        (_, JobState::Started { .. }) => true,
+        _ if row.job.cancelled => true,
+        (JobKind::OneOff, _) => !row.held,
+        (JobKind::ReleasePhase, _) => candidate == Some(row.job.release) && !phase_is_running,
+    };
+    let mut jobs = Vec::new();
+    for row in rows.into_iter().filter(may_be_there) {
+        let slug = reader.release(row.job.release)?.and_then(|release| release.artifact.slug);
+        // A job is only ever made on a release with a slug.
+        let Some(slug) = slug else { continue };
+        jobs.push(DesiredJob {
+            job: row.job.id,
+            kind: row.job.kind,
+            release: row.job.release,
+            slug,
+            number: row.job.number,
+            started: row.job.state.process(),
+            command: row.job.command,
+            limits: row.job.limits,
+            stop: StopPolicy::APP,
+            time_limit_seconds: row.job.time_limit_seconds,
+            cancelled: row.job.cancelled,
+        });
+    }
+    Ok(jobs)
+}

@@ -1,0 +1,59 @@
+//! What is done now and then: jobs that nobody came for, builds that were cut off, rows that have served their time.
+
+use crate::builds;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::idempotency;
+use domain::time::{BootMillis, WallMillis};
+
+/// A held job waits this long for its caller.
+const HELD_LIMIT_MILLIS: u64 = 5 * 60 * 1000;
+/// Time between two rounds.
+const ROUND_MILLIS: u64 = 30 * 1000;
+/// Time between two deletions of old rows.
+const PRUNE_MILLIS: u64 = 60 * 60 * 1000;
+/// How long ends of processes can be looked up.
+const EXITS_KEPT_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// When it was done last.
+#[derive(Default)]
+pub(super) struct Housekeeping {
+    round: Option<BootMillis>,
+    pruned: Option<BootMillis>,
+}
+
+impl Housekeeping {
+    pub(super) fn before_pass(&mut self, engine: &Engine) -> Result<(), Error> {
+        let now = engine.boot();
+        if is_due(self.round, now, ROUND_MILLIS) {
+            builds::fail_orphans(engine)?;
+            cancel_held(engine)?;
+            self.round = Some(now);
+        }
+        if is_due(self.pruned, now, PRUNE_MILLIS) {
+            prune(engine)?;
+            self.pruned = Some(now);
+        }
+        Ok(())
+    }
+}
+
+fn is_due(last: Option<BootMillis>, now: BootMillis, every: u64) -> bool {
+    last.is_none_or(|last| now.millis_since(last) >= every)
+}
+
+fn cancel_held(engine: &Engine) -> Result<(), Error> {
+    let now = engine.now();
+    let before = WallMillis(now.0.saturating_sub(HELD_LIMIT_MILLIS));
+    engine.0.store.write(|writer| Ok(writer.cancel_held_jobs(before, now).map(drop)?))
+}
+
+fn prune(engine: &Engine) -> Result<(), Error> {
+    let now = engine.now();
+    engine.0.store.write(|writer| {
+        writer.forget_answers_before(WallMillis(now.0.saturating_sub(idempotency::WINDOW_MILLIS)))?;
+        writer.forget_exits_before(WallMillis(now.0.saturating_sub(EXITS_KEPT_MILLIS)))?;
+        writer.delete_expired_tokens(now)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,69 @@
+//! The values that a process is started with, unsealed at the moment when someone spawns it.
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::ports::{EnvironmentError, ReleaseEnvironment};
+use domain::ids::{JobId, ReleaseId};
+use domain::job::JobStreams;
+use domain::names::{CommitId, ConfigKey};
+use domain::process::Purpose;
+use domain::release::Release;
+use domain::secret::Secret;
+use std::collections::BTreeMap;
+use store::Reader;
+
+pub(crate) struct Environment(pub(crate) Engine);
+
+impl ReleaseEnvironment for Environment {
+    fn environment(
+        &self,
+        release: ReleaseId,
+        purpose: &Purpose,
+    ) -> Result<Vec<(ConfigKey, Secret<String>)>, EnvironmentError> {
+        let found = self.0.read(|reader| {
+            let Some(release) = reader.release(release)? else { return Ok(None) };
+            collect(reader, &release, purpose).map(Some)
+        });
+        let vars = found.map_err(unreadable)?;
+        let vars = vars.ok_or_else(|| EnvironmentError::Unknown(format!("release {release}")))?;
+        Ok(vars.into_iter().collect())
+    }
+
+    fn streams(&self, job: JobId) -> Result<JobStreams, EnvironmentError> {
+        let found = self.0.read(|reader| Ok(reader.job(job)?)).map_err(unreadable)?;
+        found.map(|row| row.job.streams).ok_or_else(|| EnvironmentError::Unknown(format!("job {job}")))
+    }
+}
+
+/// Later ones win: config vars, the job's own, then the platform's.
+fn collect(
+    reader: &Reader<'_>,
+    release: &Release,
+    purpose: &Purpose,
+) -> Result<BTreeMap<ConfigKey, Secret<String>>, Error> {
+    let config = reader.config_of(release.app, release.id)?;
+    let mut vars: BTreeMap<_, _> = config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    match purpose {
+        Purpose::Job { job, .. } => vars.extend(reader.job_environment(release.app, *job)?),
+        Purpose::Slot { .. } => {}
+    }
+    for (name, value) in platform_vars(reader, release)? {
+        let key = name.parse().map_err(|_| Error::internal("a platform var has no valid name"))?;
+        vars.insert(key, Secret::new(value));
+    }
+    Ok(vars)
+}
+
+fn platform_vars(reader: &Reader<'_>, release: &Release) -> Result<Vec<(&'static str, String)>, Error> {
+    let mut vars = vec![
+        ("HEROKU_RELEASE_VERSION", release.version.to_string()),
+        ("HEROKU_APP_ID", release.app.to_string()),
+    ];
+    vars.extend(release.artifact.commit.as_ref().map(|commit| ("SOURCE_VERSION", CommitId::to_string(commit))));
+    vars.extend(reader.app(release.app)?.map(|app| ("HEROKU_APP_NAME", app.name.to_string())));
+    Ok(vars)
+}
+
+fn unreadable(error: Error) -> EnvironmentError {
+    EnvironmentError::Unreadable(error.to_string())
+}

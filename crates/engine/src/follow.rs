@@ -1,0 +1,82 @@
+//! What becomes of a release, told line by line to someone who waits: what it waits for and how it ended.
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::ops::releases::waits;
+use domain::ids::ReleaseId;
+use domain::release::{Release, ReleaseStatus};
+use std::time::{Duration, Instant};
+
+/// What there is to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// One line for people.
+    Line(String),
+    /// Nothing new within the time.
+    Quiet,
+    /// It serves, has failed or was superseded: nothing more will come.
+    End(ReleaseStatus),
+}
+
+/// Someone who waits for a release. Dropping it changes nothing.
+pub struct Follow {
+    engine: Engine,
+    release: ReleaseId,
+    told: Vec<String>,
+    /// What has been told last: a change of what it waits for is news, its repetition is not.
+    last: Option<String>,
+}
+
+/// Begins with what is to be told now.
+pub fn follow(engine: &Engine, release: ReleaseId) -> Result<Follow, Error> {
+    let follow = Follow { engine: engine.clone(), release, told: Vec::new(), last: None };
+    follow.read()?;
+    Ok(follow)
+}
+
+impl Follow {
+    /// The next thing to tell, waiting for it at most so long.
+    pub fn next(&mut self, at_most: Duration) -> Result<Progress, Error> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let seen = self.engine.changed().rings();
+            let release = self.read()?;
+            if release.status.is_final() {
+                return Ok(Progress::End(release.status));
+            }
+            if let Some(line) = self.news(&release) {
+                return Ok(Progress::Line(line));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Progress::Quiet);
+            }
+            self.engine.changed().wait_past(seen, left);
+        }
+    }
+
+    fn read(&self) -> Result<Release, Error> {
+        let found = self.engine.read(|reader| Ok(reader.release(self.release)?))?;
+        found.ok_or_else(|| Error::not_found("release", "The release is gone: its app was destroyed."))
+    }
+
+    fn news(&mut self, release: &Release) -> Option<String> {
+        let stage = match &release.status {
+            ReleaseStatus::Pending => None,
+            ReleaseStatus::PhaseRunning => Some("Running release phase".to_owned()),
+            ReleaseStatus::Starting => Some("Starting processes".to_owned()),
+            ReleaseStatus::Succeeded | ReleaseStatus::Failed { .. } | ReleaseStatus::Superseded => None,
+        };
+        if let Some(stage) = stage.filter(|stage| !self.told.contains(stage)) {
+            self.told.push(stage.clone());
+            return Some(stage);
+        }
+        let status = self.engine.status();
+        let waits = waits(&status.report, self.release).map(|why| format!("Waiting: {why}"));
+        if waits.is_some() && waits != self.last {
+            self.last.clone_from(&waits);
+            return waits;
+        }
+        None
+    }
+}

@@ -1,0 +1,213 @@
+//! Accounts and the tokens that act for them.
+
+use super::{Done, acting_account, record};
+use crate::context::{Actor, Context};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::idempotency;
+use crate::reference::TokenRef;
+use domain::account::{Account, Authorization, Email};
+use domain::event::ResourceKind;
+use domain::ids::{AccountId, TokenId};
+use domain::policy::{self, Action, Resource, Role};
+use domain::secret::Secret;
+use domain::time::WallMillis;
+use sha2::{Digest, Sha256};
+use store::tables::tokens::SecretHash;
+use store::{Reader, Writer};
+
+/// Characters of a token's id that its prefix shows.
+const PREFIX_ID_LENGTH: usize = 8;
+/// Longest description of a token that is kept, in characters.
+const DESCRIPTION_LIMIT_CHARS: usize = 200;
+
+/// Who a secret belongs to.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    pub actor: Actor,
+    pub token: TokenId,
+    pub account: Account,
+}
+
+/// A token with its secret, which nobody can look up again.
+#[derive(Debug)]
+pub struct NewToken {
+    pub authorization: Authorization,
+    pub secret: Secret<String>,
+}
+
+/// What to make a token for.
+#[derive(Debug, Clone, Default)]
+pub struct NewAuthorization {
+    pub description: Option<String>,
+    /// `None`: never.
+    pub expires_in_seconds: Option<u64>,
+}
+
+/// On an empty ledger: makes the administrator's account and token. `None` if there are accounts already.
+pub fn bootstrap(engine: &Engine, email: &Email) -> Result<Option<NewToken>, Error> {
+    let context = Context::system("first-start");
+    engine.write(|writer| {
+        if writer.count_accounts()? > 0 {
+            return Ok(None);
+        }
+        let account = insert_account(engine, writer, &context, email, Role::Admin)?;
+        let wanted = NewAuthorization { description: Some("First start".to_owned()), expires_in_seconds: None };
+        insert_token(engine, writer, &context, &account, wanted).map(Some)
+    })
+}
+
+/// Whose token this is.
+pub fn authenticate(engine: &Engine, token: &Secret<String>) -> Result<Authenticated, Error> {
+    let hash = secret_hash(token);
+    engine.read(|reader| {
+        let found = reader.token_by_secret(&hash)?.filter(|found| !has_expired(engine, found.expires_at));
+        let found = found.ok_or_else(invalid_credentials)?;
+        let account = reader.account(found.account.id)?.ok_or_else(invalid_credentials)?;
+        let actor = Actor::Account { id: account.id, role: account.role };
+        Ok(Authenticated { actor, token: found.id, account })
+    })
+}
+
+/// Email and password, as `login` sends them: the password is a token of the account with that address.
+pub fn authenticate_login(engine: &Engine, email: &str, password: &Secret<String>) -> Result<Authenticated, Error> {
+    let authenticated = authenticate(engine, password)?;
+    let same = email.parse::<Email>().is_ok_and(|email| email == authenticated.account.email);
+    if same { Ok(authenticated) } else { Err(invalid_credentials()) }
+}
+
+pub fn info(engine: &Engine, context: &Context) -> Result<Account, Error> {
+    let id = acting_account(context)?;
+    policy::authorise(&context.actor, Action::AccountRead, &Resource::Account(id))?;
+    engine.read(|reader| reader.account(id)?.ok_or_else(invalid_credentials))
+}
+
+/// A further account. Its owner gets in by a token that the administrator makes for it.
+pub fn create(engine: &Engine, context: &Context, email: &Email, role: Role) -> Result<NewToken, Error> {
+    policy::authorise(&context.actor, Action::AccountCreate, &Resource::Installation)?;
+    engine.write(|writer| {
+        idempotency::refuse_repeat(engine, writer, context)?;
+        if writer.account_by_email(email)?.is_some() {
+            return Err(Error::invalid(format!("An account with the address {email} exists already.")));
+        }
+        let account = insert_account(engine, writer, context, email, role)?;
+        let wanted = NewAuthorization { description: Some("First token".to_owned()), expires_in_seconds: None };
+        let token = insert_token(engine, writer, context, &account, wanted)?;
+        idempotency::keep(engine, writer, context, ResourceKind::Account, account.id.to_string())?;
+        Ok(token)
+    })
+}
+
+pub fn create_authorization(
+    engine: &Engine,
+    context: &Context,
+    wanted: NewAuthorization,
+) -> Result<NewToken, Error> {
+    let id = acting_account(context)?;
+    policy::authorise(&context.actor, Action::TokenCreate, &Resource::Account(id))?;
+    engine.write(|writer| {
+        idempotency::refuse_repeat(engine, writer, context)?;
+        let account = writer.account(id)?.ok_or_else(invalid_credentials)?;
+        let token = insert_token(engine, writer, context, &account, wanted)?;
+        idempotency::keep(engine, writer, context, ResourceKind::Token, token.authorization.id.to_string())?;
+        Ok(token)
+    })
+}
+
+/// The account's own tokens that have not expired.
+pub fn list_authorizations(engine: &Engine, context: &Context) -> Result<Vec<Authorization>, Error> {
+    let id = acting_account(context)?;
+    policy::authorise(&context.actor, Action::TokenRead, &Resource::Account(id))?;
+    let mut tokens = engine.read(|reader| Ok(reader.tokens_of(id)?))?;
+    tokens.retain(|token| !has_expired(engine, token.expires_at));
+    Ok(tokens)
+}
+
+pub fn authorization(engine: &Engine, context: &Context, token: &TokenRef) -> Result<Authorization, Error> {
+    engine.read(|reader| find_token(reader, context, token, Action::TokenRead))
+}
+
+/// Deletes a token: the next request with it is refused.
+pub fn revoke(engine: &Engine, context: &Context, token: &TokenRef) -> Result<Authorization, Error> {
+    engine.write(|writer| {
+        let token = find_token(writer, context, token, Action::TokenRevoke)?;
+        writer.delete_token(token.id)?;
+        let done = Done::new(Action::TokenRevoke.name(), None, ResourceKind::Token, token.id);
+        record(engine, writer, context, done.before("description", &token.description))?;
+        Ok(token)
+    })
+}
+
+fn find_token(
+    reader: &Reader<'_>,
+    context: &Context,
+    token: &TokenRef,
+    action: Action,
+) -> Result<Authorization, Error> {
+    let missing = || Error::not_found("authorization", "Couldn't find that authorization.");
+    let id = match token {
+        TokenRef::Id(id) => *id,
+        TokenRef::Own => context.token.ok_or_else(missing)?,
+        TokenRef::Unknown => return Err(missing()),
+    };
+    let found = reader.token(id)?.ok_or_else(missing)?;
+    match policy::authorise(&context.actor, action, &Resource::Account(found.account.id)) {
+        Ok(()) => Ok(found),
+        Err(_) => Err(missing()),
+    }
+}
+
+fn insert_account(
+    engine: &Engine,
+    writer: &Writer<'_>,
+    context: &Context,
+    email: &Email,
+    role: Role,
+) -> Result<Account, Error> {
+    let now = engine.now();
+    let id = AccountId::from_uuid(engine.uuid());
+    let account = Account { id, email: email.clone(), role, created_at: now, updated_at: now };
+    writer.insert_account(&account)?;
+    let done = Done::new(Action::AccountCreate.name(), None, ResourceKind::Account, id);
+    record(engine, writer, context, done.after("email", email).after("role", role))?;
+    Ok(account)
+}
+
+fn insert_token(
+    engine: &Engine,
+    writer: &Writer<'_>,
+    context: &Context,
+    account: &Account,
+    wanted: NewAuthorization,
+) -> Result<NewToken, Error> {
+    let now = engine.now();
+    let id = TokenId::from_uuid(engine.uuid());
+    let prefix = format!("dzn_{}", &id.to_string()[..PREFIX_ID_LENGTH]);
+    let secret = Secret::new(format!("{prefix}_{}", hex::encode(engine.random::<32>())));
+    let description = wanted.description.unwrap_or_else(|| "Long-lived user authorization".to_owned());
+    let authorization = Authorization {
+        id,
+        account: account.reference(),
+        description: description.chars().take(DESCRIPTION_LIMIT_CHARS).collect(),
+        prefix,
+        created_at: now,
+        expires_at: wanted.expires_in_seconds.map(|s| WallMillis(now.0.saturating_add(s.saturating_mul(1000)))),
+    };
+    writer.insert_token(&authorization, &secret_hash(&secret))?;
+    let done = Done::new(Action::TokenCreate.name(), None, ResourceKind::Token, id);
+    record(engine, writer, context, done.after("description", &authorization.description))?;
+    Ok(NewToken { authorization, secret })
+}
+
+/// The secret part has 256 random bits: a plain hash cannot be searched.
+fn secret_hash(token: &Secret<String>) -> SecretHash {
+    Sha256::new().chain_update(b"dozen token 1:").chain_update(token.expose()).finalize().into()
+}
+
+fn has_expired(engine: &Engine, expires_at: Option<WallMillis>) -> bool {
+    expires_at.is_some_and(|at| at <= engine.now())
+}
+
+fn invalid_credentials() -> Error {
+    Error::unauthorised("Invalid credentials provided.").with_hint("Run `dozen login`, or check the token that you use.")
+}

@@ -1,0 +1,63 @@
+//! What is put right before anything runs: builds that were cut off, trees that nobody builds, refs that git did not keep.
+
+use crate::builds;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::ports::RefMove;
+use domain::app::App;
+use domain::ids::BuildId;
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+
+pub(crate) fn repair(engine: &Engine) -> Result<(), Error> {
+    let failed = builds::fail_orphans(engine)?;
+    if failed > 0 {
+        tracing::warn!(failed, "builds that the last stop cut off have failed");
+    }
+    remove_stray_trees(engine)?;
+    let apps = engine.read(|reader| Ok(reader.apps()?))?;
+    for app in &apps {
+        reconcile_ref(engine, app)?;
+    }
+    Ok(())
+}
+
+/// The ledger is the truth: the deployed branch points to the commit of the newest build that succeeded, if git kept its objects.
+fn reconcile_ref(engine: &Engine, app: &App) -> Result<(), Error> {
+    let Some(commit) = engine.read(|reader| Ok(reader.newest_succeeded_commit(app.id)?))? else { return Ok(()) };
+    match engine.0.ports.repositories.set_ref_if_objects_present(app.id, &commit) {
+        Ok(RefMove::Unchanged) => {}
+        Ok(RefMove::Moved) => tracing::info!(app = %app.name, %commit, "the deployed branch was set to the released commit"),
+        Ok(RefMove::ObjectsMissing) => {
+            tracing::warn!(app = %app.name, %commit, "the released commit is not in the repository; the next push brings it");
+        }
+        // One broken repository keeps no other app from serving.
+        Err(error) => tracing::error!(%error, "a repository could not be looked at"),
+    }
+    Ok(())
+}
+
+/// No build runs yet: whatever tree lies there belongs to none.
+fn remove_stray_trees(engine: &Engine) -> Result<(), Error> {
+    let folder = &engine.0.settings.builds_folder;
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            let told = Error::unavailable(format!("The folder {} cannot be read.", folder.display()));
+            return Err(told.with_source(error));
+        }
+    };
+    let names: Vec<OsString> = entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name())).collect();
+    let builds = names.iter().filter_map(|name| name.to_str()?.parse::<BuildId>().ok());
+    for build in builds {
+        let known = engine.read(|reader| Ok(reader.build(build)?.is_some()))?;
+        if known {
+            builds::discard_source(engine, build);
+        } else {
+            builds::discard(engine, build);
+        }
+    }
+    Ok(())
+}
