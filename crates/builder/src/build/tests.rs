@@ -1,1 +1,217 @@
+//! Builds that need no sandbox: static sites, Procfiles, and everything that is refused before one would be started.
 
+use super::*;
+use crate::{BuildEnvironment, Fault, PreviousBuild};
+use domain::ids::{AppId, BuildId, ProcessId};
+use std::fs;
+use std::path::PathBuf;
+
+struct Bench {
+    _place: tempfile::TempDir,
+    builder: Builder,
+    builds: std::cell::Cell<u128>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let place = tempfile::tempdir().expect("a folder");
+        let slugs = Arc::new(SlugStore::open(&place.path().join("slugs")).expect("opens"));
+        let builder = Builder {
+            data: DataFolder::new(place.path()),
+            slugs,
+            incarnation: 1,
+            limits: BuildLimits::DEFAULT,
+            stack: "host".to_owned(),
+        };
+        Self { _place: place, builder, builds: std::cell::Cell::new(0) }
+    }
+
+    fn request(&self, files: &[(&str, &str)]) -> (BuildRequest, PathBuf) {
+        self.builds.set(self.builds.get() + 1);
+        let number = self.builds.get();
+        let request = BuildRequest {
+            app: AppId::from_u128(1),
+            app_index: 0,
+            build: BuildId::from_u128(number),
+            process: ProcessId::from_u128(number),
+            commit: None,
+            previous: None,
+            environment: BuildEnvironment::default(),
+            request_id: None,
+        };
+        let source = self.builder.data.build_source(request.build);
+        fs::create_dir_all(&source).expect("made");
+        for (name, content) in files {
+            let path = source.join(name);
+            fs::create_dir_all(path.parent().expect("has one")).expect("made");
+            fs::write(path, content).expect("written");
+        }
+        (request, source)
+    }
+
+    fn build(&self, request: &BuildRequest) -> (Result<BuiltSlug, BuildError>, Vec<String>) {
+        let mut lines = Vec::new();
+        let built = self.builder.build(request, &mut lines, &CancelToken::new());
+        (built, lines)
+    }
+
+    fn built(&self, files: &[(&str, &str)]) -> (BuiltSlug, Vec<String>) {
+        let (built, lines) = self.build(&self.request(files).0);
+        (built.expect("built"), lines)
+    }
+
+    fn refused(&self, files: &[(&str, &str)]) -> BuildError {
+        self.build(&self.request(files).0).0.expect_err("refused")
+    }
+
+    fn stored(&self, slug: &BuiltSlug, name: &str) -> Option<String> {
+        fs::read_to_string(self.builder.slugs.tree_path(&slug.slug).join(name)).ok()
+    }
+}
+
+fn processes(slug: &BuiltSlug) -> String {
+    let pairs: Vec<_> = slug.processes.iter().map(|(name, command)| format!("{name}: {command}")).collect();
+    pairs.join("\n")
+}
+
+#[test]
+fn a_static_site_is_its_files() {
+    let bench = Bench::new();
+    let (slug, lines) = bench.built(&[("index.html", "hello"), ("css/style.css", "body{}")]);
+    assert_eq!(processes(&slug), "web: /.dozen/dozen static-server");
+    assert_eq!((slug.builder.as_str(), slug.files, slug.bytes), ("static", 2, 11));
+    assert_eq!(bench.stored(&slug, "css/style.css").as_deref(), Some("body{}"));
+    let short = &slug.slug.hex()[..12];
+    let expected = [
+        "-----> Building on the host stack",
+        "-----> Static site app detected (index.html)",
+        "       Serving the top folder; nothing is to be compiled",
+        "-----> Discovering process types",
+        "       Procfile declares types -> (none)",
+        "       Default types for Static site -> web",
+        "-----> Storing the slug",
+        &format!("       Done: slug {short}, 2 files, 11B"),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn the_same_source_is_the_same_slug_and_another_is_not() {
+    let bench = Bench::new();
+    let files = [("index.html", "hello"), ("Procfile", "worker: w\n")];
+    let (first, _) = bench.built(&files);
+    let (mut request, _) = bench.request(&files);
+    request.previous = Some(PreviousBuild { builder: "static".to_owned(), slug: first.slug.clone() });
+    let (again, lines) = bench.build(&request);
+    assert_eq!(again.expect("built"), first);
+    assert!(lines.iter().any(|line| line.contains("the same slug as before")), "{lines:#?}");
+    assert_ne!(bench.built(&[("index.html", "hello"), ("Procfile", "worker: v\n")]).0.slug, first.slug);
+    assert_ne!(bench.built(&[("index.html", "hullo"), ("Procfile", "worker: w\n")]).0.slug, first.slug);
+}
+
+#[test]
+fn a_procfile_alone_runs_what_is_there() {
+    let bench = Bench::new();
+    let (mut request, source) = bench.request(&[("Procfile", "web: ./server\n"), ("server", "#!/bin/sh\n")]);
+    fs::set_permissions(source.join("server"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("set");
+    request.previous = Some(PreviousBuild {
+        builder: "rust".to_owned(),
+        slug: format!("sha256:{}", "0".repeat(64)).parse().expect("an id"),
+    });
+    let (built, lines) = bench.build(&request);
+    let slug = built.expect("built");
+    assert_eq!((slug.builder.as_str(), processes(&slug).as_str()), ("procfile", "web: ./server"));
+    assert_eq!(bench.stored(&slug, "server").as_deref(), Some("#!/bin/sh\n"));
+    assert!(lines.iter().any(|line| line.starts_with(" !     ") && line.contains("\"rust\"")), "{lines:#?}");
+}
+
+#[test]
+fn a_staticfile_chooses_the_folder() {
+    let bench = Bench::new();
+    let files = [
+        ("Staticfile", "root: dist\npushstate: enabled\n"),
+        ("dist/index.html", "x"),
+        ("Procfile", "worker: w"),
+    ];
+    let (slug, _) = bench.built(&files);
+    let expected = "web: /.dozen/dozen static-server --root dist --single-page\nworker: w";
+    assert_eq!(processes(&slug), expected);
+}
+
+#[test]
+fn what_cannot_be_built_is_refused_with_a_remedy() {
+    let bench = Bench::new();
+    let cases: &[(&[(&str, &str)], &str)] = &[
+        (&[("README.md", "x")], "Looked in its top folder for: Cargo.toml"),
+        (&[("Procfile", "web ./x")], "Procfile line 1"),
+        (&[("index.html", "x"), ("Procfile", "web: a\nweb: b")], "Procfile lines 1 and 2"),
+        (&[("Cargo.toml", "[package]")], "cargo generate-lockfile"),
+        (&[("Staticfile", "root: dist")], "\"dist\" that the Staticfile names has no index.html"),
+        (&[("Staticfile", "ssi: on"), ("index.html", "x")], "Staticfile line 1"),
+        (&[("Procfile", &"#".repeat(70_000))], "are allowed"),
+        (
+            &[
+                ("index.html", "x"),
+                (".gitattributes", "* filter=lfs"),
+                ("a", "version https://git-lfs.github.com/spec/v1\n"),
+            ],
+            "\"a\"",
+        ),
+    ];
+    for (files, expected) in cases {
+        let error = bench.refused(files);
+        assert!(error.to_string().contains(expected), "{error} should contain {expected}");
+        assert_eq!(error.fault(), Fault::App, "{error}");
+    }
+    assert!(bench.builder.slugs.list().expect("lists").is_empty());
+}
+
+#[test]
+fn links_are_not_followed() {
+    let bench = Bench::new();
+    let (request, source) = bench.request(&[("index.html", "x")]);
+    std::os::unix::fs::symlink("/etc/hostname", source.join("Procfile")).expect("linked");
+    let error = bench.build(&request).0.expect_err("refused");
+    assert!(error.to_string().contains("cannot be read"), "{error}");
+    let (request, source) = bench.request(&[]);
+    std::os::unix::fs::symlink("/etc/hostname", source.join("index.html")).expect("linked");
+    assert!(matches!(bench.build(&request).0, Err(BuildError::NotDetected(_))));
+}
+
+#[test]
+fn the_source_is_gone_whatever_happened() {
+    let bench = Bench::new();
+    for files in [&[("index.html", "x")][..], &[("README", "x")][..]] {
+        let (request, source) = bench.request(files);
+        let _ = bench.build(&request);
+        assert!(!source.exists() && !source.parent().expect("has one").exists());
+    }
+}
+
+#[test]
+fn a_cancelled_build_makes_no_slug() {
+    let bench = Bench::new();
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let (request, _) = bench.request(&[("index.html", "x")]);
+    let error = bench.builder.build(&request, &mut Vec::new(), &cancel).expect_err("cancelled");
+    assert_eq!(error.fault(), Fault::Cancelled);
+    assert!(bench.builder.slugs.list().expect("lists").is_empty());
+}
+
+#[test]
+fn without_a_launcher_rust_apps_wait_for_another_push() {
+    let bench = Bench::new();
+    let error = bench.refused(&[("Cargo.toml", "[package]"), ("Cargo.lock", "")]);
+    assert_eq!(error.fault(), Fault::Platform, "{error}");
+}
+
+#[test]
+fn sizes_are_told_briefly() {
+    for (bytes, expected) in
+        [(0, "0B"), (1023, "1023B"), (1024, "1.0K"), (1_600_000, "1.5M"), (3 << 30, "3.0G")]
+    {
+        assert_eq!(human_bytes(bytes), expected);
+    }
+}
