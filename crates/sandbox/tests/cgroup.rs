@@ -1,9 +1,13 @@
 //! Control groups for real, as this machine mounts them (root, version 1 beside version 2), and version 2 against a folder of the
 //! test's own that looks like one.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use domain::ids::ProcessId;
 use domain::process::Limits;
-use sandbox::cgroup::{CgroupError, CgroupSettings, Cgroups, Controller, Kill, Owner, Placement, ProcessGroup};
+use sandbox::cgroup::{
+    CgroupError, CgroupSettings, Cgroups, Controller, Kill, Owner, Placement, ProcessGroup,
+};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +31,8 @@ impl World {
     fn new(hidden: &[Controller]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("dozen-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let settings = CgroupSettings { name: name.parse().unwrap(), hidden: hidden.to_vec(), delegated: None };
+        let settings =
+            CgroupSettings { name: name.parse().unwrap(), hidden: hidden.to_vec(), delegated: None };
         let groups = Cgroups::detect(&settings).unwrap();
         groups.prepare().unwrap();
         Self { groups }
@@ -59,7 +64,10 @@ impl Drop for World {
             let group = self.groups.group(process);
             let _ = group.thaw();
             for pid in group.processes().into_iter().flatten() {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), nix::sys::signal::SIGKILL);
+                let _ = nix::sys::signal::kill(
+                    nix::unistd::Pid::from_raw(pid.cast_signed()),
+                    nix::sys::signal::SIGKILL,
+                );
             }
             let _ = group.remove();
         }
@@ -148,7 +156,9 @@ fn processes_are_limited_in_number_and_killed_together() {
     let world = World::new(&[]);
     let group = world.group(1);
     let mut child = start(&group, "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 600 & done; wait");
-    until("the limit is reached", || group.processes().unwrap().len() == 8 || child.try_wait().unwrap().is_some());
+    until("the limit is reached", || {
+        group.processes().unwrap().len() == 8 || child.try_wait().unwrap().is_some()
+    });
     let members = group.processes().unwrap();
     assert!((7..=8).contains(&members.len()), "{members:?}");
     assert_eq!(group.kill_all().unwrap(), Kill::Done);
@@ -248,7 +258,10 @@ impl Fake {
     fn new(offered: &str) -> Self {
         let fake = Self { folder: tempfile::tempdir().unwrap() };
         let top = fake.path("cgroup");
-        fake.write("proc/self/mountinfo", &format!("29 22 0:26 / {} rw,nosuid shared:4 - cgroup2 cgroup2 rw\n", top.display()));
+        fake.write(
+            "proc/self/mountinfo",
+            &format!("29 22 0:26 / {} rw,nosuid shared:4 - cgroup2 cgroup2 rw\n", top.display()),
+        );
         for level in ["cgroup", "cgroup/dozen"] {
             fake.write(&format!("{level}/cgroup.controllers"), offered);
             fake.write(&format!("{level}/cgroup.subtree_control"), "");
@@ -321,7 +334,9 @@ fn version_2_is_driven_by_its_own_files() {
     assert_eq!(fake.of_group("cpu.weight").trim(), "200");
     assert_eq!(fake.of_group("pids.max").trim(), "8");
     for file in ["cgroup.kill", "cgroup.freeze"] {
-        let owner = fs::metadata(fake.path("cgroup/dozen").join(ProcessId::from_u128(1).to_string()).join(file)).unwrap();
+        let owner =
+            fs::metadata(fake.path("cgroup/dozen").join(ProcessId::from_u128(1).to_string()).join(file))
+                .unwrap();
         assert_eq!(owner.uid(), SHIM.uid, "{file}");
     }
     group.add(4711).unwrap();
@@ -357,7 +372,8 @@ fn a_delegated_folder_stands_for_the_top() {
     fake.write("cgroup/apps.service/cgroup.subtree_control", "");
     fake.write("cgroup/apps.service/dozen/cgroup.subtree_control", "");
     let delegated = fake.path("cgroup/apps.service");
-    let groups = fake.detect(&CgroupSettings { delegated: Some(delegated.clone()), ..CgroupSettings::default() });
+    let groups =
+        fake.detect(&CgroupSettings { delegated: Some(delegated.clone()), ..CgroupSettings::default() });
     groups.prepare().unwrap();
     let own = Placement::V2 { path: delegated.join("dozen") };
     assert_eq!((groups.placement(Controller::Memory), groups.placement(Controller::Pids)), (&own, &own));
@@ -371,7 +387,10 @@ fn a_machine_without_control_groups_is_told_and_nothing_fails() {
     let fake = Fake::new("");
     fake.write("proc/self/mountinfo", "22 27 0:21 / /proc rw,relatime - proc proc rw\n");
     let groups = fake.detect(&CgroupSettings::default());
-    assert_eq!(groups.placement(Controller::Memory), &Placement::None { why: "no control groups are mounted".to_owned() });
+    assert_eq!(
+        groups.placement(Controller::Memory),
+        &Placement::None { why: "no control groups are mounted".to_owned() }
+    );
     groups.prepare().unwrap();
     let group = groups.create(ProcessId::from_u128(1), &LIMITS, SHIM).unwrap();
     group.add(std::process::id()).unwrap();

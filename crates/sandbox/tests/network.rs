@@ -1,9 +1,13 @@
 //! Networks of apps on a host and an uplink of the test's own: every attempt that must be refused is also made from where it must
 //! succeed. Needs root.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use domain::ids::AppId;
 use sandbox::network::lab::{self, Lab};
-use sandbox::network::{AppNetwork, Forwarding, FoundState, Network, NetworkError, NetworkSettings, RulesState};
+use sandbox::network::{
+    AppNetwork, Forwarding, FoundState, Network, NetworkError, NetworkSettings, RulesState,
+};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
@@ -32,7 +36,10 @@ impl World {
         Self::run_with(|_| {}, test);
     }
 
-    fn run_with(change: impl FnOnce(&mut NetworkSettings) + Send + 'static, test: impl FnOnce(World) + Send + 'static) {
+    fn run_with(
+        change: impl FnOnce(&mut NetworkSettings) + Send + 'static,
+        test: impl FnOnce(World) + Send + 'static,
+    ) {
         let thread = std::thread::spawn(move || {
             let lab = Lab::enter().expect("a lab needs root and network namespaces");
             let folder = tempfile::tempdir().unwrap();
@@ -126,7 +133,10 @@ fn an_app_reaches_the_outside_under_the_hosts_address() {
     World::run(|world| {
         let installed = world.network.install().unwrap();
         assert_eq!(installed.forwarding, Forwarding::TurnedOn);
-        assert_eq!(installed.uplink.map(|uplink| (uplink.interface, uplink.mtu)), Some((lab::UPLINK.into(), lab::UPLINK_MTU)));
+        assert_eq!(
+            installed.uplink.map(|uplink| (uplink.interface, uplink.mtu)),
+            Some((lab::UPLINK.into(), lab::UPLINK_MTU))
+        );
         assert_eq!(world.network.install().unwrap().forwarding, Forwarding::AlreadyOn);
 
         let app = world.network.create(A, 0).unwrap();
@@ -192,7 +202,8 @@ fn an_app_reaches_no_address_of_the_host() {
 #[test]
 fn an_app_reaches_neither_metadata_nor_what_is_denied() {
     let denied = Ipv4Addr::new(203, 0, 113, 99);
-    let deny = |settings: &mut NetworkSettings| settings.deny_outbound = vec!["203.0.113.96/28".parse().unwrap()];
+    let deny =
+        |settings: &mut NetworkSettings| settings.deny_outbound = vec!["203.0.113.96/28".parse().unwrap()];
     World::run_with(deny, move |world| {
         world.network.install().unwrap();
         world.network.create(A, 0).unwrap();
@@ -260,7 +271,8 @@ fn a_false_source_address_gets_nowhere() {
 fn there_is_no_ipv6_beyond_the_apps_own_loopback() {
     World::run(|world| {
         world.network.create(A, 0).unwrap();
-        let addresses = world.inside(A, || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default());
+        let addresses =
+            world.inside(A, || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default());
         assert!(addresses.lines().all(|line| line.ends_with(" lo")), "{addresses}");
         let host = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
         assert!(!host.contains("dz0"), "{host}");
@@ -320,22 +332,38 @@ fn whatever_a_crash_left_is_made_whole() {
     type Damage = fn(&World);
     let damages: [(&str, Damage, Option<FoundState>); 6] = [
         ("nothing yet", |world| world.network.remove(A).unwrap(), None),
-        ("a pin without a namespace", |world| {
-            world.network.remove(A).unwrap();
-            std::fs::write(world.network.pin(A), "").unwrap();
-        }, Some(FoundState::NoNamespace)),
+        (
+            "a pin without a namespace",
+            |world| {
+                world.network.remove(A).unwrap();
+                std::fs::write(world.network.pin(A), "").unwrap();
+            },
+            Some(FoundState::NoNamespace),
+        ),
         ("a namespace without a link", |_| lab::delete_interface("dz4").unwrap(), Some(FoundState::NoLink)),
-        ("a pair that never left the namespace", |world| {
-            lab::delete_interface("dz4").unwrap();
-            world.inside(A, || lab::make_pair(["dz4", "eth0"])).unwrap();
-        }, Some(FoundState::NoLink)),
-        ("a link to a namespace that is no longer pinned", |world| {
-            let old = world.network.open(A).unwrap();
-            unmount(&world.network.pin(A));
-            // Somebody still holds the old namespace, so that its link lives on.
-            std::mem::forget(old);
-        }, Some(FoundState::NoNamespace)),
-        ("flushed rules", |world| world.network.uninstall().unwrap(), Some(FoundState::Complete { index: 4 })),
+        (
+            "a pair that never left the namespace",
+            |world| {
+                lab::delete_interface("dz4").unwrap();
+                world.inside(A, || lab::make_pair(["dz4", "eth0"])).unwrap();
+            },
+            Some(FoundState::NoLink),
+        ),
+        (
+            "a link to a namespace that is no longer pinned",
+            |world| {
+                let old = world.network.open(A).unwrap();
+                unmount(&world.network.pin(A));
+                // Somebody still holds the old namespace, so that its link lives on.
+                std::mem::forget(old);
+            },
+            Some(FoundState::NoNamespace),
+        ),
+        (
+            "flushed rules",
+            |world| world.network.uninstall().unwrap(),
+            Some(FoundState::Complete { index: 4 }),
+        ),
     ];
     World::run(move |world| {
         for (name, damage, state) in damages {
@@ -369,7 +397,10 @@ fn somebody_elses_interface_is_left_alone() {
     World::run(|world| {
         lab::make_pair(["dz5", "other"]).unwrap();
         let error = world.network.create(A, 5).unwrap_err();
-        assert!(matches!(&error, NetworkError::InterfaceTaken { interface, .. } if interface == "dz5"), "{error}");
+        assert!(
+            matches!(&error, NetworkError::InterfaceTaken { interface, .. } if interface == "dz5"),
+            "{error}"
+        );
         assert!(lab::interfaces().unwrap().iter().any(|(name, _)| name == "dz5"));
         world.network.remove(A).unwrap();
         assert!(lab::interfaces().unwrap().iter().any(|(name, _)| name == "dz5"));
@@ -405,7 +436,8 @@ fn chains_that_drop_what_is_forwarded_are_told() {
         assert_eq!(world.network.install().unwrap().foreign_drops, []);
         lab::drop_forwarded("docker").unwrap();
         let drops = world.network.install().unwrap().foreign_drops;
-        let told: Vec<_> = drops.iter().map(|drop| format!("{} {} {}", drop.family, drop.table, drop.chain)).collect();
+        let told: Vec<_> =
+            drops.iter().map(|drop| format!("{} {} {}", drop.family, drop.table, drop.chain)).collect();
         assert_eq!(told, ["inet docker forward"]);
     });
 }
@@ -420,7 +452,8 @@ fn two_installations_leave_each_other_alone() {
         let second = Network::new(settings);
         world.network.create(A, 0).unwrap();
         let b = second.create(B, 0).unwrap();
-        let _listener = lab::run_in(second.open(B).unwrap().as_fd(), || listen(Ipv4Addr::UNSPECIFIED)).unwrap();
+        let _listener =
+            lab::run_in(second.open(B).unwrap().as_fd(), || listen(Ipv4Addr::UNSPECIFIED)).unwrap();
         world.network.install().unwrap();
         connect(b.address).expect("the host reaches the other installation's app");
         assert_refused(world.inside(A, || connect(b.address)), "the other installation's app from app A");
@@ -438,9 +471,15 @@ fn a_folder_of_pins_that_others_may_write_to_is_not_used() {
         let pins = world.folder.path().join("net");
         std::fs::create_dir(&pins).unwrap();
         std::os::unix::fs::chown(&pins, Some(31_001), None).unwrap();
-        assert!(matches!(world.network.create(A, 0), Err(NetworkError::Pin { operation: "trust folder", .. })));
+        assert!(matches!(
+            world.network.create(A, 0),
+            Err(NetworkError::Pin { operation: "trust folder", .. })
+        ));
         std::fs::remove_dir(&pins).unwrap();
         std::os::unix::fs::symlink("/tmp", &pins).unwrap();
-        assert!(matches!(world.network.create(A, 0), Err(NetworkError::Pin { operation: "open folder", .. })));
+        assert!(matches!(
+            world.network.create(A, 0),
+            Err(NetworkError::Pin { operation: "open folder", .. })
+        ));
     });
 }

@@ -118,7 +118,9 @@ pub(super) fn prepare(found: &Found) -> Result<(), CgroupError> {
         files::make_folder(folder)?;
     }
     let controllers = found.seats.unified_controllers();
-    if let (Some(base), Some(own), false) = (&found.unified_base, &found.seats.unified, controllers.is_empty()) {
+    if let (Some(base), Some(own), false) =
+        (&found.unified_base, &found.seats.unified, controllers.is_empty())
+    {
         hand_down_emptied(base, &controllers)?;
         hand_down(own, &controllers).map_err(|source| not_handed_down(own, source))?;
     }
@@ -141,7 +143,9 @@ fn hand_down_emptied(folder: &Path, controllers: &[&str]) -> Result<(), CgroupEr
     loop {
         match hand_down(folder, controllers) {
             Ok(()) => return Ok(()),
-            Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) && rounds < MAX_EMPTYING_ROUNDS => {
+            Err(error)
+                if error.raw_os_error() == Some(Errno::EBUSY as i32) && rounds < MAX_EMPTYING_ROUNDS =>
+            {
                 rounds += 1;
                 move_to_leaf(folder)?;
             }
@@ -158,7 +162,9 @@ fn move_to_leaf(folder: &Path) -> Result<(), CgroupError> {
         match files::try_write(&target, pid) {
             // It has ended meanwhile.
             Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => {}
-            Err(source) => return Err(CgroupError::File { operation: "move a process to", path: target, source }),
+            Err(source) => {
+                return Err(CgroupError::File { operation: "move a process to", path: target, source });
+            }
             Ok(()) => {}
         }
     }
@@ -209,7 +215,8 @@ mod tests {
             let _ = self.child.wait();
             let deadline = Instant::now() + PATIENCE;
             for folder in [self.folder.join(LEAF), self.folder.clone()] {
-                while !matches!(files::remove_folder(&folder), Ok(Removal::Gone)) && Instant::now() < deadline {
+                while !matches!(files::remove_folder(&folder), Ok(Removal::Gone)) && Instant::now() < deadline
+                {
                     std::thread::sleep(Duration::from_millis(10));
                 }
             }
@@ -219,9 +226,19 @@ mod tests {
     #[test]
     fn processes_leave_a_delegated_folder_for_its_leaf() {
         let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let top = mounts::parse_mountinfo(&mountinfo).v2.expect("control groups of version 2 are mounted").folder;
+        let top =
+            mounts::parse_mountinfo(&mountinfo).v2.expect("control groups of version 2 are mounted").folder;
+        let control = top.join("cgroup.subtree_control");
+        let before = mounts::parse_names(&std::fs::read_to_string(&control).unwrap());
         hand_down(&top, &[SPARE]).unwrap();
-        let delegated = Delegated::make(&top);
+        move_a_process_out_of_the_way(&top);
+        if !before.contains(SPARE) {
+            files::write(&control, &format!("-{SPARE}")).unwrap();
+        }
+    }
+
+    fn move_a_process_out_of_the_way(top: &Path) {
+        let delegated = Delegated::make(top);
         let pid = delegated.child.id().to_string();
         let refused = hand_down(&delegated.folder, &[SPARE]).unwrap_err();
         assert_eq!(refused.raw_os_error(), Some(Errno::EBUSY as i32));

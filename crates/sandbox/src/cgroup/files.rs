@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn a_number_is_found_by_its_whole_key() {
         let text = "oom 3\noom_kill 2\noom_group_kill 1\nempty\nword x\n";
-        for (key, expected) in [("oom", Some(3)), ("oom_kill", Some(2)), ("kill", None), ("empty", None), ("word", None)] {
+        for (key, expected) in
+            [("oom", Some(3)), ("oom_kill", Some(2)), ("kill", None), ("empty", None), ("word", None)]
+        {
             assert_eq!(number_after(text, key), expected, "{key}");
         }
     }

@@ -50,7 +50,11 @@ impl ProcessGroup {
 
     /// What the shim writes to when it is root no longer. Counters may be read by all as it is.
     fn give_to(&self, owner: Owner) -> Result<(), CgroupError> {
-        let unified = self.seats.unified.iter().flat_map(|folder| [folder.join("cgroup.kill"), folder.join("cgroup.freeze")]);
+        let unified = self
+            .seats
+            .unified
+            .iter()
+            .flat_map(|folder| [folder.join("cgroup.kill"), folder.join("cgroup.freeze")]);
         let freezer = self.seats.freezer.iter().map(|folder| folder.join("freezer.state"));
         unified.chain(freezer).try_for_each(|file| files::give_if_present(&file, owner.uid, owner.gid))
     }
@@ -72,7 +76,8 @@ impl ProcessGroup {
         for folder in self.seats.folders() {
             let text = files::read_if_present(&folder.join("cgroup.procs"))?.unwrap_or_default();
             // A process of another pid namespace shows as 0.
-            processes.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0));
+            processes
+                .extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0));
         }
         Ok(processes)
     }
@@ -89,10 +94,18 @@ impl ProcessGroup {
 
     fn set_frozen(&self, wanted: Frozen) -> Result<(), CgroupError> {
         let (file, text, state_file, state) = match (&self.seats.unified, &self.seats.freezer, wanted) {
-            (Some(folder), _, Frozen::Yes) => (folder.join("cgroup.freeze"), "1", folder.join("cgroup.events"), "frozen 1"),
-            (Some(folder), _, Frozen::No) => (folder.join("cgroup.freeze"), "0", folder.join("cgroup.events"), "frozen 0"),
-            (None, Some(folder), Frozen::Yes) => (folder.join("freezer.state"), "FROZEN", folder.join("freezer.state"), "FROZEN"),
-            (None, Some(folder), Frozen::No) => (folder.join("freezer.state"), "THAWED", folder.join("freezer.state"), "THAWED"),
+            (Some(folder), _, Frozen::Yes) => {
+                (folder.join("cgroup.freeze"), "1", folder.join("cgroup.events"), "frozen 1")
+            }
+            (Some(folder), _, Frozen::No) => {
+                (folder.join("cgroup.freeze"), "0", folder.join("cgroup.events"), "frozen 0")
+            }
+            (None, Some(folder), Frozen::Yes) => {
+                (folder.join("freezer.state"), "FROZEN", folder.join("freezer.state"), "FROZEN")
+            }
+            (None, Some(folder), Frozen::No) => {
+                (folder.join("freezer.state"), "THAWED", folder.join("freezer.state"), "THAWED")
+            }
             (None, None, Frozen::Yes | Frozen::No) => return Err(CgroupError::NoFreezer),
         };
         files::write(&file, text)?;
@@ -130,7 +143,9 @@ impl ProcessGroup {
     pub fn cpu_time(&self) -> Result<Option<Duration>, CgroupError> {
         if let Some(folder) = &self.seats.unified {
             let text = files::read_if_present(&folder.join("cpu.stat"))?;
-            return Ok(text.and_then(|text| files::number_after(&text, "usage_usec")).map(Duration::from_micros));
+            return Ok(text
+                .and_then(|text| files::number_after(&text, "usage_usec"))
+                .map(Duration::from_micros));
         }
         let Some(folder) = &self.seats.accounting else { return Ok(None) };
         number_of(&folder.join("cpuacct.usage")).map(|used| used.map(Duration::from_nanos))
@@ -203,7 +218,11 @@ fn limit_memory_v1(folder: &Path, bytes: u64) -> Result<(), CgroupError> {
             files::write(&memory, &text)
         }
         other => {
-            other.map_err(|source: io::Error| CgroupError::File { operation: "write", path: memory, source })?;
+            other.map_err(|source: io::Error| CgroupError::File {
+                operation: "write",
+                path: memory,
+                source,
+            })?;
             files::write_if_present(&both, &text).map(|_| ())
         }
     }
@@ -229,7 +248,9 @@ mod tests {
 
     #[test]
     fn weights_become_shares() {
-        for (weight, shares) in [(0, 2), (1, 10), (50, 512), (100, 1024), (10_000, 102_400), (u32::MAX, 262_144)] {
+        for (weight, shares) in
+            [(0, 2), (1, 10), (50, 512), (100, 1024), (10_000, 102_400), (u32::MAX, 262_144)]
+        {
             assert_eq!(shares_of(weight), shares, "{weight}");
         }
     }

@@ -49,7 +49,9 @@ pub struct GroupName(String);
 
 /// What is wrong with a group name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{given}\" cannot be the name of a control group: expected 1 to {MAX_NAME_BYTES} lower-case letters, digits and hyphens, a letter first")]
+#[error(
+    "\"{given}\" cannot be the name of a control group: expected 1 to {MAX_NAME_BYTES} lower-case letters, digits and hyphens, a letter first"
+)]
 pub struct InvalidGroupName {
     given: String,
 }
@@ -76,7 +78,8 @@ impl FromStr for GroupName {
     type Err = InvalidGroupName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let plain =
+            text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         let letter_first = text.starts_with(|first: char| first.is_ascii_lowercase());
         if !plain || !letter_first || text.len() > MAX_NAME_BYTES {
             return Err(InvalidGroupName { given: text.chars().take(64).collect() });
@@ -112,10 +115,16 @@ impl Controller {
 #[serde(tag = "version", rename_all = "snake_case")]
 pub enum Placement {
     /// A hierarchy of version 1; `path` is the folder our groups are made in.
-    V1 { path: PathBuf },
+    V1 {
+        path: PathBuf,
+    },
     /// The unified hierarchy.
-    V2 { path: PathBuf },
-    None { why: String },
+    V2 {
+        path: PathBuf,
+    },
+    None {
+        why: String,
+    },
 }
 
 /// A failed operation on a control group.
@@ -183,7 +192,12 @@ impl Cgroups {
     }
 
     /// Makes a group with its limits; what exists already is taken over and its limits set anew. After [`Self::prepare`].
-    pub fn create(&self, process: ProcessId, limits: &Limits, owner: Owner) -> Result<ProcessGroup, CgroupError> {
+    pub fn create(
+        &self,
+        process: ProcessId,
+        limits: &Limits,
+        owner: Owner,
+    ) -> Result<ProcessGroup, CgroupError> {
         let group = self.group(process);
         group.make(limits, owner)?;
         Ok(group)
@@ -198,7 +212,9 @@ impl Cgroups {
     pub fn list(&self) -> Result<BTreeSet<ProcessId>, CgroupError> {
         let mut processes = BTreeSet::new();
         for folder in self.found.seats.folders() {
-            processes.extend(files::folder_names(folder)?.iter().filter_map(|name| name.parse::<ProcessId>().ok()));
+            processes.extend(
+                files::folder_names(folder)?.iter().filter_map(|name| name.parse::<ProcessId>().ok()),
+            );
         }
         Ok(processes)
     }

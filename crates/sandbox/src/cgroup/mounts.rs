@@ -137,7 +137,12 @@ pub(super) fn parse_names(text: &str) -> BTreeSet<String> {
 }
 
 /// Decides for one controller; `unified` is what the v2 folder offers.
-pub(super) fn choose(controller: Controller, mounts: &Mounts, unified: &BTreeSet<String>, known: &Known) -> Choice {
+pub(super) fn choose(
+    controller: Controller,
+    mounts: &Mounts,
+    unified: &BTreeSet<String>,
+    known: &Known,
+) -> Choice {
     let name = controller.kernel_name();
     if unified.contains(name) {
         return Choice::V2;
@@ -183,7 +188,8 @@ mod tests {
 ";
     const V2_BESIDE_V1: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
     const V2: &str = "29 22 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-    const KNOWN: &str = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t1\t1\nmemory\t4\t15\t1\npids\t8\t1\t1\n";
+    const KNOWN: &str =
+        "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t1\t1\nmemory\t4\t15\t1\npids\t8\t1\t1\n";
     const MEMORY_OFF: &str = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t0\t1\t1\nmemory\t0\t1\t0\n";
 
     fn v1(folder: &str) -> Choice {
@@ -200,28 +206,67 @@ mod tests {
         let hybrid = format!("{V1}{V2_BESIDE_V1}");
         // name, mountinfo, offered by v2, /proc/cgroups, then: memory, cpu, pids
         let cases = [
-            ("v1", V1, "", KNOWN, [v1("/sys/fs/cgroup/memory"), v1("/sys/fs/cgroup/cpu,cpuacct"), read_only.clone()]),
-            ("hybrid, v1 has all", &hybrid, "hugetlb", KNOWN, [v1("/sys/fs/cgroup/memory"), v1("/sys/fs/cgroup/cpu,cpuacct"), read_only]),
-            ("hybrid, v2 has pids", &hybrid, "pids", KNOWN, [v1("/sys/fs/cgroup/memory"), v1("/sys/fs/cgroup/cpu,cpuacct"), Choice::V2]),
+            (
+                "v1",
+                V1,
+                "",
+                KNOWN,
+                [v1("/sys/fs/cgroup/memory"), v1("/sys/fs/cgroup/cpu,cpuacct"), read_only.clone()],
+            ),
+            (
+                "hybrid, v1 has all",
+                &hybrid,
+                "hugetlb",
+                KNOWN,
+                [v1("/sys/fs/cgroup/memory"), v1("/sys/fs/cgroup/cpu,cpuacct"), read_only],
+            ),
+            (
+                "hybrid, v2 has pids",
+                &hybrid,
+                "pids",
+                KNOWN,
+                [v1("/sys/fs/cgroup/memory"), v1("/sys/fs/cgroup/cpu,cpuacct"), Choice::V2],
+            ),
             ("v2", V2, "cpuset cpu io memory hugetlb pids\n", "", [Choice::V2, Choice::V2, Choice::V2]),
-            ("v2, memory off", V2, "cpu", MEMORY_OFF, [
-                none("the kernel was started with the memory controller disabled"),
-                Choice::V2,
-                none("the kernel has no pids controller"),
-            ]),
-            ("v2, nothing delegated", V2, "", KNOWN, [
-                none("the memory controller is neither mounted as version 1 nor offered by version 2 here"),
-                none("the cpu controller is neither mounted as version 1 nor offered by version 2 here"),
-                none("the pids controller is neither mounted as version 1 nor offered by version 2 here"),
-            ]),
-            ("nothing", "", "", KNOWN, [
-                none("no control groups are mounted"),
-                none("no control groups are mounted"),
-                none("no control groups are mounted"),
-            ]),
+            (
+                "v2, memory off",
+                V2,
+                "cpu",
+                MEMORY_OFF,
+                [
+                    none("the kernel was started with the memory controller disabled"),
+                    Choice::V2,
+                    none("the kernel has no pids controller"),
+                ],
+            ),
+            (
+                "v2, nothing delegated",
+                V2,
+                "",
+                KNOWN,
+                [
+                    none(
+                        "the memory controller is neither mounted as version 1 nor offered by version 2 here",
+                    ),
+                    none("the cpu controller is neither mounted as version 1 nor offered by version 2 here"),
+                    none("the pids controller is neither mounted as version 1 nor offered by version 2 here"),
+                ],
+            ),
+            (
+                "nothing",
+                "",
+                "",
+                KNOWN,
+                [
+                    none("no control groups are mounted"),
+                    none("no control groups are mounted"),
+                    none("no control groups are mounted"),
+                ],
+            ),
         ];
         for (name, mountinfo, unified, known, expected) in cases {
-            let (mounts, unified, known) = (parse_mountinfo(mountinfo), parse_names(unified), parse_known(known));
+            let (mounts, unified, known) =
+                (parse_mountinfo(mountinfo), parse_names(unified), parse_known(known));
             let got = [Controller::Memory, Controller::Cpu, Controller::Pids]
                 .map(|controller| choose(controller, &mounts, &unified, &known));
             assert_eq!(got, expected, "{name}");
@@ -235,11 +280,21 @@ mod tests {
             (V2, Some("/sys/fs/cgroup")),
             (V2_BESIDE_V1, Some("/sys/fs/cgroup/unified")),
             ("41 31 0:38 / /a\\040b\\134c rw - cgroup2 cgroup2 rw", Some("/a b\\c")),
-            ("41 31 0:38 / /first ro - cgroup2 none rw\n42 31 0:38 / /second rw - cgroup2 none rw", Some("/second")),
-            ("41 31 0:38 / /first rw - cgroup2 none rw\n42 31 0:38 / /second rw - cgroup2 none rw", Some("/first")),
+            (
+                "41 31 0:38 / /first ro - cgroup2 none rw\n42 31 0:38 / /second rw - cgroup2 none rw",
+                Some("/second"),
+            ),
+            (
+                "41 31 0:38 / /first rw - cgroup2 none rw\n42 31 0:38 / /second rw - cgroup2 none rw",
+                Some("/first"),
+            ),
             ("not a line at all\n- \n41 31 0:38 / /x rw - cgroup2", None),
         ] {
-            assert_eq!(parse_mountinfo(mountinfo).v2.map(|mount| mount.folder), folder.map(PathBuf::from), "{mountinfo}");
+            assert_eq!(
+                parse_mountinfo(mountinfo).v2.map(|mount| mount.folder),
+                folder.map(PathBuf::from),
+                "{mountinfo}"
+            );
         }
     }
 

@@ -68,8 +68,11 @@ impl Seats {
 
     /// Controllers of the v2 tree that limits are set by, as the kernel calls them.
     pub fn unified_controllers(&self) -> Vec<&'static str> {
-        let seats =
-            [(Controller::Memory, &self.memory), (Controller::Cpu, &self.cpu), (Controller::Pids, &self.pids)];
+        let seats = [
+            (Controller::Memory, &self.memory),
+            (Controller::Cpu, &self.cpu),
+            (Controller::Pids, &self.pids),
+        ];
         let in_v2 = |(controller, seat): (Controller, &Option<Seat>)| match seat {
             Some(Seat::V2(_)) => Some(controller.kernel_name()),
             Some(Seat::V1(_)) | None => None,

@@ -8,9 +8,13 @@ use std::path::PathBuf;
 /// A failed operation on an app's network, or on the rules of all.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    #[error("app {app} has index {index}, but the range of apps' addresses ends at index {last}; set a larger range")]
+    #[error(
+        "app {app} has index {index}, but the range of apps' addresses ends at index {last}; set a larger range"
+    )]
     BeyondRange { app: AppId, index: u32, last: u32 },
-    #[error("{interface} belongs to {owner}, not to app {app}: two apps have one index, or another installation uses the same prefix")]
+    #[error(
+        "{interface} belongs to {owner}, not to app {app}: two apps have one index, or another installation uses the same prefix"
+    )]
     InterfaceTaken { interface: String, owner: String, app: AppId },
     #[error("{interface} was just made and is gone: something else on this machine deletes interfaces")]
     LinkVanished { interface: String },
@@ -54,7 +58,9 @@ impl NetlinkError {
     pub(super) fn refusal(&self) -> Option<i32> {
         match self {
             Self::Refused(source) => source.raw_os_error(),
-            Self::Open(_) | Self::Send(_) | Self::Receive(_) | Self::Malformed(_) | Self::TooLong { .. } => None,
+            Self::Open(_) | Self::Send(_) | Self::Receive(_) | Self::Malformed(_) | Self::TooLong { .. } => {
+                None
+            }
         }
     }
 }

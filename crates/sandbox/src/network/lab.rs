@@ -66,7 +66,8 @@ impl Lab {
         };
         route::create_pair(&mut host, &pair).doing("make", UPLINK)?;
         let outer = index_of(&mut host, OUTSIDE_INTERFACE)?;
-        route::move_to_namespace(&mut host, outer, "outside of a lab", self.outside.as_fd()).doing("move", UPLINK)?;
+        route::move_to_namespace(&mut host, outer, "outside of a lab", self.outside.as_fd())
+            .doing("move", UPLINK)?;
         set_up(&mut host, LOOPBACK, &[])?;
         let uplink = set_up(&mut host, UPLINK, &[UPLINK_ADDRESS])?;
         lead(&mut host, Destination::Neighbour(OUTSIDE_GATEWAY), uplink)?;
@@ -87,13 +88,12 @@ fn build_outside() -> Result<(), NetworkError> {
 }
 
 /// Runs `work` on a thread in another network namespace. Sockets that it returns stay there.
-pub fn run_in<T: Send>(
-    network: BorrowedFd<'_>,
-    work: impl FnOnce() -> T + Send,
-) -> Result<T, NetworkError> {
+pub fn run_in<T: Send>(network: BorrowedFd<'_>, work: impl FnOnce() -> T + Send) -> Result<T, NetworkError> {
     namespace::on_a_thread("work in a network namespace", || {
-        setns(network, CloneFlags::CLONE_NEWNET)
-            .map_err(|errno| NetworkError::EnterNamespace { path: "a descriptor".into(), source: errno.into() })?;
+        setns(network, CloneFlags::CLONE_NEWNET).map_err(|errno| NetworkError::EnterNamespace {
+            path: "a descriptor".into(),
+            source: errno.into(),
+        })?;
         Ok(work())
     })?
 }

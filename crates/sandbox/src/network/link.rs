@@ -33,7 +33,13 @@ pub(super) struct LinkPlan {
 }
 
 impl LinkPlan {
-    pub fn new(app: AppId, index: u32, interface: String, range: &AppRange, mtu: u32) -> Result<Self, NetworkError> {
+    pub fn new(
+        app: AppId,
+        index: u32,
+        interface: String,
+        range: &AppRange,
+        mtu: u32,
+    ) -> Result<Self, NetworkError> {
         let beyond = || NetworkError::BeyondRange { app, index, last: range.capacity() - 1 };
         let address = range.address_of(index).ok_or_else(beyond)?;
         Ok(Self { app, index, interface, address, gateway: range.gateway(), mtu })
@@ -108,7 +114,8 @@ fn ensure_pair(
         return Ok(pair);
     }
     make_pair(plan, inside, host_namespace)?;
-    whole_pair(plan, host, inside)?.ok_or_else(|| NetworkError::LinkVanished { interface: plan.interface.clone() })
+    whole_pair(plan, host, inside)?
+        .ok_or_else(|| NetworkError::LinkVanished { interface: plan.interface.clone() })
 }
 
 /// Both ends if they are each other's; leftovers of anything else of this app are deleted.
@@ -121,7 +128,8 @@ fn whole_pair(
     if let Some(outer) = &outer
         && owner_of(outer) != Some(plan.app)
     {
-        let owner = owner_of(outer).map_or_else(|| "somebody else".to_owned(), |owner| format!("app {owner}"));
+        let owner =
+            owner_of(outer).map_or_else(|| "somebody else".to_owned(), |owner| format!("app {owner}"));
         return Err(NetworkError::InterfaceTaken { interface: plan.interface.clone(), owner, app: plan.app });
     }
     let inner = route::find(inside, APP_INTERFACE).doing("look for", APP_INTERFACE)?;
@@ -138,7 +146,11 @@ fn whole_pair(
     Ok(None)
 }
 
-fn make_pair(plan: &LinkPlan, inside: &mut Socket, host_namespace: BorrowedFd<'_>) -> Result<(), NetworkError> {
+fn make_pair(
+    plan: &LinkPlan,
+    inside: &mut Socket,
+    host_namespace: BorrowedFd<'_>,
+) -> Result<(), NetworkError> {
     let pair = LinkPair {
         names: [&plan.interface, APP_INTERFACE],
         hardware_addresses: hardware_addresses(plan.index),
@@ -150,6 +162,13 @@ fn make_pair(plan: &LinkPlan, inside: &mut Socket, host_namespace: BorrowedFd<'_
         .ok_or_else(|| NetworkError::LinkVanished { interface: plan.interface.clone() })?;
     route::move_to_namespace(inside, outer.index, &alias_of(plan.app), host_namespace)
         .doing("hand to the host", &plan.interface)
+}
+
+/// Makes a pair of no use in the socket's namespace.
+pub(super) fn make_and_forget(inside: &mut Socket) -> Result<(), NetworkError> {
+    let pair =
+        LinkPair { names: ["try0", "try1"], hardware_addresses: hardware_addresses(0), mtu: DEFAULT_MTU };
+    route::create_pair(inside, &pair).doing("make", "a pair of network interfaces")
 }
 
 /// Deletes the app's end, and a host end that never made it out. Tells whether there was anything.
@@ -193,14 +212,16 @@ mod tests {
 
     #[test]
     fn hardware_addresses_are_local_single_and_distinct() {
-        let all: Vec<_> = [0, 1, 255, 256, u32::MAX].into_iter().flat_map(hardware_addresses).map(|it| it.0).collect();
+        let all: Vec<_> =
+            [0, 1, 255, 256, u32::MAX].into_iter().flat_map(hardware_addresses).map(|it| it.0).collect();
         assert!(all.iter().all(|bytes| bytes[0] & 0b11 == 0b10));
         assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
     }
 
     #[test]
     fn an_index_beyond_the_range_is_refused() {
-        let plan = |index| LinkPlan::new(AppId::from_u128(1), index, "dz1".into(), &AppRange::DEFAULT, DEFAULT_MTU);
+        let plan =
+            |index| LinkPlan::new(AppId::from_u128(1), index, "dz1".into(), &AppRange::DEFAULT, DEFAULT_MTU);
         assert!(plan(130_815).is_ok());
         let error = plan(130_816).unwrap_err().to_string();
         assert!(error.contains("ends at index 130815"), "{error}");

@@ -34,7 +34,9 @@ mod settings;
 
 pub use error::{NetlinkError, NetworkError};
 pub use range::{AppRange, InvalidRange, Ipv4Range};
-pub use report::{AppNetwork, ForeignDrop, Forwarding, FoundNetwork, FoundState, Installed, RulesState, Uplink};
+pub use report::{
+    AppNetwork, ForeignDrop, Forwarding, FoundNetwork, FoundState, Installed, RulesState, Uplink,
+};
 pub use settings::{InterfacePrefix, InvalidName, NetworkSettings, TableName};
 
 use domain::ids::AppId;
@@ -175,6 +177,17 @@ impl Network {
         let ours = all.into_iter().filter(|link| self.settings.prefix.index_of(&link.name).is_some());
         Ok(ours.filter_map(|link| Some((link::owner_of(&link)?, link))).collect())
     }
+}
+
+/// Makes a link in a namespace that ends right after: whether this kernel can.
+pub(crate) fn try_link() -> Result<(), NetworkError> {
+    namespace::in_a_new_namespace(|| link::make_and_forget(&mut route_socket()?))?
+}
+
+/// Puts the rules in force in a namespace that ends right after: whether this kernel can.
+pub(crate) fn try_rules() -> Result<(), NetworkError> {
+    let ruleset = Ruleset::new(&NetworkSettings::new(PathBuf::new()));
+    namespace::in_a_new_namespace(|| rules::replace(&ruleset))?
 }
 
 fn route_socket() -> Result<Socket, NetworkError> {

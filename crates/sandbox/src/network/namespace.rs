@@ -133,11 +133,15 @@ fn open_own_namespace() -> io::Result<OwnedFd> {
 
 /// A namespace of nobody, kept by its descriptor.
 pub(super) fn new_namespace() -> Result<OwnedFd, NetworkError> {
+    in_a_new_namespace(open_own_namespace)?.map_err(NetworkError::NewNamespace)
+}
+
+/// Runs `work` in a namespace that ends with it, unless it keeps something of it open.
+pub(super) fn in_a_new_namespace<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, NetworkError> {
     on_a_thread("make a network namespace", || {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-        open_own_namespace()
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| NetworkError::NewNamespace(errno.into()))?;
+        Ok(work())
     })?
-    .map_err(NetworkError::NewNamespace)
 }
 
 /// A conversation about links in another namespace than the caller's.
@@ -150,7 +154,10 @@ pub(super) fn socket_inside(namespace: BorrowedFd<'_>, pin: &Path) -> Result<Soc
 }
 
 /// Runs `work` on a thread that ends with it: a thread that has changed its namespace is of no further use.
-pub(super) fn on_a_thread<T: Send>(purpose: &'static str, work: impl FnOnce() -> T + Send) -> Result<T, NetworkError> {
+pub(super) fn on_a_thread<T: Send>(
+    purpose: &'static str,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, NetworkError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("namespace".to_owned())
@@ -159,4 +166,3 @@ pub(super) fn on_a_thread<T: Send>(purpose: &'static str, work: impl FnOnce() ->
         Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
-

@@ -26,7 +26,9 @@ pub struct Ipv4Range {
 pub enum InvalidRange {
     #[error("\"{given}\" is not an IPv4 range: expected one such as 10.0.0.0/8")]
     NotARange { given: String },
-    #[error("{base}/{prefix_length} has bits set beyond its prefix; the range it lies in is {network}/{prefix_length}")]
+    #[error(
+        "{base}/{prefix_length} has bits set beyond its prefix; the range it lies in is {network}/{prefix_length}"
+    )]
     BitsBeyondPrefix { base: Ipv4Addr, prefix_length: u8, network: Ipv4Addr },
     #[error("{range} is too small for apps: it must be a /{LONGEST_APP_PREFIX} or larger")]
     TooSmallForApps { range: Ipv4Range },
@@ -86,7 +88,8 @@ impl FromStr for Ipv4Range {
         let not_a_range = || InvalidRange::NotARange { given: text.chars().take(64).collect() };
         let (base, length) = text.split_once('/').unwrap_or((text, "32"));
         let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
-        let length = if digits { length.parse().map_err(|_| not_a_range())? } else { return Err(not_a_range()) };
+        let length =
+            if digits { length.parse().map_err(|_| not_a_range())? } else { return Err(not_a_range()) };
         Self::new(base.parse().map_err(|_| not_a_range())?, length)
     }
 }
@@ -165,7 +168,18 @@ mod tests {
             let range: Ipv4Range = text.parse().unwrap();
             assert_eq!((range.base(), range.prefix_length()), (Ipv4Addr::from(base), length), "{text}");
         }
-        for bad in ["", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/+8", "10.0.0.1/8", "10.0.0/8", "::/0", "10.0.0.0/8/8", "a"] {
+        for bad in [
+            "",
+            "/8",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "10.0.0.1/8",
+            "10.0.0/8",
+            "::/0",
+            "10.0.0.0/8/8",
+            "a",
+        ] {
             assert!(bad.parse::<Ipv4Range>().is_err(), "{bad}");
         }
     }

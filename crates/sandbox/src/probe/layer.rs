@@ -82,15 +82,21 @@ impl Layer {
     /// What an app can do, or what Dozen cannot, while the layer is missing.
     pub const fn consequence_of_absence(self) -> &'static str {
         match self {
-            Self::UidSwitch | Self::UserNamespace => "apps run under one user id with Dozen itself and can read and signal what is its",
+            Self::UidSwitch | Self::UserNamespace => {
+                "apps run under one user id with Dozen itself and can read and signal what is its"
+            }
             Self::MountNamespace => "apps see and may change the host's files",
-            Self::PidNamespace => "apps see the host's processes, and a stopped app may leave children behind",
+            Self::PidNamespace => {
+                "apps see the host's processes, and a stopped app may leave children behind"
+            }
             Self::IpcNamespace => "apps share System V memory, semaphores and message queues with the host",
             Self::UtsNamespace => "apps see the host's name",
             Self::CgroupNamespace => "apps see the host's control group paths",
             Self::NoCapabilities => "apps keep privileges of the user that starts them",
             Self::NoNewPrivs => "apps may gain privileges through setuid programs",
-            Self::Seccomp => "apps may make every system call, so that a fault of the kernel is a fault of the sandbox",
+            Self::Seccomp => {
+                "apps may make every system call, so that a fault of the kernel is a fault of the sandbox"
+            }
             Self::Landlock => "one wall less around files and TCP ports; the others stand",
             Self::NetworkNamespace | Self::Veth => {
                 "apps share the host's network: they reach each other, the host's loopback services and Dozen's own ports"
@@ -100,7 +106,9 @@ impl Layer {
             }
             Self::CgroupMemory => "nothing limits an app's memory",
             Self::CgroupCpu => "apps are not weighed against each other when the CPU is busy",
-            Self::CgroupPids => "only a resource limit per user id keeps an app from starting too many processes",
+            Self::CgroupPids => {
+                "only a resource limit per user id keeps an app from starting too many processes"
+            }
             Self::CgroupKill => "an app is ended by killing the first process of its pid namespace instead",
             Self::IdmappedMounts => "files that a build and an app share are owned by one of the two",
         }
@@ -164,7 +172,12 @@ impl FromStr for LayerSet {
     type Err = UnknownLayer;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::parse).collect::<Result<_, _>>().map(Self)
+        text.split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -191,12 +204,9 @@ mod tests {
 
     #[test]
     fn lists_are_parsed_and_printed() {
-        for (text, printed) in [
-            ("", ""),
-            (" , ", ""),
-            ("seccomp", "seccomp"),
-            ("veth, seccomp,veth", "seccomp,veth"),
-        ] {
+        for (text, printed) in
+            [("", ""), (" , ", ""), ("seccomp", "seccomp"), ("veth, seccomp,veth", "seccomp,veth")]
+        {
             assert_eq!(text.parse::<LayerSet>().unwrap().to_string(), printed, "{text}");
         }
     }

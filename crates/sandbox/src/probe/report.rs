@@ -76,7 +76,8 @@ impl ProbeReport {
 
     /// A namespace per app needs all three of its layers; without the rules it would be a network without walls.
     pub fn network_form(&self) -> NetworkForm {
-        let all = [Layer::NetworkNamespace, Layer::Veth, Layer::Nftables].into_iter().all(|layer| self.has(layer));
+        let all =
+            [Layer::NetworkNamespace, Layer::Veth, Layer::Nftables].into_iter().all(|layer| self.has(layer));
         if all && self.privilege == Privilege::Root { NetworkForm::PerApp } else { NetworkForm::Shared }
     }
 }
@@ -84,9 +85,11 @@ impl ProbeReport {
 /// What is asked of a layer, given who asks.
 pub(super) const fn requirement(layer: Layer, privilege: Privilege) -> Requirement {
     match layer {
-        Layer::MountNamespace | Layer::PidNamespace | Layer::NoCapabilities | Layer::NoNewPrivs | Layer::Seccomp => {
-            Requirement::Required
-        }
+        Layer::MountNamespace
+        | Layer::PidNamespace
+        | Layer::NoCapabilities
+        | Layer::NoNewPrivs
+        | Layer::Seccomp => Requirement::Required,
         Layer::UidSwitch | Layer::UserNamespace => Requirement::OneOf,
         Layer::NetworkNamespace | Layer::Veth | Layer::Nftables => match privilege {
             Privilege::Root => Requirement::Required,

@@ -86,7 +86,8 @@ fn weakness(layer: Layer, cause: WeaknessCause, why: &str) -> Weakness {
 
 /// Missing layers that count, each with its reason and remedy. A layer that the report does not mention is missing.
 fn shortfalls(report: &ProbeReport) -> Vec<(Layer, &str, &str)> {
-    let one_of_holds = report.layers.iter().any(|entry| entry.requirement == Requirement::OneOf && report.has(entry.layer));
+    let one_of_holds =
+        report.layers.iter().any(|entry| entry.requirement == Requirement::OneOf && report.has(entry.layer));
     Layer::ALL
         .into_iter()
         .filter(|layer| match requirement(*layer, report.privilege) {
@@ -97,7 +98,9 @@ fn shortfalls(report: &ProbeReport) -> Vec<(Layer, &str, &str)> {
         .filter_map(|layer| match report.state(layer) {
             Some(State::Present { .. }) => None,
             Some(State::Missing { why, fix }) => Some((layer, why.as_str(), fix.as_str())),
-            None => Some((layer, "the probe did not look for it", "run launcher and probe of the same version")),
+            None => {
+                Some((layer, "the probe did not look for it", "run launcher and probe of the same version"))
+            }
         })
         .collect()
 }
@@ -117,7 +120,8 @@ mod tests {
                 State::Present { detail: String::new() }
             }
         };
-        let entry = |layer| LayerReport { layer, requirement: requirement(layer, privilege), state: state(layer) };
+        let entry =
+            |layer| LayerReport { layer, requirement: requirement(layer, privilege), state: state(layer) };
         let layers = Layer::ALL.into_iter().map(entry).collect();
         ProbeReport { format: FORMAT, privilege, kernel: "6.1.0".to_owned(), layers }
     }
@@ -147,7 +151,12 @@ mod tests {
             (Root, &[Nftables], &[], Err(&[Nftables])),
             (Root, &[Nftables], &[Nftables], Ok(&[Nftables])),
             (OrdinaryUser, &[UidSwitch, NetworkNamespace, Veth, Nftables], &[], Ok(&[NetworkNamespace])),
-            (OrdinaryUser, &[UidSwitch, UserNamespace], &[UidSwitch, UserNamespace], Ok(&[UidSwitch, UserNamespace, NetworkNamespace])),
+            (
+                OrdinaryUser,
+                &[UidSwitch, UserNamespace],
+                &[UidSwitch, UserNamespace],
+                Ok(&[UidSwitch, UserNamespace, NetworkNamespace]),
+            ),
             (OrdinaryUser, &[MountNamespace], &[], Err(&[MountNamespace])),
         ];
         for (privilege, missing, allowed, expected) in cases {
@@ -155,13 +164,18 @@ mod tests {
             let got = got
                 .map(|weak| weak.iter().map(|weakness| weakness.layer).collect::<Vec<_>>())
                 .map_err(|refusal| refusal.missing.iter().map(|refused| refused.layer).collect::<Vec<_>>());
-            assert_eq!(got, expected.map(<[_]>::to_vec).map_err(<[_]>::to_vec), "{privilege:?} {missing:?} {allowed:?}");
+            assert_eq!(
+                got,
+                expected.map(<[_]>::to_vec).map_err(<[_]>::to_vec),
+                "{privilege:?} {missing:?} {allowed:?}"
+            );
         }
     }
 
     #[test]
     fn a_refusal_names_layers_reasons_and_remedies() {
-        let refusal = verdict(&report(Privilege::Root, &[Layer::Seccomp, Layer::PidNamespace]), &LayerSet::default());
+        let refusal =
+            verdict(&report(Privilege::Root, &[Layer::Seccomp, Layer::PidNamespace]), &LayerSet::default());
         let expected = "no app can be started, for the sandbox would lack required layers:\
             \n  pid_namespace: pid_namespace is off. To mend it: turn pid_namespace on\
             \n  seccomp: seccomp is off. To mend it: turn seccomp on\

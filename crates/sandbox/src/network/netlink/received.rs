@@ -34,7 +34,9 @@ pub(in crate::network) enum Body<'a> {
 }
 
 /// The messages in what one call received.
-pub(in crate::network) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Result<Received<'_>, NetlinkError>> {
+pub(in crate::network) fn messages(
+    mut bytes: &[u8],
+) -> impl Iterator<Item = Result<Received<'_>, NetlinkError>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;
@@ -46,7 +48,8 @@ pub(in crate::network) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Res
 }
 
 fn split_message(bytes: &[u8]) -> Result<(Received<'_>, &[u8]), NetlinkError> {
-    let header = bytes.first_chunk::<HEADER_BYTES>().ok_or(NetlinkError::Malformed("a header is cut short"))?;
+    let header =
+        bytes.first_chunk::<HEADER_BYTES>().ok_or(NetlinkError::Malformed("a header is cut short"))?;
     let length = u32_at(header, 0) as usize;
     let payload = bytes.get(HEADER_BYTES..length).ok_or(NetlinkError::Malformed("a message is cut short"))?;
     let kind = u16::from_ne_bytes([header[4], header[5]]);

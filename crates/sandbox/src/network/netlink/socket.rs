@@ -5,7 +5,8 @@ use super::received::{Body, messages};
 use crate::network::error::NetlinkError;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, setsockopt, socket,
+    sockopt,
 };
 use nix::sys::time::TimeVal;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -49,7 +50,8 @@ impl Socket {
         let failed = |errno: Errno| NetlinkError::Open(errno.into());
         let descriptor =
             socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, number).map_err(failed)?;
-        setsockopt(&descriptor, sockopt::ReceiveTimeout, &TimeVal::new(RECEIVE_TIMEOUT_SECONDS, 0)).map_err(failed)?;
+        setsockopt(&descriptor, sockopt::ReceiveTimeout, &TimeVal::new(RECEIVE_TIMEOUT_SECONDS, 0))
+            .map_err(failed)?;
         setsockopt(&descriptor, sockopt::RcvBuf, &RECEIVE_QUEUE_BYTES).map_err(failed)?;
         Ok(Self { descriptor, sequence: 0 })
     }
@@ -84,7 +86,11 @@ impl Socket {
     }
 
     /// Asks for all things of a kind; `read` picks out those that matter.
-    pub fn list<T>(&mut self, message: &Message, read: impl Fn(&[u8]) -> Option<T>) -> Result<Vec<T>, NetlinkError> {
+    pub fn list<T>(
+        &mut self,
+        message: &Message,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, NetlinkError> {
         debug_assert_eq!(message.flags(), Flags::DUMP);
         let mut attempts = 1;
         loop {
@@ -180,7 +186,8 @@ impl Socket {
         let mut buffer = vec![0; RECEIVE_BYTES];
         let length = uninterrupted(|| recv(self.descriptor.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC))
             .map_err(|errno| NetlinkError::Receive(errno.into()))?;
-        let bytes = buffer.get(..length).ok_or(NetlinkError::Malformed("an answer is longer than its buffer"))?;
+        let bytes =
+            buffer.get(..length).ok_or(NetlinkError::Malformed("an answer is longer than its buffer"))?;
         if bytes.is_empty() {
             return Err(NetlinkError::Malformed("an answer is empty"));
         }

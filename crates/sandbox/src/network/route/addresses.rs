@@ -41,7 +41,11 @@ pub(in crate::network) struct Neighbour {
 }
 
 /// Gives a link an address of its own, a /32.
-pub(in crate::network) fn add_address(socket: &mut Socket, link: u32, address: Ipv4Addr) -> Result<(), NetlinkError> {
+pub(in crate::network) fn add_address(
+    socket: &mut Socket,
+    link: u32,
+    address: Ipv4Addr,
+) -> Result<(), NetlinkError> {
     let mut fixed_part = [FAMILY_IPV4, 32, 0, SCOPE_UNIVERSE, 0, 0, 0, 0];
     fixed_part[4..8].copy_from_slice(&link.to_ne_bytes());
     let mut message = Message::new(NEW_ADDRESS, Flags::CREATE_OR_REPLACE, &fixed_part);
@@ -72,9 +76,9 @@ pub(in crate::network) fn replace_route(socket: &mut Socket, route: &Route) -> R
     match route.to {
         Destination::Neighbour(address) => message.attribute(ROUTE_DESTINATION, &address.octets()),
         #[cfg(any(test, feature = "lab"))]
-        Destination::Address { address, gateway } => {
-            message.attribute(ROUTE_DESTINATION, &address.octets()).attribute(ROUTE_GATEWAY, &gateway.octets())
-        }
+        Destination::Address { address, gateway } => message
+            .attribute(ROUTE_DESTINATION, &address.octets())
+            .attribute(ROUTE_GATEWAY, &gateway.octets()),
         Destination::EverywhereElse { gateway } => message.attribute(ROUTE_GATEWAY, &gateway.octets()),
     };
     message.native_u32(ROUTE_INTERFACE, route.link);
@@ -85,7 +89,10 @@ pub(in crate::network) fn replace_route(socket: &mut Socket, route: &Route) -> R
 }
 
 /// Tells the kernel a neighbour's hardware address.
-pub(in crate::network) fn replace_neighbour(socket: &mut Socket, neighbour: &Neighbour) -> Result<(), NetlinkError> {
+pub(in crate::network) fn replace_neighbour(
+    socket: &mut Socket,
+    neighbour: &Neighbour,
+) -> Result<(), NetlinkError> {
     let mut fixed_part = [0; 12];
     fixed_part[0] = FAMILY_IPV4;
     fixed_part[4..8].copy_from_slice(&neighbour.link.to_ne_bytes());
@@ -105,8 +112,10 @@ pub(in crate::network) fn outside_interface(socket: &mut Socket) -> Result<Optio
     fixed_part[1] = 32;
     let mut message = Message::new(GET_ROUTE, Flags::GET, &fixed_part);
     message.attribute(ROUTE_DESTINATION, &SOMEWHERE_OUTSIDE.octets());
-    let interface = |payload: &[u8]| Attributes::after(payload, ROUTE_FIXED_BYTES).native_u32(ROUTE_INTERFACE);
-    let nowhere = [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EACCES, Errno::EINVAL].map(|errno| errno as i32);
+    let interface =
+        |payload: &[u8]| Attributes::after(payload, ROUTE_FIXED_BYTES).native_u32(ROUTE_INTERFACE);
+    let nowhere =
+        [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EACCES, Errno::EINVAL].map(|errno| errno as i32);
     match socket.get(message, interface) {
         Ok(found) => Ok(found.flatten()),
         Err(error) if error.refusal().is_some_and(|code| nowhere.contains(&code)) => Ok(None),

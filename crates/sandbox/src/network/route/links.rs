@@ -59,7 +59,10 @@ pub(in crate::network) fn find(socket: &mut Socket, name: &str) -> Result<Option
 }
 
 /// The link of an index.
-pub(in crate::network) fn find_by_index(socket: &mut Socket, index: u32) -> Result<Option<Link>, NetlinkError> {
+pub(in crate::network) fn find_by_index(
+    socket: &mut Socket,
+    index: u32,
+) -> Result<Option<Link>, NetlinkError> {
     get(socket, Message::new(GET_LINK, Flags::GET, &fixed_part(index, 0, 0)))
 }
 
@@ -125,7 +128,11 @@ pub(in crate::network) fn without_ipv6(socket: &mut Socket, index: u32) -> Resul
 }
 
 /// Brings a link up, with this MTU if one is given.
-pub(in crate::network) fn set_up(socket: &mut Socket, index: u32, mtu: Option<u32>) -> Result<(), NetlinkError> {
+pub(in crate::network) fn set_up(
+    socket: &mut Socket,
+    index: u32,
+    mtu: Option<u32>,
+) -> Result<(), NetlinkError> {
     let mut message = Message::new(SET_LINK, Flags::CHANGE, &fixed_part(index, LINK_UP, LINK_UP));
     if let Some(mtu) = mtu {
         message.native_u32(LINK_MTU, mtu);

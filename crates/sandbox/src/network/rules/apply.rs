@@ -59,17 +59,17 @@ fn table_comment(socket: &mut Socket, table: &str) -> Result<Option<Vec<u8>>, Ne
 fn rule_count(socket: &mut Socket, table: &str) -> Result<usize, NetlinkError> {
     let mut message = Message::new(GET_RULE, Flags::DUMP, &[FAMILY_INET, 0, 0, 0]);
     message.text(RULE_TABLE, table);
-    let of_table = |payload: &[u8]| {
-        (Attributes::after(payload, FIXED_BYTES).text(RULE_TABLE)? == table).then_some(())
-    };
+    let of_table =
+        |payload: &[u8]| (Attributes::after(payload, FIXED_BYTES).text(RULE_TABLE)? == table).then_some(());
     socket.list(&message, of_table).map(|rules| rules.len())
 }
 
 /// Chains of other tables that drop forwarded packets unless a rule of theirs lets them pass.
 pub(in crate::network) fn foreign_drops(own_table: &str) -> Result<Vec<ForeignDrop>, NetworkError> {
     let message = Message::new(GET_CHAIN, Flags::DUMP, &[FAMILY_ANY, 0, 0, 0]);
-    let mut drops =
-        open()?.list(&message, |payload| forward_drop(payload, own_table)).doing("list", "packet filter chains")?;
+    let mut drops = open()?
+        .list(&message, |payload| forward_drop(payload, own_table))
+        .doing("list", "packet filter chains")?;
     drops.sort_unstable();
     Ok(drops)
 }

@@ -12,22 +12,34 @@ pub(super) const STATE_RELATED: u32 = 4;
 
 /// `iifname "dz*"`.
 pub(super) fn in_by(prefix: &str) -> Vec<Expression> {
-    vec![Expression::Load(Load::InterfaceIn), Expression::Compare(Comparison::Equal, prefix.as_bytes().to_vec())]
+    vec![
+        Expression::Load(Load::InterfaceIn),
+        Expression::Compare(Comparison::Equal, prefix.as_bytes().to_vec()),
+    ]
 }
 
 /// `iifname != "dz*"`.
 pub(super) fn not_in_by(prefix: &str) -> Vec<Expression> {
-    vec![Expression::Load(Load::InterfaceIn), Expression::Compare(Comparison::NotEqual, prefix.as_bytes().to_vec())]
+    vec![
+        Expression::Load(Load::InterfaceIn),
+        Expression::Compare(Comparison::NotEqual, prefix.as_bytes().to_vec()),
+    ]
 }
 
 /// `oifname "dz*"`.
 pub(super) fn out_by(prefix: &str) -> Vec<Expression> {
-    vec![Expression::Load(Load::InterfaceOut), Expression::Compare(Comparison::Equal, prefix.as_bytes().to_vec())]
+    vec![
+        Expression::Load(Load::InterfaceOut),
+        Expression::Compare(Comparison::Equal, prefix.as_bytes().to_vec()),
+    ]
 }
 
 /// `oifname != "dz*"`.
 pub(super) fn not_out_by(prefix: &str) -> Vec<Expression> {
-    vec![Expression::Load(Load::InterfaceOut), Expression::Compare(Comparison::NotEqual, prefix.as_bytes().to_vec())]
+    vec![
+        Expression::Load(Load::InterfaceOut),
+        Expression::Compare(Comparison::NotEqual, prefix.as_bytes().to_vec()),
+    ]
 }
 
 /// `meta nfproto ipv4`; needed before an address is loaded.
@@ -73,7 +85,10 @@ pub(super) fn source_is_spoofed() -> Vec<Expression> {
 /// `fib daddr type local`.
 pub(super) fn destination_is_this_host() -> Vec<Expression> {
     const LOCAL: u32 = 2;
-    vec![Expression::Load(Load::DestinationKind), Expression::Compare(Comparison::Equal, LOCAL.to_ne_bytes().to_vec())]
+    vec![
+        Expression::Load(Load::DestinationKind),
+        Expression::Compare(Comparison::Equal, LOCAL.to_ne_bytes().to_vec()),
+    ]
 }
 
 /// `ip saddr RANGE`. To stand after [`is_ipv4`].

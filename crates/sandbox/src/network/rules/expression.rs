@@ -273,8 +273,16 @@ mod tests {
 
     #[test]
     fn every_step_is_a_whole_number_of_words() {
-        let loads = [Load::Source, Load::Destination, Load::WayBack, Load::DestinationKind, Load::ConnectionState, Load::TcpFlags];
-        let actions = [Action::Accept, Action::Jump("guard"), Action::Goto("refuse"), Action::RejectWithReset];
+        let loads = [
+            Load::Source,
+            Load::Destination,
+            Load::WayBack,
+            Load::DestinationKind,
+            Load::ConnectionState,
+            Load::TcpFlags,
+        ];
+        let actions =
+            [Action::Accept, Action::Jump("guard"), Action::Goto("refuse"), Action::RejectWithReset];
         let all = loads.map(Expression::Load).into_iter().chain(actions.map(Expression::Act));
         for expression in all.chain([Expression::Mask(vec![1])]) {
             let bytes = bytes_of(&expression);

@@ -118,9 +118,10 @@ impl Ruleset {
 
     fn body_messages(&self) -> Vec<Message> {
         let chains = self.chains.iter().map(|chain| chain_message(&self.table, chain));
-        let rules = self.chains.iter().flat_map(|chain| {
-            chain.rules.iter().map(|steps| rule_message(&self.table, chain.name, steps))
-        });
+        let rules = self
+            .chains
+            .iter()
+            .flat_map(|chain| chain.rules.iter().map(|steps| rule_message(&self.table, chain.name, steps)));
         chains.chain(rules).collect()
     }
 }
@@ -192,10 +193,8 @@ fn input_chain(prefix: &str) -> Chain {
 }
 
 fn forward_chain(prefix: &str) -> Chain {
-    let rules = vec![
-        rule([out_by(prefix)], Action::Jump(TO_APP)),
-        rule([in_by(prefix)], Action::Jump(FROM_APP)),
-    ];
+    let rules =
+        vec![rule([out_by(prefix)], Action::Jump(TO_APP)), rule([in_by(prefix)], Action::Jump(FROM_APP))];
     Chain { name: FORWARD, hook: filter(2, PRIORITY_FILTER), rules }
 }
 
@@ -313,10 +312,12 @@ mod tests {
         let compared: Vec<_> = chain
             .rules
             .iter()
-            .map(|steps| steps.iter().rev().find_map(|step| match step {
-                Expression::Compare(_, value) => Some(value.clone()),
-                Expression::Load(_) | Expression::Mask(_) | Expression::Act(_) => None,
-            }))
+            .map(|steps| {
+                steps.iter().rev().find_map(|step| match step {
+                    Expression::Compare(_, value) => Some(value.clone()),
+                    Expression::Load(_) | Expression::Mask(_) | Expression::Act(_) => None,
+                })
+            })
             .collect();
         assert_eq!(
             compared,
@@ -346,7 +347,13 @@ mod tests {
         for chain in &ruleset.chains {
             for steps in &chain.rules {
                 let address = steps.iter().position(|step| {
-                    matches!(step, Expression::Load(super::super::expression::Load::Source | super::super::expression::Load::Destination))
+                    matches!(
+                        step,
+                        Expression::Load(
+                            super::super::expression::Load::Source
+                                | super::super::expression::Load::Destination
+                        )
+                    )
                 });
                 let family = steps.windows(2).position(|pair| pair == is_ipv4().as_slice());
                 if let Some(address) = address {
