@@ -21,7 +21,7 @@ pub enum ClientError {
     Broken { path: String, source: Box<dyn Error + Send + Sync> },
     /// The server refused, with its reason.
     #[error("{}", body.message)]
-    Api { status: u16, body: ErrorBody },
+    Api { status: u16, body: Box<ErrorBody> },
     /// Something answered that does not speak this API.
     #[error("{path} was answered with status {status} and no reason: {excerpt}")]
     NotOurs { path: String, status: u16, excerpt: String },
@@ -47,7 +47,7 @@ impl ClientError {
     }
 
     /// The server's own words, if it answered.
-    pub const fn api(&self) -> Option<&ErrorBody> {
+    pub fn api(&self) -> Option<&ErrorBody> {
         match self {
             Self::Api { body, .. } => Some(body),
             _ => None,
@@ -108,7 +108,7 @@ pub(super) fn unexpected_answer(
         return ClientError::Redirect { path: path.to_owned(), location: location.to_owned() };
     }
     match serde_json::from_slice(body) {
-        Ok(body) => ClientError::Api { status: status.as_u16(), body },
+        Ok(body) => ClientError::Api { status: status.as_u16(), body: Box::new(body) },
         Err(_) => {
             ClientError::NotOurs { path: path.to_owned(), status: status.as_u16(), excerpt: excerpt(body) }
         }

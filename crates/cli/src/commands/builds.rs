@@ -1,0 +1,187 @@
+//! `builds`, `builds:info`, `builds:output`; and the following of output for other topics.
+
+use crate::exit::Code;
+use crate::failure::Failure;
+use crate::session::{AppFlags, Session, app_failure};
+use crate::text::{Fields, Style, Table, render_heading, render_when};
+use api::Timestamp;
+use api::build::{Build, BuildStatus};
+use api::client::Client;
+use api::client::stream::Stream;
+use clap::Args;
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+/// Builds listed when no number is given.
+const DEFAULT_COUNT: usize = 15;
+/// Letters of a commit that are shown.
+const SHORT_COMMIT: usize = 8;
+
+/// `dozen builds`.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    flags: AppFlags,
+    /// How many, the newest first
+    #[arg(short, long, value_name = "COUNT", default_value_t = DEFAULT_COUNT)]
+    num: usize,
+}
+
+impl List {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let builds =
+            client.newest_builds(&app, self.num).map_err(|error| app_failure(&client, &app, error))?;
+        if builds.is_empty() {
+            session.output.note(&format!("{app} has no builds."));
+        }
+        session.output.data(&builds, |style| render_builds(&app, &builds, session.now(), style))
+    }
+}
+
+fn render_builds(app: &str, builds: &[Build], now: Timestamp, style: Style) -> String {
+    if builds.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::default();
+    for build in builds {
+        let status = build.status.as_str().to_owned();
+        table.row([
+            build.id.to_string(),
+            status,
+            short_commit(build),
+            build.user.email.clone(),
+            render_when(build.created_at, now),
+        ]);
+        table.paint(1, |text| paint_status(build.status, text, style));
+    }
+    render_heading(&format!("{app} Builds"), style) + &table.render()
+}
+
+fn short_commit(build: &Build) -> String {
+    build.source_blob.version.as_deref().unwrap_or_default().chars().take(SHORT_COMMIT).collect()
+}
+
+fn paint_status(status: BuildStatus, text: &str, style: Style) -> String {
+    match status {
+        BuildStatus::Pending => style.yellow(text),
+        BuildStatus::Succeeded => style.green(text),
+        BuildStatus::Failed => style.red(text),
+    }
+}
+
+/// `dozen builds:info`.
+#[derive(Debug, Args)]
+pub struct Info {
+    /// The build's id. Default: the newest
+    build: Option<String>,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl Info {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let build = find_build(&client, &app, self.build.as_deref())?;
+        session.output.data(&build, |style| render_build(&build, session.now(), style))
+    }
+}
+
+fn render_build(build: &Build, now: Timestamp, style: Style) -> String {
+    let mut fields = Fields::default();
+    fields.add("Status", build.status.as_str());
+    fields.add("By", &build.user.email);
+    fields.add("When", render_when(build.created_at, now));
+    fields.add_some("Commit", build.source_blob.version.clone());
+    let builders =
+        build.buildpacks.iter().flatten().map(|buildpack| buildpack.name.clone()).collect::<Vec<_>>();
+    fields.add_some("Builder", (!builders.is_empty()).then(|| builders.join(", ")));
+    fields.add("Stack", &build.stack);
+    fields.add_some("Release", build.release.as_ref().map(|release| release.id.to_string()));
+    render_heading(&format!("Build {}", build.id), style) + &fields.render(style)
+}
+
+/// `dozen builds:output`.
+#[derive(Debug, Args)]
+pub struct PrintOutput {
+    /// The build's id. Default: the newest
+    build: Option<String>,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl PrintOutput {
+    /// Ends as the build did.
+    pub fn act(self, session: &Session) -> Result<ExitCode, Failure> {
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let build = find_build(&client, &app, self.build.as_deref())?;
+        follow_text(session, &client, &build.output_stream_url, "The build has not started yet.")?;
+        let build = client.build(&app, &build.id.to_string())?;
+        session.output.note(&format!("Build {}: {}", build.id, build.status.as_str()));
+        Ok(match build.status {
+            BuildStatus::Failed => Code::Failed.into(),
+            BuildStatus::Pending | BuildStatus::Succeeded => Code::Done.into(),
+        })
+    }
+}
+
+/// The build that is named, else the newest.
+fn find_build(client: &Client, app: &str, build: Option<&str>) -> Result<Build, Failure> {
+    let told = |error| app_failure(client, app, error);
+    match build {
+        Some(build) => client.build(app, build).map_err(told),
+        None => {
+            let newest = client.newest_builds(app, 1).map_err(told)?;
+            newest.into_iter().next().ok_or_else(|| Failure::new(format!("{app} has no builds")))
+        }
+    }
+}
+
+/// Prints a stream of text as it comes, to its end.
+pub fn follow_text(session: &Session, client: &Client, url: &str, absent: &str) -> Result<(), Failure> {
+    let mut stream = match client.open_text(url)? {
+        Stream::Absent => {
+            session.output.note(absent);
+            return Ok(());
+        }
+        Stream::Open(stream) => stream,
+    };
+    let mut buffer = [0; 16 * 1024];
+    let mut stdout = io::stdout().lock();
+    loop {
+        let read = stream.read(&mut buffer).map_err(|error| {
+            Failure::of(&error).hint("The stream broke off; run the command again to see all of it.")
+        })?;
+        if read == 0 {
+            return Ok(());
+        }
+        stdout.write_all(&buffer[..read])?;
+        stdout.flush()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::samples;
+
+    #[test]
+    fn the_list() {
+        let builds = [
+            samples::build(2, BuildStatus::Pending),
+            samples::build(1, BuildStatus::Succeeded),
+            samples::build(0, BuildStatus::Failed),
+        ];
+        insta::assert_snapshot!(render_builds("hello", &builds, samples::now(), Style::Plain));
+        assert_eq!(render_builds("hello", &[], samples::now(), Style::Plain), "");
+    }
+
+    #[test]
+    fn a_build_in_full() {
+        insta::assert_snapshot!(render_build(
+            &samples::build(0, BuildStatus::Succeeded),
+            samples::now(),
+            Style::Plain
+        ));
+    }
+}
