@@ -1,9 +1,22 @@
-//! The words that start a daemon or a helper of one. They are no commands for people and appear in no help text.
+//! The words that start a daemon or a helper of one. They are no commands for people and appear in no help text, but for `server`.
 //!
 //! `shim` comes first: it is looked for before the arguments are even collected.
 
+mod first_login;
+mod launcher;
+mod router;
+mod serve;
+mod settings;
+mod supervise;
+
+use settings::Settings;
+use std::error::Error;
 use std::ffi::OsStr;
+use std::io::Read;
 use std::process::ExitCode;
+
+/// Bad settings: `EX_USAGE` of sysexits.
+const EXIT_SETTINGS: u8 = 64;
 
 /// What a word starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +24,10 @@ enum Daemon {
     Shim,
     Launcher,
     Router,
+    /// What people start: the launcher, and through it the rest.
     Server,
-    GitHook,
+    /// The control plane itself.
+    Serve,
     BuildStep,
     StaticServer,
 }
@@ -23,31 +38,88 @@ fn parse_word(word: &OsStr) -> Option<Daemon> {
         "launcher" => Some(Daemon::Launcher),
         "router" => Some(Daemon::Router),
         "server" => Some(Daemon::Server),
-        "git-hook" => Some(Daemon::GitHook),
+        "serve" => Some(Daemon::Serve),
         "build-step" => Some(Daemon::BuildStep),
         "static-server" => Some(Daemon::StaticServer),
         _ => None,
     }
 }
 
-/// Runs the daemon that the first argument names; `None` if it names none.
+/// Runs the daemon that the first argument names, or the git hook that the program is called as; `None` if it is neither.
 pub fn dispatch() -> Option<ExitCode> {
-    let word = std::env::args_os().nth(1)?;
-    let daemon = parse_word(&word)?;
+    let mut words = std::env::args_os();
+    let program = words.next()?;
+    if let Some(hook) = server::git::hook::HookKind::from_program(&program) {
+        return Some(server::git::hook::run(hook, |name| std::env::var_os(name)));
+    }
+    let daemon = parse_word(&words.next()?)?;
     Some(start(daemon))
 }
 
 fn start(daemon: Daemon) -> ExitCode {
     match daemon {
-        Daemon::Shim
-        | Daemon::Launcher
-        | Daemon::Router
-        | Daemon::Server
-        | Daemon::GitHook
-        | Daemon::BuildStep
-        | Daemon::StaticServer => {
-            eprintln!("error: this build of dozen holds no {daemon:?}");
-            crate::exit::Code::Failed.into()
+        Daemon::Shim => sandbox::shim::run(),
+        Daemon::BuildStep => builder::step::run(),
+        Daemon::StaticServer => builder::native::static_site::serve::run(),
+        Daemon::Launcher => with_settings(|settings| launcher::run(settings).map_err(Into::into)),
+        Daemon::Router => with_settings(|settings| router::run(settings).map_err(Into::into)),
+        Daemon::Serve => with_settings(|settings| serve::run(settings).map_err(Into::into)),
+        Daemon::Server => with_settings(supervise_server),
+    }
+}
+
+fn supervise_server(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().skip(2).collect();
+    match words.first().map(String::as_str) {
+        None => Ok(supervise::run(settings)?),
+        Some("stop") => Ok(supervise::stop(settings, &words)?),
+        Some(other) => Err(format!("dozen server knows no \"{other}\"\n  usage: dozen server [stop [--apps]]").into()),
+    }
+}
+
+fn with_settings(run: impl FnOnce(&Settings) -> Result<(), Box<dyn Error>>) -> ExitCode {
+    let settings = match Settings::of_process() {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_SETTINGS);
+        }
+    };
+    log_to_stdout(&settings);
+    match run(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(&*error));
+            ExitCode::FAILURE
         }
     }
+}
+
+/// Our own log: one line an event, to standard output.
+fn log_to_stdout(settings: &Settings) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let _second_time = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false).try_init();
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A seed from the operating system's random source.
+fn random_seed() -> std::io::Result<u128> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u128::from_ne_bytes(bytes))
 }

@@ -33,9 +33,9 @@ impl fmt::Display for Endpoint {
 /// The first address of the range that apps get theirs from, unless a setting says otherwise: 10.212.0.0/15, one address an app.
 pub const DEFAULT_NETWORK_BASE: Ipv4Addr = Ipv4Addr::new(10, 212, 0, 0);
 /// Addresses before this offset of the range are the host's own.
-const FIRST_OFFSET: u32 = 16;
+const FIRST_OFFSET: u32 = 256;
 /// Apps that a range of this size (a /15) can hold.
-pub const APPS_PER_RANGE: u32 = (1 << 17) - 2 * FIRST_OFFSET;
+pub const APPS_PER_RANGE: u32 = (1 << 17) - FIRST_OFFSET;
 
 /// The address of the app with this number; `None` past the end of the range.
 pub fn app_address(base: Ipv4Addr, app_index: u32) -> Option<Ipv4Addr> {

@@ -138,6 +138,18 @@ impl ProcessType {
     }
 }
 
+/// Words in a config var's name that speak of something to be kept secret.
+const SECRET_WORDS: &[&str] =
+    &["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "PRIVATE", "APIKEY", "KEY", "DSN", "SALT"];
+
+impl ConfigKey {
+    /// Whether the name says that its value is a secret, such as `API_KEY` or `SESSION_SECRET`.
+    pub fn names_a_secret(&self) -> bool {
+        let upper = self.0.to_ascii_uppercase();
+        upper.split('_').any(|word| SECRET_WORDS.contains(&word))
+    }
+}
+
 impl SlugId {
     /// The digest's 64 hexadecimal digits: safe as a file name.
     pub fn hex(&self) -> &str {
@@ -178,6 +190,13 @@ mod tests {
         let digest = format!("sha256:{}", "0a".repeat(32));
         check::<SlugId>(&[&digest], &["", "sha256:", "sha256:../../x", &digest.to_uppercase()]);
         check::<CommitId>(&[&"a".repeat(40)], &["", "HEAD", &"A".repeat(40), &"a".repeat(41)]);
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for (name, expected) in [("API_KEY", true), ("session_secret", true), ("KEYBOARD", false), ("GREETING", false)] {
+            assert_eq!(name.parse::<ConfigKey>().unwrap().names_a_secret(), expected, "{name}");
+        }
     }
 
     #[test]

@@ -94,15 +94,6 @@ impl RouteTable {
     }
 }
 
-/// What a router instance is asked on its control socket: one JSON line, answered by one line with its [`RouterStatus`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "request", rename_all = "snake_case")]
-pub enum RouterRequest {
-    Status,
-    /// There is a new table: load it, then answer.
-    Load,
-}
-
 /// What a router instance answers on its control socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouterStatus {

@@ -2,7 +2,7 @@
 //! next pass, after the loss of the launcher all of them are.
 
 use crate::fail_points::{self, FailPoint};
-use crate::{Host, State, chain, routers, spec, table};
+use crate::{Host, State, chain, spec, table};
 use domain::ids::AppId;
 use domain::plan::{Action, Plan, Spawn};
 use domain::process::Purpose;
@@ -93,7 +93,7 @@ fn publish(host: &Host, table: &RouteTable) -> Result<(), ActionError> {
     fail_points::reach(FailPoint::BeforePublish);
     table::write(&host.settings.routes, table).map_err(ActionError::Publish)?;
     fail_points::reach(FailPoint::AfterPublish);
-    routers::nudge(&host.settings.routers);
+    (host.routers.nudge)();
     Ok(())
 }
 

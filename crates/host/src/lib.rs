@@ -9,13 +9,13 @@
 mod apply;
 pub mod fail_points;
 mod observe;
-pub mod routers;
 mod spec;
 mod table;
 mod watch;
 
 use domain::desired::Desired;
 use domain::ids::{Ids, ProcessId};
+use domain::observed::ObservedRouter;
 use domain::plan::{Plan, Waiting, plan};
 use domain::time::BootMillis;
 use engine::ports::{AttachError, Attached, Backend, Bell, Facts, ReleaseEnvironment, Status};
@@ -39,16 +39,25 @@ pub struct HostSettings {
     pub incarnation: u64,
     /// The folder of the route table.
     pub routes: PathBuf,
-    /// The folder of router instances.
+    /// The folder of router instances, watched for changes.
     pub routers: PathBuf,
     pub network_base: std::net::Ipv4Addr,
     /// A seed from the operating system's random source, for process ids.
     pub seed: u128,
 }
 
+/// How this machine's routers are spoken to. Wired from outside: the data plane lies above this crate.
+pub struct RouterControl {
+    /// Every living router with its answer; one that cannot be asked is silent, never left out.
+    pub observe: Box<dyn Fn() -> Vec<ObservedRouter> + Send + Sync>,
+    /// Tells every living router that there is a new table and waits, a bounded time, until it is in force.
+    pub nudge: Box<dyn Fn() + Send + Sync>,
+}
+
 /// This machine as a backend.
 pub struct Host {
     settings: HostSettings,
+    routers: RouterControl,
     environment: Arc<dyn ReleaseEnvironment>,
     state: Mutex<State>,
 }
@@ -59,9 +68,9 @@ struct State {
 }
 
 impl Host {
-    pub fn new(settings: HostSettings, environment: Arc<dyn ReleaseEnvironment>) -> Self {
+    pub fn new(settings: HostSettings, routers: RouterControl, environment: Arc<dyn ReleaseEnvironment>) -> Self {
         let ids = Ids::seeded(settings.seed);
-        Self { settings, environment, state: Mutex::new(State { launcher: None, ids }) }
+        Self { settings, routers, environment, state: Mutex::new(State { launcher: None, ids }) }
     }
 
     /// The connection to the launcher, made anew after any trouble. Its hello fences off everything sent before.
@@ -90,7 +99,7 @@ impl Host {
             }
         };
         let now = sandbox::system::boot_now();
-        let (observed, mut errors) = observe::observe(&self.settings, cannot_start);
+        let (observed, mut errors) = observe::observe(&self.settings, (self.routers.observe)(), cannot_start);
         let planned = plan(desired, &observed, now, &mut state.ids);
         let evidence = observe::gather_evidence(&self.settings, desired, &observed, now);
         errors.extend(apply::apply(self, state, &planned, facts));

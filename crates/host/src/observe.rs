@@ -1,9 +1,9 @@
 //! A fresh look at this machine: run folders, the route table on disk, routers, networks.
 
-use crate::{HostSettings, chain, routers, table};
+use crate::{HostSettings, chain, table};
 use domain::desired::Desired;
 use domain::ids::AppId;
-use domain::observed::{BootEvidence, Observed, ProcessState};
+use domain::observed::{BootEvidence, Observed, ObservedRouter, ProcessState};
 use domain::time::BootMillis;
 use engine::ports::BackendError;
 use sandbox::run_folder::{self, RunScan};
@@ -13,7 +13,11 @@ use std::path::Path;
 
 /// Looks at everything. What could not be read is told beside it; if a living process may hide behind that, nothing may be
 /// started.
-pub(crate) fn observe(settings: &HostSettings, cannot_start: Option<String>) -> (Observed, Vec<BackendError>) {
+pub(crate) fn observe(
+    settings: &HostSettings,
+    routers: Vec<ObservedRouter>,
+    cannot_start: Option<String>,
+) -> (Observed, Vec<BackendError>) {
     let mut errors = Vec::new();
     let (scan, blind) = scan_processes(settings);
     errors.extend(scan.problems.iter().map(|problem| everyone(chain(problem))));
@@ -25,7 +29,7 @@ pub(crate) fn observe(settings: &HostSettings, cannot_start: Option<String>) -> 
         network_base: settings.network_base,
         processes: scan.processes.iter().filter_map(run_folder::RunObservation::to_observed).collect(),
         published,
-        routers: routers::observe(&settings.routers),
+        routers,
         networks: list_networks(&settings.data.networks()),
         cannot_start: cannot_start.or(blind),
     };
@@ -82,4 +86,21 @@ pub(crate) fn gather_evidence(
         Some(BootEvidence { process: process.process, diagnosis })
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::endpoint::{app_address, gateway_address};
+    use sandbox::network::NetworkSettings;
+
+    /// What is planned and what the launcher sets up must be the same address.
+    #[test]
+    fn planned_addresses_are_those_of_the_networks() {
+        let networks = NetworkSettings::new("/nowhere".into());
+        let base = networks.range.range().base();
+        for index in [0, 1, 255, 256, 49_999, 130_815, 130_816] {
+            assert_eq!(app_address(base, index), networks.address_of(index), "app number {index}");
+        }
+        assert_eq!(gateway_address(base), networks.range.gateway());
+    }
 }

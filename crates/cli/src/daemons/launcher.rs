@@ -1,0 +1,95 @@
+//! `dozen launcher`: the settings of this process become those of the launcher, and of the daemons that it starts.
+
+use super::settings::Settings;
+use sandbox::cgroup::CgroupSettings;
+use sandbox::launcher::{
+    DaemonSettings, LauncherError, LauncherSettings, ListenerSettings, StartDaemon, UserIds,
+};
+use sandbox::network::NetworkSettings;
+use sandbox::protocol::{Daemon, ListenerName};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// From SIGTERM to SIGKILL. The server has nothing to finish; the router finishes requests.
+const SERVER_GRACE_SECONDS: u32 = 10;
+const ROUTER_GRACE_SECONDS: u32 = 35;
+/// Most threads of the router, however many cores there are.
+const MOST_ROUTER_THREADS: usize = 64;
+/// Variables that daemons get besides their settings.
+const PASSED_ON: &[&str] = &["PATH", "LANG", "TZ", "RUST_BACKTRACE", "SSL_CERT_FILE"];
+
+/// Runs the launcher until it is told to end.
+pub fn run(settings: &Settings) -> Result<(), LauncherError> {
+    sandbox::launcher::run(render(settings))
+}
+
+/// The router accepts on this many sockets, one for each of its threads.
+pub fn router_threads(settings: &Settings) -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = settings.router_threads.map_or(cores, usize::from);
+    NonZeroUsize::new(threads.min(MOST_ROUTER_THREADS)).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn render(settings: &Settings) -> LauncherSettings {
+    let sockets = u32::try_from(router_threads(settings).get()).unwrap_or(1);
+    let mut network = NetworkSettings::new(settings.data.networks());
+    network.prefix = settings.network_prefix.clone();
+    network.table = settings.network_table.clone();
+    network.deny_outbound = settings.deny_outbound.clone();
+    LauncherSettings {
+        server: UserIds::same(settings.uid),
+        router: UserIds::same(settings.router_uid),
+        app_uid_base: settings.app_uid_base,
+        rust_prefix: settings.rust_prefix.clone().or_else(find_rust),
+        mask: settings.probe_mask.clone(),
+        allow_weaker: settings.allow_weaker.clone(),
+        cgroup: CgroupSettings {
+            delegated: settings.cgroup_delegated.clone(),
+            name: settings.cgroup.clone(),
+            ..CgroupSettings::default()
+        },
+        network,
+        listeners: vec![
+            ListenerSettings { name: ListenerName::Api, address: settings.api_listen, sockets: 1 },
+            ListenerSettings { name: ListenerName::Http, address: settings.http_listen, sockets },
+        ],
+        daemons: vec![server(), router(sockets)],
+        ..LauncherSettings::new(settings.data.clone())
+    }
+}
+
+fn server() -> DaemonSettings {
+    DaemonSettings {
+        daemon: Daemon::Server,
+        arguments: vec!["serve".to_owned()],
+        environment: environment(),
+        listeners: vec![ListenerName::Api],
+        journal_writers: 1,
+        start: StartDaemon::AtOnce,
+        stop_grace_seconds: SERVER_GRACE_SECONDS,
+    }
+}
+
+fn router(threads: u32) -> DaemonSettings {
+    DaemonSettings {
+        daemon: Daemon::Router,
+        arguments: vec!["router".to_owned()],
+        environment: environment(),
+        listeners: vec![ListenerName::Http],
+        journal_writers: threads,
+        start: StartDaemon::AtOnce,
+        stop_grace_seconds: ROUTER_GRACE_SECONDS,
+    }
+}
+
+fn environment() -> Vec<(String, String)> {
+    std::env::vars().filter(|(name, _)| name.starts_with("DOZEN_") || PASSED_ON.contains(&name.as_str())).collect()
+}
+
+/// The toolchain of whoever starts us, found by asking `rustc`: at the start, by root's own hand, never during a build.
+fn find_rust() -> Option<PathBuf> {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
+    let sysroot = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    sysroot.join("bin/cargo").is_file().then_some(sysroot)
+}

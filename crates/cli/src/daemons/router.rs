@@ -1,0 +1,54 @@
+//! `dozen router`: the data plane, started by the launcher as the router's user with its listeners open.
+
+use super::settings::Settings;
+use domain::ids::{Ids, RouterId, WriterId};
+use router::{JournalSettings, ListenerSettings, RouterSettings};
+use sandbox::client::{ClientError, LISTENERS_VARIABLE, take_inherited_listeners};
+use sandbox::launcher::WRITERS_VARIABLE;
+
+/// Why the router could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterFailure {
+    #[error("the variable {0} is missing: the router is started by the launcher")]
+    NotLaunched(&'static str),
+    #[error(transparent)]
+    Listeners(#[from] ClientError),
+    #[error("cannot read random bytes")]
+    Random(#[source] std::io::Error),
+    #[error(transparent)]
+    Router(#[from] router::RouterError),
+}
+
+/// Runs until SIGTERM.
+pub fn run(settings: &Settings) -> Result<(), RouterFailure> {
+    let variable = |name: &'static str| std::env::var(name).map_err(|_| RouterFailure::NotLaunched(name));
+    let listeners = take_inherited_listeners(&variable(LISTENERS_VARIABLE)?)?;
+    let writers = variable(WRITERS_VARIABLE)?;
+    let id = RouterId::from_uuid(Ids::seeded(super::random_seed().map_err(RouterFailure::Random)?).next_uuid());
+    let folder = settings.data.run().join("router").join(id.to_string());
+    let mut router = RouterSettings::new(id, folder, settings.data.root().join("routes/table.json"));
+    router.listeners = listeners.into_iter().map(|bound| ListenerSettings::Inherited(bound.listener)).collect();
+    router.threads = super::launcher::router_threads(settings);
+    router.journals = writers.split(',').filter_map(|id| id.parse().ok()).map(|id| journal(settings, id)).collect();
+    router.control_uids = vec![settings.uid, 0];
+    router::run(without_draining_for_tests(router))?;
+    Ok(())
+}
+
+fn journal(settings: &Settings, writer: WriterId) -> JournalSettings {
+    JournalSettings { writer, dir: settings.data.log(writer) }
+}
+
+#[cfg(not(feature = "test-hooks"))]
+fn without_draining_for_tests(router: RouterSettings) -> RouterSettings {
+    router
+}
+
+/// The run that shows what the drain is worth turns it off.
+#[cfg(feature = "test-hooks")]
+fn without_draining_for_tests(router: RouterSettings) -> RouterSettings {
+    match std::env::var_os("DOZEN_TEST_NO_DRAIN") {
+        Some(_) => router.without_draining(),
+        None => router,
+    }
+}

@@ -1,0 +1,93 @@
+//! What `dozen doctor` shows: the launcher's word on the sandbox, the routers, the disk.
+
+use super::super::settings::Settings;
+use super::super::chain;
+use api::dozen::doctor::{Check, DoctorReport, Outcome};
+use domain::observed::ObservedRouter;
+use sandbox::client::Launcher;
+use sandbox::probe;
+use server::ports::Doctor;
+
+/// Below this much free space a warning is due.
+const LOW_SPACE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Looks at this machine.
+pub struct MachineDoctor {
+    pub settings: Settings,
+    pub incarnation: u64,
+}
+
+impl Doctor for MachineDoctor {
+    fn report(&self) -> DoctorReport {
+        let mut checks = self.layers();
+        let launcher = self.launcher();
+        let can_start_apps = launcher.outcome != Outcome::Failure;
+        checks.extend([launcher, self.routers(), self.disk()]);
+        DoctorReport { can_start_apps, checks }
+    }
+}
+
+impl MachineDoctor {
+    fn layers(&self) -> Vec<Check> {
+        let cgroup = sandbox::cgroup::CgroupSettings { name: self.settings.cgroup.clone(), ..Default::default() };
+        let report = probe::run(&self.settings.probe_mask, &cgroup);
+        report.layers.iter().map(|layer| self.layer(layer)).collect()
+    }
+
+    fn layer(&self, layer: &probe::LayerReport) -> Check {
+        let name = layer.layer.to_string();
+        let area = "sandbox".to_owned();
+        match &layer.state {
+            probe::State::Present { detail } => {
+                Check { area, name, outcome: Outcome::Ok, detail: detail.clone(), hint: None }
+            }
+            // What is missing for good is the launcher's verdict to tell: it has root's rights, this process has not.
+            probe::State::Missing { why, fix } => {
+                Check { area, name, outcome: Outcome::Warning, detail: why.clone(), hint: Some(fix.clone()) }
+            }
+        }
+    }
+
+    fn launcher(&self) -> Check {
+        let asked = Launcher::connect(&self.settings.data.launcher_socket()).and_then(|mut launcher| {
+            launcher.hello(self.incarnation)?;
+            launcher.status()
+        });
+        let (outcome, detail) = match asked {
+            Err(error) => (Outcome::Failure, chain(&error)),
+            Ok(status) => match (&status.cannot_start, status.weaker.as_slice()) {
+                (Some(reason), _) => (Outcome::Failure, reason.clone()),
+                (None, []) => (Outcome::Ok, format!("{} processes run; every required layer holds", status.live_shims)),
+                (None, weaker) => (Outcome::Warning, weaker.join("; ")),
+            },
+        };
+        check("launcher", "launcher", outcome, detail)
+    }
+
+    fn routers(&self) -> Check {
+        let routers = super::observe_routers(&self.settings);
+        let silent = routers.iter().filter(|router| **router == ObservedRouter::Silent).count();
+        let (outcome, detail) = match (routers.len(), silent) {
+            (0, _) => (Outcome::Failure, "no router runs: apps do not answer".to_owned()),
+            (count, 0) => (Outcome::Ok, format!("{count} answers")),
+            (_, silent) => (Outcome::Warning, format!("{silent} does not answer: processes it may route to are not stopped")),
+        };
+        check("router", "router", outcome, detail)
+    }
+
+    fn disk(&self) -> Check {
+        let name = self.settings.data.root().display().to_string();
+        match rustix::fs::statvfs(self.settings.data.root()) {
+            Err(error) => check("disk", &name, Outcome::Failure, error.to_string()),
+            Ok(space) => {
+                let free = space.f_bavail * space.f_frsize;
+                let outcome = if free < LOW_SPACE_BYTES { Outcome::Warning } else { Outcome::Ok };
+                check("disk", &name, outcome, format!("{:.1} GiB free", free as f64 / (1u64 << 30) as f64))
+            }
+        }
+    }
+}
+
+fn check(area: &str, name: &str, outcome: Outcome, detail: String) -> Check {
+    Check { area: area.to_owned(), name: name.to_owned(), outcome, detail, hint: None }
+}

@@ -1,0 +1,208 @@
+//! `dozen serve`: the control plane, started by the launcher as the server's user with its listener open. It may die at any
+//! instant: the next one finds everything in the ledger, in run folders and in the route table.
+
+mod adapters;
+mod doctor;
+mod logs;
+mod secrets;
+mod trees;
+
+use super::first_login::{self, FirstLogin};
+use super::settings::Settings;
+use super::{random_seed, supervise};
+use ::logs::{Hub, HubSettings};
+use adapters::{MachineClock, NativeBuilds, SystemRandom};
+use blobs::SlugStore;
+use builder::{BuildLimits, Builder};
+use domain::desired::Bounds;
+use domain::ids::{Ids, WriterId};
+use domain::observed::ObservedRouter;
+use engine::ports::{Ports, Random, Workers};
+use engine::{Engine, ops};
+use host::{Host, HostSettings, RouterControl};
+use sandbox::client::{BoundListener, LISTENERS_VARIABLE, take_inherited_listeners};
+use server::ServerParts;
+use server::ca::Authority;
+use server::git::GitRepositories;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long a router may take to answer; one that takes longer counts as silent.
+const ROUTER_WAIT: Duration = Duration::from_millis(1_500);
+/// What slugs are built for: the host's own base, for now.
+const STACK: &str = "debian-12";
+
+/// Why the server could not run: one line that names the step, causes behind it.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}")]
+pub struct ServeError {
+    step: String,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+fn at<E: Into<Box<dyn std::error::Error + Send + Sync>>>(step: &str) -> impl FnOnce(E) -> ServeError {
+    let step = step.to_owned();
+    move |error| ServeError { step, source: error.into() }
+}
+
+/// Everything of one server.
+struct Plane {
+    settings: Settings,
+    engine: Engine,
+    hub: Arc<Hub>,
+    repositories: GitRepositories,
+    incarnation: u64,
+}
+
+/// Runs until SIGTERM.
+pub fn run(settings: &Settings) -> Result<(), ServeError> {
+    let value = std::env::var(LISTENERS_VARIABLE).map_err(at("the server is started by the launcher"))?;
+    let listeners = take_inherited_listeners(&value).map_err(at("cannot take the listener"))?;
+    let listener = listeners.into_iter().next().ok_or("none was passed").map_err(at("cannot take the listener"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(at("cannot start the runtime"))?;
+    let plane = open(settings)?;
+    let served = runtime.block_on(serve(&plane, listener));
+    let _gone = std::fs::remove_file(supervise::ready_file(settings));
+    plane.engine.shutdown();
+    served
+}
+
+fn open(settings: &Settings) -> Result<Plane, ServeError> {
+    let root = settings.data.root();
+    let key = secrets::master_key(&settings.master_key_file, |bytes| SystemRandom.fill(bytes))
+        .map_err(at("cannot use the master key"))?;
+    let incarnation =
+        secrets::next_incarnation(&root.join("ledger/incarnation")).map_err(at("cannot number this server"))?;
+    let seed = random_seed().map_err(at("cannot read random bytes"))?;
+    let writer = WriterId::from_uuid(Ids::seeded(seed).next_uuid());
+    let hub = Hub::open(&settings.data.logs(), HubSettings::new(writer)).map_err(at("cannot open the logs"))?;
+    let hub = Arc::new(hub);
+    let repositories = GitRepositories::new(root.join("git"));
+    let ports = Ports {
+        log: Arc::new(logs::HubLog(Arc::clone(&hub))),
+        repositories: Arc::new(repositories.clone()),
+        clock: Arc::new(MachineClock::new().map_err(at("cannot read the machine's boot id"))?),
+        random: Arc::new(SystemRandom),
+    };
+    let engine = Engine::open(engine_settings(settings), &key, ports).map_err(at("cannot open the ledger"))?;
+    welcome(settings, &engine)?;
+    Ok(Plane { settings: settings.clone(), engine, hub, repositories, incarnation })
+}
+
+fn engine_settings(settings: &Settings) -> engine::Settings {
+    let root = settings.data.root();
+    let bounds = Bounds {
+        processes: settings.process_limit,
+        boot_timeout_seconds: settings.boot_timeout_seconds,
+        drain_seconds: settings.drain_seconds,
+        ..Bounds::default()
+    };
+    let base = settings.base_domain.clone();
+    engine::Settings { bounds, ..engine::Settings::new(root.join("ledger"), root.join("builds"), base) }
+}
+
+/// Makes the first account, and leaves its token for whoever started us.
+fn welcome(settings: &Settings, engine: &Engine) -> Result<(), ServeError> {
+    let email = settings.admin_email.parse().map_err(at("DOZEN_ADMIN_EMAIL is no e-mail address"))?;
+    let Some(token) = ops::accounts::bootstrap(engine, &email).map_err(at("cannot make the first account"))? else {
+        return Ok(());
+    };
+    let url = format!("https://{}:{}", settings.api_host, settings.api_listen.port());
+    let login =
+        FirstLogin { format: 1, url, email: email.to_string(), token: token.secret.expose().clone() };
+    first_login::leave(settings, &login).map_err(at("cannot leave the first token"))
+}
+
+async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError> {
+    start_workers(plane)?;
+    let stop = CancellationToken::new();
+    watch_signals(stop.clone())?;
+    let parts = parts(plane, listener.listener)?;
+    std::fs::write(supervise::ready_file(&plane.settings), b"").map_err(at("cannot say that the server is ready"))?;
+    tracing::info!(address = %listener.address, "serving the API");
+    server::run(parts, stop).await.map_err(at("cannot serve the API"))
+}
+
+fn start_workers(plane: &Plane) -> Result<(), ServeError> {
+    let (settings, data) = (&plane.settings, plane.settings.data.clone());
+    let slugs = SlugStore::open(&data.root().join("slugs")).map_err(at("cannot open the slug store"))?;
+    builder::clean_abandoned(&data).map_err(at("cannot clean up builds that were cut off"))?;
+    let host = HostSettings {
+        routes: data.root().join("routes"),
+        routers: routers_folder(settings),
+        network_base: sandbox::network::NetworkSettings::new(data.networks()).range.range().base(),
+        seed: random_seed().map_err(at("cannot read random bytes"))?,
+        incarnation: plane.incarnation,
+        data: data.clone(),
+    };
+    let backend = Host::new(host, router_control(settings), plane.engine.environment());
+    let incarnation = plane.incarnation;
+    let limits = BuildLimits::DEFAULT;
+    let builder = Builder { data, slugs: Arc::new(slugs), incarnation, limits, stack: STACK.to_owned() };
+    let workers = Workers { backend: Arc::new(backend), builder: Arc::new(NativeBuilds { builder }) };
+    plane.engine.start(workers).map_err(at("cannot start the driver"))
+}
+
+fn routers_folder(settings: &Settings) -> PathBuf {
+    settings.data.run().join("router")
+}
+
+/// Every living router; if the folder cannot be read, one that says nothing.
+fn observe_routers(settings: &Settings) -> Vec<ObservedRouter> {
+    router::client::observe(&routers_folder(settings), ROUTER_WAIT).unwrap_or_else(|error| {
+        tracing::warn!(error = %super::chain(&error), "routers cannot be seen");
+        vec![ObservedRouter::Silent]
+    })
+}
+
+fn router_control(settings: &Settings) -> RouterControl {
+    let (observed, nudged) = (settings.clone(), routers_folder(settings));
+    RouterControl {
+        observe: Box::new(move || observe_routers(&observed)),
+        nudge: Box::new(move || {
+            if let Err(error) = router::client::nudge(&nudged, ROUTER_WAIT) {
+                tracing::warn!(error = %super::chain(&error), "routers cannot be told of the new table");
+            }
+        }),
+    }
+}
+
+fn parts(plane: &Plane, listener: TcpListener) -> Result<ServerParts, ServeError> {
+    let settings = &plane.settings;
+    let runtime = tokio::runtime::Handle::current();
+    Ok(ServerParts {
+        listener,
+        engine: plane.engine.clone(),
+        repositories: plane.repositories.clone(),
+        authority: Authority::new(&settings.data.root().join("ca"), &[settings.api_host.to_string()]),
+        trees: Arc::new(trees::PushedTrees),
+        logs: Arc::new(logs::HubFeeds { hub: Arc::clone(&plane.hub), engine: plane.engine.clone(), runtime }),
+        doctor: Arc::new(doctor::MachineDoctor { settings: settings.clone(), incarnation: plane.incarnation }),
+        hook_socket: settings.data.run().join("hook.sock"),
+        settings: server::Settings {
+            base_domain: settings.base_domain.clone(),
+            app_port: settings.http_listen.port(),
+            names: vec![settings.api_host.to_string(), settings.base_domain.to_string()],
+            hook_binary: std::env::current_exe().map_err(at("cannot find our own program"))?,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+    })
+}
+
+fn watch_signals(stop: CancellationToken) -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(at("cannot watch for signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(at("cannot watch for signals"))?;
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        stop.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! All settings of the daemons: environment variables, read once, checked at once.
+//!
+//! [`ALL`] is the one list of names; it makes `docs/reference/environment.md`. A value that cannot be understood stops the start
+//! with exit code 64 and names its variable.
+
+use domain::names::HostName;
+use sandbox::cgroup::GroupName;
+use sandbox::layout::DataFolder;
+use sandbox::network::{InterfacePrefix, Ipv4Range, TableName};
+use sandbox::probe::LayerSet;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A variable, for people.
+pub struct Setting {
+    pub name: &'static str,
+    /// As it would be written; empty: none.
+    pub default: &'static str,
+    pub meaning: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, default, meaning }
+}
+
+/// Every setting of the daemons.
+pub const ALL: &[Setting] = &[
+    setting("DOZEN_DATA", "/var/lib/dozen", "The data folder. Everything that Dozen keeps lies in it."),
+    setting("DOZEN_API_LISTEN", "127.0.0.1:4430", "Address and port of the API and of git, over HTTPS."),
+    setting("DOZEN_HTTP_LISTEN", "127.0.0.1:5080", "Address and port at which apps answer."),
+    setting("DOZEN_BASE_DOMAIN", "localhost", "Apps answer at `NAME.BASE`."),
+    setting("DOZEN_API_HOST", "localhost", "The host name by which people reach the API; it appears in URLs and in the certificate."),
+    setting("DOZEN_ADMIN_EMAIL", "admin@localhost", "The first account, made at the first start."),
+    setting("DOZEN_MASTER_KEY_FILE", "DATA/keys/master", "The file with the key that seals secrets. Made at the first start. Keep a copy apart from backups of the ledger."),
+    setting("DOZEN_UID", "64990", "User and group id of the server and of shims. No password entry is needed."),
+    setting("DOZEN_ROUTER_UID", "64991", "User and group id of the router."),
+    setting("DOZEN_APP_UID_BASE", "2000000", "First user id of the range for apps: two for each app, 100,000 in all."),
+    setting("DOZEN_RUST_PREFIX", "", "The Rust toolchain for builds (a sysroot). Found by asking `rustc` at the start if it is not set."),
+    setting("DOZEN_NETWORK_PREFIX", "dz", "What the names of apps' network links begin with. Two installations on one machine need different ones."),
+    setting("DOZEN_NETWORK_TABLE", "dozen", "The name of the nftables table."),
+    setting("DOZEN_CGROUP", "dozen", "The name of the folder in which control groups are made."),
+    setting("DOZEN_CGROUP_DELEGATED", "", "A delegated folder of the unified control group tree."),
+    setting("DOZEN_DENY_OUTBOUND", "", "IPv4 ranges that apps may not reach, separated by commas."),
+    setting("DOZEN_ALLOW_WEAKER", "", "Layers of the sandbox that may be missing, separated by commas. Each weakens isolation and is told at every start."),
+    setting("DOZEN_PROBE_MASK", "", "Layers to treat as missing, separated by commas. For tests of the fall-backs."),
+    setting("DOZEN_PROCESS_LIMIT", "1000", "Processes of apps that may live at once on this machine."),
+    setting("DOZEN_BOOT_TIMEOUT_SECONDS", "60", "A web process must accept connections on `PORT` in this time (R10)."),
+    setting("DOZEN_DRAIN_SECONDS", "30", "A process that is being replaced may finish its requests in this time."),
+    setting("DOZEN_ROUTER_THREADS", "", "Threads of the router; one for each core if it is not set."),
+    setting("DOZEN_LOG", "info", "What the daemons log about themselves: error, warn, info, debug, or a filter by module."),
+];
+
+/// A setting that cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the setting {name}=\"{value}\" cannot be used: {reason}")]
+pub struct SettingsError {
+    pub name: &'static str,
+    pub value: String,
+    pub reason: String,
+}
+
+/// The settings, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub data: DataFolder,
+    pub api_listen: SocketAddr,
+    pub http_listen: SocketAddr,
+    pub base_domain: HostName,
+    pub api_host: HostName,
+    pub admin_email: String,
+    pub master_key_file: PathBuf,
+    pub uid: u32,
+    pub router_uid: u32,
+    pub app_uid_base: u32,
+    pub rust_prefix: Option<PathBuf>,
+    pub network_prefix: InterfacePrefix,
+    pub network_table: TableName,
+    pub cgroup: GroupName,
+    pub cgroup_delegated: Option<PathBuf>,
+    pub deny_outbound: Vec<Ipv4Range>,
+    pub allow_weaker: LayerSet,
+    pub probe_mask: LayerSet,
+    pub process_limit: u32,
+    pub boot_timeout_seconds: u64,
+    pub drain_seconds: u64,
+    pub router_threads: Option<u16>,
+    pub log: String,
+}
+
+impl Settings {
+    /// Reads every setting through `lookup`, which gives a variable's value.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let read = Reader { lookup: &lookup };
+        let data: PathBuf = read.one("DOZEN_DATA")?;
+        if !data.is_absolute() {
+            return Err(error("DOZEN_DATA", &data.to_string_lossy(), "expected an absolute path"));
+        }
+        let master_key_file = read.some("DOZEN_MASTER_KEY_FILE")?.unwrap_or_else(|| data.join("keys/master"));
+        Ok(Self {
+            data: DataFolder::new(data),
+            master_key_file,
+            api_listen: read.one("DOZEN_API_LISTEN")?,
+            http_listen: read.one("DOZEN_HTTP_LISTEN")?,
+            base_domain: read.one("DOZEN_BASE_DOMAIN")?,
+            api_host: read.one("DOZEN_API_HOST")?,
+            admin_email: read.one("DOZEN_ADMIN_EMAIL")?,
+            uid: read.one("DOZEN_UID")?,
+            router_uid: read.one("DOZEN_ROUTER_UID")?,
+            app_uid_base: read.one("DOZEN_APP_UID_BASE")?,
+            rust_prefix: read.some("DOZEN_RUST_PREFIX")?,
+            network_prefix: read.one("DOZEN_NETWORK_PREFIX")?,
+            network_table: read.one("DOZEN_NETWORK_TABLE")?,
+            cgroup: read.one("DOZEN_CGROUP")?,
+            cgroup_delegated: read.some("DOZEN_CGROUP_DELEGATED")?,
+            deny_outbound: read.list("DOZEN_DENY_OUTBOUND")?,
+            allow_weaker: read.one("DOZEN_ALLOW_WEAKER")?,
+            probe_mask: read.one("DOZEN_PROBE_MASK")?,
+            process_limit: read.one("DOZEN_PROCESS_LIMIT")?,
+            boot_timeout_seconds: read.one("DOZEN_BOOT_TIMEOUT_SECONDS")?,
+            drain_seconds: read.one("DOZEN_DRAIN_SECONDS")?,
+            router_threads: read.some("DOZEN_ROUTER_THREADS")?,
+            log: read.one("DOZEN_LOG")?,
+        })
+    }
+
+    /// The settings of this process.
+    pub fn of_process() -> Result<Self, SettingsError> {
+        Self::from_env(|name| std::env::var(name).ok())
+    }
+}
+
+struct Reader<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Reader<'_> {
+    /// A setting's value, or its default.
+    fn one<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<T, SettingsError> {
+        let value = (self.lookup)(name).filter(|value| !value.is_empty());
+        let default = ALL.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
+        parse(name, value.as_deref().unwrap_or(default))
+    }
+
+    /// A setting's value, if it is set.
+    fn some<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<Option<T>, SettingsError> {
+        let value = (self.lookup)(name).filter(|value| !value.is_empty());
+        value.map(|value| parse(name, &value)).transpose()
+    }
+
+    fn list<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<Vec<T>, SettingsError> {
+        let value = (self.lookup)(name).unwrap_or_default();
+        let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| parse(name, part)).collect()
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(name: &'static str, value: &str) -> Result<T, SettingsError> {
+    value.parse().map_err(|reason: T::Err| error(name, value, &reason.to_string()))
+}
+
+fn error(name: &'static str, value: &str, reason: &str) -> SettingsError {
+    SettingsError { name, value: value.chars().take(200).collect(), reason: reason.to_owned() }
+}
+
+/// The page that lists every setting.
+pub fn render_reference() -> String {
+    let mut page = String::from(
+        "# Settings\n\nThe daemons read their settings from the environment, once, at their start. This page is made from the list in\n\
+         `crates/cli/src/daemons/settings.rs`.\n\n| Variable | Default | Meaning |\n|---|---|---|\n",
+    );
+    for setting in ALL {
+        let default = if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default) };
+        page.push_str(&format!("| `{}` | {default} | {} |\n", setting.name, setting.meaning));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_usable_and_bad_values_are_named() {
+        let settings = Settings::from_env(|_| None).unwrap();
+        assert_eq!(settings.master_key_file, PathBuf::from("/var/lib/dozen/keys/master"));
+        for (name, value) in [
+            ("DOZEN_DATA", "relative"),
+            ("DOZEN_API_LISTEN", "nonsense"),
+            ("DOZEN_UID", "-1"),
+            ("DOZEN_DENY_OUTBOUND", "10.0.0.0/8,x"),
+            ("DOZEN_ALLOW_WEAKER", "no-such-layer"),
+        ] {
+            let lookup = |asked: &str| (asked == name).then(|| value.to_owned());
+            assert_eq!(Settings::from_env(lookup).unwrap_err().name, name);
+        }
+    }
+
+    #[test]
+    fn the_reference_page_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/environment.md");
+        if std::env::var_os("DOZEN_WRITE_DOCS").is_some() {
+            std::fs::write(path, render_reference()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(written, render_reference(), "run the tests once with DOZEN_WRITE_DOCS=1");
+    }
+}
