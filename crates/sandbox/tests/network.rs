@@ -417,16 +417,70 @@ fn connections_outlive_a_firewalls_reload() {
     World::run(|world| {
         let app = world.network.create(A, 0).unwrap();
         let listener = world.inside(A, || listen(Ipv4Addr::UNSPECIFIED));
-        let mut client = connect(app.address).unwrap();
-        let (mut served, _) = accept(&listener);
-        assert_carries(&mut client, &mut served, b"before");
+        let mut known = Connection::new(&app, &listener);
+        known.assert_carries_both_ways();
         world.network.uninstall().unwrap();
+        // This one the kernel does not track, for no rules ask it to.
+        let mut unknown = Connection::new(&app, &listener);
         assert_eq!(world.network.ensure_rules().unwrap(), RulesState::Differ);
         assert_eq!(world.network.ensure_rules().unwrap(), RulesState::InForce);
-        assert_carries(&mut served, &mut client, b"the app speaks first");
-        assert_carries(&mut client, &mut served, b"after");
+        known.assert_carries_both_ways();
+        unknown.assert_carries_both_ways();
         let _host = listen(Ipv4Addr::UNSPECIFIED);
         assert_refused(world.inside(A, || connect(app.gateway)), "a new connection to the host");
+    });
+}
+
+/// A connection from the host to an app, as a router has many.
+struct Connection {
+    client: TcpStream,
+    served: TcpStream,
+}
+
+impl Connection {
+    fn new(app: &AppNetwork, listener: &TcpListener) -> Self {
+        let client = connect(app.address).unwrap();
+        Self { client, served: accept(listener).0 }
+    }
+
+    fn assert_carries_both_ways(&mut self) {
+        assert_carries(&mut self.served, &mut self.client, b"the app speaks first");
+        assert_carries(&mut self.client, &mut self.served, b"and is answered");
+    }
+}
+
+#[test]
+fn an_app_does_not_reach_the_host_by_broadcast() {
+    World::run(|world| {
+        world.network.create(A, 0).unwrap();
+        let receiver = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap();
+        receiver.set_read_timeout(Some(SILENCE)).unwrap();
+        let shout = || {
+            world.inside(A, || {
+                let sender = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+                sender.set_broadcast(true).unwrap();
+                sender.send_to(b"hello", (Ipv4Addr::BROADCAST, PORT)).unwrap();
+            });
+            receiver.recv(&mut [0; 8])
+        };
+        assert!(shout().is_err());
+        world.network.uninstall().unwrap();
+        shout().expect("it is the rules that refuse, not the way");
+    });
+}
+
+#[test]
+fn an_address_of_the_host_that_leads_elsewhere_is_refused_too() {
+    World::run(|world| {
+        world.network.install().unwrap();
+        let app = world.network.create(A, 0).unwrap();
+        let _listener = world.outside(|| listen(lab::OUTSIDE_HOST));
+        world.outside(|| lab::add_route(app.address, lab::UPLINK_ADDRESS, "down0")).unwrap();
+        // As container managers publish a port: on the host's own addresses, before anything else sees the packet.
+        lab::lead_own_addresses_to("published", lab::OUTSIDE_HOST).unwrap();
+        assert_refused(world.inside(A, || connect(app.gateway)), "a published port from app A");
+        world.network.uninstall().unwrap();
+        world.inside(A, || connect(app.gateway)).expect("it is the rules that refuse, not the way");
     });
 }
 

@@ -137,6 +137,11 @@ pub fn drop_forwarded(name: &str) -> Result<(), NetworkError> {
     rules::drop_forwarded(name)
 }
 
+/// Leads whatever is sent to an address of this host on to another address, as another firewall might. `name` is that of its table.
+pub fn lead_own_addresses_to(name: &str, address: Ipv4Addr) -> Result<(), NetworkError> {
+    rules::lead_own_addresses_to(name, address)
+}
+
 fn socket() -> Result<Socket, NetworkError> {
     Socket::open(Protocol::Route).doing("talk to", "the kernel's network interfaces")
 }

@@ -1,7 +1,8 @@
 //! Putting the table in force, looking at it, removing it.
 
+use super::messages::{comment_data, removing_batch};
 use super::numbers::*;
-use super::ruleset::{Ruleset, comment_data, removing_batch};
+use super::ruleset::Ruleset;
 use crate::network::error::{Doing, NetlinkError, NetworkError};
 use crate::network::netlink::{Attributes, Flags, Message, Protocol, Socket};
 use crate::network::report::{ForeignDrop, RulesState};
@@ -24,7 +25,11 @@ pub(in crate::network) fn remove(table: &str) -> Result<(), NetworkError> {
     transact("remove", table, removing_batch(table))
 }
 
-fn transact(operation: &'static str, table: &str, batch: Vec<Message>) -> Result<(), NetworkError> {
+pub(super) fn transact(
+    operation: &'static str,
+    table: &str,
+    batch: Vec<Message>,
+) -> Result<(), NetworkError> {
     let count = batch.len();
     open()?.batch(batch).map_err(|error| {
         let object = format!("packet rules of table inet {table} (step {} of {count})", error.position + 1);
@@ -86,10 +91,4 @@ fn forward_drop(payload: &[u8], own_table: &str) -> Option<ForeignDrop> {
     let (table, chain) = (attributes.text(CHAIN_TABLE)?, attributes.text(CHAIN_NAME)?);
     let foreign = !(family == "inet" && table == own_table);
     (drops && at_forward && foreign).then(|| ForeignDrop { family: family.to_owned(), table, chain })
-}
-
-/// A foreign table for tests.
-#[cfg(any(test, feature = "lab"))]
-pub(in crate::network) fn drop_forwarded(table: &str) -> Result<(), NetworkError> {
-    transact("put in force", table, super::ruleset::dropping_batch(table))
 }

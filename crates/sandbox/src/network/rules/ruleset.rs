@@ -34,8 +34,11 @@
 
 use super::conditions::*;
 use super::expression::{Action, Expression};
+use super::messages::{
+    Chain, Hook, batch_end, chain_message, removing_messages, rule_message, table_message, write_all,
+};
 use super::numbers::*;
-use crate::network::netlink::{Flags, Message};
+use crate::network::netlink::Message;
 use crate::network::range::Ipv4Range;
 use crate::network::settings::NetworkSettings;
 
@@ -51,23 +54,6 @@ const REFUSE: &str = "refuse";
 const PRIORITY_BEFORE_TRANSLATION: i32 = -150;
 const PRIORITY_FILTER: i32 = 0;
 const PRIORITY_SOURCE_TRANSLATION: i32 = 100;
-
-/// Where the kernel calls a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hook {
-    kind: &'static str,
-    number: u32,
-    priority: i32,
-    /// What becomes of a packet that no rule decides on.
-    policy: i32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Chain {
-    name: &'static str,
-    hook: Option<Hook>,
-    rules: Vec<Vec<Expression>>,
-}
 
 /// The whole table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,38 +104,14 @@ impl Ruleset {
 
     fn body_messages(&self) -> Vec<Message> {
         let chains = self.chains.iter().map(|chain| chain_message(&self.table, chain));
-        let rules = self
-            .chains
-            .iter()
-            .flat_map(|chain| chain.rules.iter().map(|steps| rule_message(&self.table, chain.name, steps)));
+        let rules = self.chains.iter().flat_map(|chain| {
+            chain
+                .rules
+                .iter()
+                .map(|steps| rule_message(&self.table, chain.name, |list| write_all(steps, list)))
+        });
         chains.chain(rules).collect()
     }
-}
-
-/// The transaction that removes a table, whether or not it exists.
-pub(in crate::network) fn removing_batch(table: &str) -> Vec<Message> {
-    let mut batch = vec![batch_end(BATCH_BEGIN)];
-    batch.extend(removing_messages(table));
-    batch.push(batch_end(BATCH_END));
-    batch
-}
-
-/// The transaction that makes a table which drops all that is forwarded.
-#[cfg(any(test, feature = "lab"))]
-pub(super) fn dropping_batch(table: &str) -> Vec<Message> {
-    let hook = Hook { kind: "filter", number: 2, priority: PRIORITY_FILTER, policy: VERDICT_DROP };
-    let chain = Chain { name: FORWARD, hook: Some(hook), rules: Vec::new() };
-    vec![
-        batch_end(BATCH_BEGIN),
-        table_message(NEW_TABLE, table, None),
-        chain_message(table, &chain),
-        batch_end(BATCH_END),
-    ]
-}
-
-/// To delete what does not exist is an error, so it is made first.
-fn removing_messages(table: &str) -> [Message; 2] {
-    [table_message(NEW_TABLE, table, None), table_message(DELETE_TABLE, table, None)]
 }
 
 fn rule(conditions: impl IntoIterator<Item = Vec<Expression>>, action: Action) -> Vec<Expression> {
@@ -225,58 +187,6 @@ fn postrouting_chain(settings: &NetworkSettings) -> Chain {
     let (number, priority) = (4, PRIORITY_SOURCE_TRANSLATION);
     let hook = Hook { kind: "nat", number, priority, policy: VERDICT_ACCEPT };
     Chain { name: POSTROUTING, hook: Some(hook), rules }
-}
-
-/// The fixed part of every message about rules: family, version 0, and a number in network order.
-const fn fixed_part(family: u8, number: u16) -> [u8; FIXED_BYTES] {
-    let [high, low] = number.to_be_bytes();
-    [family, 0, high, low]
-}
-
-fn batch_end(kind: u16) -> Message {
-    Message::new(kind, Flags::UNANSWERED, &fixed_part(FAMILY_ANY, SUBSYSTEM))
-}
-
-fn table_message(kind: u16, table: &str, comment: Option<&str>) -> Message {
-    let flags = if kind == NEW_TABLE { Flags::CREATE } else { Flags::CHANGE };
-    let mut message = Message::new(kind, flags, &fixed_part(FAMILY_INET, 0));
-    message.text(TABLE_NAME, table);
-    if let Some(comment) = comment {
-        message.attribute(TABLE_USER_DATA, &comment_data(comment));
-    }
-    message
-}
-
-/// A comment in the form that `nft list` shows: kind, length, text with its zero byte.
-pub(super) fn comment_data(comment: &str) -> Vec<u8> {
-    let length = u8::try_from(comment.len() + 1).expect("comments here are short");
-    let mut data = vec![USER_DATA_COMMENT, length];
-    data.extend_from_slice(comment.as_bytes());
-    data.push(0);
-    data
-}
-
-fn chain_message(table: &str, chain: &Chain) -> Message {
-    let mut message = Message::new(NEW_CHAIN, Flags::CREATE, &fixed_part(FAMILY_INET, 0));
-    message.text(CHAIN_TABLE, table).text(CHAIN_NAME, chain.name);
-    if let Some(hook) = chain.hook {
-        message
-            .nested(CHAIN_HOOK, |nested| {
-                nested.network_u32(HOOK_NUMBER, hook.number);
-                nested.network_u32(HOOK_PRIORITY, hook.priority.cast_unsigned());
-            })
-            .network_u32(CHAIN_POLICY, hook.policy.cast_unsigned())
-            .text(CHAIN_TYPE, hook.kind);
-    }
-    message
-}
-
-fn rule_message(table: &str, chain: &str, steps: &[Expression]) -> Message {
-    let mut message = Message::new(NEW_RULE, Flags::CREATE_LAST, &fixed_part(FAMILY_INET, 0));
-    message.text(RULE_TABLE, table).text(RULE_CHAIN, chain).nested(RULE_EXPRESSIONS, |list| {
-        steps.iter().for_each(|step| step.write(list));
-    });
-    message
 }
 
 /// FNV-1a, 64 bits: to tell rulesets apart, not to protect them.
