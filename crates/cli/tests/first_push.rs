@@ -1,0 +1,92 @@
+//! The main job, black box: from `git push` to a served request and through everything that people do in their first hour.
+
+mod support;
+
+use support::eventually;
+use support::repository::Repository;
+use support::server::Server;
+
+#[test]
+fn a_first_hour() {
+    let server = Server::start();
+    server.dozen(&["apps:create", "hello"]);
+    let repository = Repository::with_probe();
+    repository.connect(&server, "hello");
+
+    let told = repository.push(&server);
+    assert!(told.contains("remote: "), "build output is live: {told}");
+    let answer = server.get("hello", "/").json();
+    assert_eq!((answer["release"].as_str(), answer["dyno"].as_str()), (Some("v1"), Some("web.1")));
+
+    config_makes_a_release(&server);
+    scaling_out_serves_from_both(&server);
+    one_off_keeps_every_byte_and_its_code(&server);
+    a_failed_build_rejects_the_push(&server, &repository);
+    a_rollback_brings_back_code_and_config(&server, &repository);
+    logs_are_one_stream(&server);
+}
+
+fn config_makes_a_release(server: &Server) {
+    server.dozen(&["config:set", "GREETING=hej", "-a", "hello"]);
+    eventually("v2 serves", 30, || (server.get("hello", "/").json()["release"] == "v2").then_some(()));
+    assert_eq!(server.get("hello", "/env?name=GREETING").text(), "hej");
+    let report = server.json(&["releases:info", "v2", "-a", "hello"]);
+    assert_eq!(report["config_changes"]["added"][0], "GREETING", "{report}");
+}
+
+fn scaling_out_serves_from_both(server: &Server) {
+    server.dozen(&["ps:scale", "web=2", "worker=1", "-a", "hello"]);
+    let mut seen = std::collections::BTreeSet::new();
+    eventually("both processes answer", 30, || {
+        seen.insert(server.get("hello", "/").json()["dyno"].as_str().unwrap_or_default().to_owned());
+        (seen.contains("web.1") && seen.contains("web.2")).then_some(())
+    });
+    let table = server.json(&["ps", "-a", "hello"]);
+    assert_eq!(table.as_array().map(Vec::len), Some(3), "{table}");
+}
+
+fn one_off_keeps_every_byte_and_its_code(server: &Server) {
+    use std::io::Write;
+    let mut command = server.command();
+    command.args(["run", "-a", "hello", "--", "cat; echo to-stderr >&2; exit 7"]);
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("dozen runs");
+    let bytes: Vec<u8> = (0..=255u8).cycle().take(300_000).collect();
+    let mut input = child.stdin.take().expect("a pipe");
+    let sent = bytes.clone();
+    let writer = std::thread::spawn(move || input.write_all(&sent).expect("the process reads"));
+    let output = child.wait_with_output().expect("dozen ends");
+    writer.join().expect("all was written");
+    assert_eq!(output.stdout, bytes, "{} bytes came back", output.stdout.len());
+    assert_eq!(output.status.code(), Some(7));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("to-stderr"));
+}
+
+fn a_failed_build_rejects_the_push(server: &Server, repository: &Repository) {
+    let good = repository.git(&["rev-parse", "HEAD"]);
+    repository.write("Procfile", "web\n");
+    repository.commit("broken");
+    let output = repository.try_push(server);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("Procfile"), "{told}");
+    assert_eq!(server.get("hello", "/").status, 200, "the release before it serves on");
+    repository.git(&["reset", "--quiet", "--hard", good.trim()]);
+}
+
+fn a_rollback_brings_back_code_and_config(server: &Server, repository: &Repository) {
+    repository.write("version", "two\n");
+    repository.commit("second");
+    repository.push(server);
+    assert_eq!(server.get("hello", "/").json()["version"], "two");
+    server.dozen(&["rollback", "v1", "-a", "hello"]);
+    eventually("the first version serves", 30, || (server.get("hello", "/").json()["version"] == "one").then_some(()));
+    assert_eq!(server.get("hello", "/env?name=GREETING").text(), "", "config of v1 had no GREETING");
+}
+
+fn logs_are_one_stream(server: &Server) {
+    eventually("app, platform, router and api lines", 15, || {
+        let logs = server.dozen(&["logs", "-n", "1500", "-a", "hello"]);
+        let all = ["app[web.1]: listening on", "heroku[web.1]: State changed from starting to up", "heroku[router]: at=info method=GET path=\"/\"", "app[api]: Release v2 created"];
+        all.iter().all(|part| logs.contains(part)).then_some(())
+    });
+}
