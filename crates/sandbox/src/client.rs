@@ -180,6 +180,13 @@ impl Launcher {
     }
 }
 
+impl AsFd for Launcher {
+    /// The socket, for who wants to wait for the launcher's end.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 /// The variable by which the launcher tells a daemon which of its descriptors are listeners: `http=3,http=4,api=5`.
 pub const LISTENERS_VARIABLE: &str = "DOZEN_LISTENERS";
 

@@ -23,6 +23,7 @@ mod terminal;
 
 pub(crate) use credentials::become_shim;
 pub(crate) use exec::Descriptors;
+pub(crate) use rootfs::helper_tree;
 
 use crate::probe::{Layer, LayerSet};
 use crate::shim::orders::Orders;
@@ -37,6 +38,8 @@ pub(crate) struct Inside<'a> {
     pub stdio: InsideStdio,
     /// The sealed memfd.
     pub environment: OwnedFd,
+    /// Our own binary, to be bound.
+    pub helper: Option<OwnedFd>,
 }
 
 /// Where the app's standard descriptors come from.
@@ -87,9 +90,9 @@ pub(crate) fn enter(inside: Inside<'_>) -> ! {
 }
 
 fn run(inside: Inside<'_>) -> Result<std::convert::Infallible, InsideError> {
-    let Inside { orders, mut link, stdio, environment } = inside;
+    let Inside { orders, mut link, stdio, environment, helper } = inside;
     credentials::die_with_the_shim()?;
-    rootfs::build(orders)?;
+    rootfs::build(orders, helper.as_ref())?;
     let stdio = match stdio {
         InsideStdio::Given(descriptors) => descriptors,
         InsideStdio::Terminal(size) => terminal::open(size, orders.app, &link)?,

@@ -18,10 +18,14 @@ pub enum Access {
 
 /// Attaches the file or tree at `source`, with all that is mounted below it, to the path `target` of the new root.
 pub fn bind(source: &Path, target: &str, access: Access) -> Result<(), InsideError> {
+    attach(&detached(source)?, target, access)
+}
+
+/// A copy of the tree at `source` that is attached nowhere. It may be made in another mount namespace than it is attached in.
+pub fn detached(source: &Path) -> Result<OwnedFd, InsideError> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    let tree = rustix::mount::open_tree(CWD, source, flags)
-        .map_err(|errno| InsideError::new(format!("open {}", source.display()), errno))?;
-    attach(&tree, target, access)
+    rustix::mount::open_tree(CWD, source, flags)
+        .map_err(|errno| InsideError::new(format!("open {}", source.display()), errno))
 }
 
 /// The same for a path below a folder that somebody less trusted than root can change: no component may be a link.
@@ -50,7 +54,8 @@ pub fn bind_device(source: &Path, target: &str) -> Result<(), InsideError> {
         .map_err(|errno| InsideError::new(format!("mount /{target}"), errno))
 }
 
-fn attach(tree: &OwnedFd, target: &str, access: Access) -> Result<(), InsideError> {
+/// Attaches a detached tree, once it is restricted.
+pub fn attach(tree: &OwnedFd, target: &str, access: Access) -> Result<(), InsideError> {
     restrict(tree.as_fd(), access).map_err(|error| InsideError::new(format!("restrict /{target}"), error))?;
     rustix::mount::move_mount(tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(|errno| InsideError::new(format!("mount /{target}"), errno))

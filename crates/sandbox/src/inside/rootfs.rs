@@ -10,6 +10,7 @@ use crate::spec::{Helper, Kind, ProcessSpec, Toolchain};
 use rustix::fs::{CWD, Mode};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Room for the root's own folders and small files.
@@ -18,8 +19,31 @@ const ROOT_OPTIONS: &std::ffi::CStr = c"mode=755,size=2m,nr_inodes=4k";
 const USR_NAMES: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 const OUR_BINARY: &str = "/proc/self/exe";
 
+/// Our own binary, for a sandbox that has it. Made before the clone, in the namespace that the program was executed in.
+pub fn helper_tree(spec: &ProcessSpec) -> Result<Option<OwnedFd>, InsideError> {
+    match spec.helper {
+        Helper::Absent => Ok(None),
+        Helper::Bound => our_binary().map(Some),
+    }
+}
+
+/// By the kernel's own link, which holds even if the file was replaced under its name; where that lies on a mount of another
+/// namespace, by its name, if the name still leads to the same file.
+fn our_binary() -> Result<OwnedFd, InsideError> {
+    let error = match mounts::detached(Path::new(OUR_BINARY)) {
+        Ok(tree) => return Ok(tree),
+        Err(error) => error,
+    };
+    let name = std::fs::read_link(OUR_BINARY).map_err(InsideError::at("find our own program"))?;
+    let identity = |path: &Path| rustix::fs::stat(path).map(|stat| (stat.st_dev, stat.st_ino));
+    match (identity(Path::new(OUR_BINARY)), identity(&name)) {
+        (Ok(own), Ok(named)) if own == named => mounts::detached(&name),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => Err(error),
+    }
+}
+
 /// Builds it and makes it the root of this process's mount namespace.
-pub fn build(orders: &Orders) -> Result<(), InsideError> {
+pub fn build(orders: &Orders, helper: Option<&OwnedFd>) -> Result<(), InsideError> {
     let data = DataFolder::new(&orders.data);
     begin(&data)?;
     bind_usr()?;
@@ -28,7 +52,8 @@ pub fn build(orders: &Orders) -> Result<(), InsideError> {
     proc::build()?;
     make_tmp(orders.spec.limits.memory_bytes)?;
     bind_app(orders, &data)?;
-    bind_tools(orders)?;
+    bind_toolchain(orders)?;
+    bind_helper(helper)?;
     make_small_folders()?;
     finish()?;
     set_host_name(orders)
@@ -82,25 +107,26 @@ fn bind_in(data: &DataFolder, source: &Path, target: &str, access: Access) -> Re
     mounts::bind_beneath(data.root(), name, target, access)
 }
 
-fn bind_tools(orders: &Orders) -> Result<(), InsideError> {
-    let ProcessSpec { toolchain, helper, .. } = &orders.spec;
-    if let Some(Toolchain::Rust) = toolchain {
-        let prefix = orders
-            .rust_prefix
-            .as_deref()
-            .ok_or_else(|| InsideError::new("find the Rust toolchain", "the launcher knows of none"))?;
-        make_folder("opt")?;
-        make_folder("opt/rust")?;
-        mounts::bind(prefix, "opt/rust", Access::ReadOnly)?;
-    }
-    match helper {
-        Helper::Absent => Ok(()),
-        Helper::Bound => {
-            make_folder(".dozen")?;
-            make_file(".dozen/dozen", b"")?;
-            mounts::bind(Path::new(OUR_BINARY), ".dozen/dozen", Access::ReadOnly)
+fn bind_toolchain(orders: &Orders) -> Result<(), InsideError> {
+    match orders.spec.toolchain {
+        None => Ok(()),
+        Some(Toolchain::Rust) => {
+            let prefix = orders
+                .rust_prefix
+                .as_deref()
+                .ok_or_else(|| InsideError::new("find the Rust toolchain", "the launcher knows of none"))?;
+            make_folder("opt")?;
+            make_folder("opt/rust")?;
+            mounts::bind(prefix, "opt/rust", Access::ReadOnly)
         }
     }
+}
+
+fn bind_helper(helper: Option<&OwnedFd>) -> Result<(), InsideError> {
+    let Some(tree) = helper else { return Ok(()) };
+    make_folder(".dozen")?;
+    make_file(".dozen/dozen", b"")?;
+    mounts::attach(tree, ".dozen/dozen", Access::ReadOnly)
 }
 
 fn make_tmp(memory_bytes: u64) -> Result<(), InsideError> {

@@ -45,9 +45,10 @@ fn make_sandbox(
         .map_err(InsideError::at("use the environment"))?;
     let group = make_group(orders)?;
     enter_network(orders)?;
+    let helper = crate::inside::helper_tree(&orders.spec)?;
     let (shim_link, init_link) = link::pair().map_err(InsideError::at("make a socket pair"))?;
     let init = clone_into_namespaces(&orders.without, || {
-        crate::inside::enter(Inside { orders, link: init_link, stdio, environment });
+        crate::inside::enter(Inside { orders, link: init_link, stdio, environment, helper });
     })
     .map_err(InsideError::at("make namespaces"))?;
     let pid = init.pid.as_raw_nonzero().get().unsigned_abs();

@@ -44,6 +44,7 @@ pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>) {
         }
         Err(NotStarted { problem, outside }) => {
             tell_not_started(&problem.to_string(), outside.as_ref(), &mut journal);
+            journal.platform(&lines::ended(Before::Starting, orders.spec.purpose(), Cause::Own));
             facts.exit(Exit {
                 at: boot_now(),
                 status: ExitStatus::NotStarted,
