@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use domain::ids::AppId;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, recv, sendto, socket_with, sockopt,
+};
 use sandbox::network::lab::{self, Lab};
 use sandbox::network::{
     AppNetwork, Forwarding, FoundState, Network, NetworkError, NetworkSettings, RulesState,
 };
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -264,6 +267,35 @@ fn a_false_source_address_gets_nowhere() {
         }
         let (_, peer) = send_from(app.address).expect("a packet from its own address arrives");
         assert_eq!(peer.ip(), IpAddr::V4(lab::UPLINK_ADDRESS));
+    });
+}
+
+/// An answer to a ping that nobody sent: no connection it could belong to.
+const STRAY_ANSWER: [u8; 8] = [0, 0, 0xff, 0xff, 0, 0, 0, 0];
+
+fn ping_socket() -> OwnedFd {
+    let socket =
+        socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::ICMP)).unwrap();
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(SILENCE)).unwrap();
+    socket
+}
+
+#[test]
+fn what_belongs_to_no_connection_does_not_leave_under_an_inner_address() {
+    World::run(|world| {
+        world.network.install().unwrap();
+        world.network.create(A, 0).unwrap();
+        let receiver = world.outside(ping_socket);
+        let send = || {
+            world.inside(A, || {
+                let address = SocketAddrV4::new(lab::OUTSIDE_HOST, 0);
+                sendto(ping_socket(), &STRAY_ANSWER, SendFlags::empty(), &address).unwrap();
+            });
+            recv(&receiver, &mut [0; 64], RecvFlags::empty())
+        };
+        assert!(send().is_err());
+        world.network.uninstall().unwrap();
+        send().expect("it is the rules that refuse, not the way");
     });
 }
 
