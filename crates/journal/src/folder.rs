@@ -129,8 +129,9 @@ impl WriterFolder {
         })
     }
 
-    /// The lowest segment number above `after`, if any. Writers number without holes and the oldest go first, so a listing is
-    /// needed only when `after` itself is gone.
+    /// The segment that follows `after`, if there is one. Writers number without holes and the oldest go first, so a listing is
+    /// needed only when `after` itself is gone. Then only lower numbers can mean that its writer found an empty folder and began
+    /// anew.
     pub(crate) fn next_segment(&self, after: u64) -> Result<Option<u64>, FolderError> {
         let next = after.saturating_add(1);
         if self.segment(next).is_some() {
@@ -139,7 +140,8 @@ impl WriterFolder {
         if self.segment(after).is_some() {
             return Ok(None);
         }
-        Ok(self.segments()?.iter().map(|segment| segment.number).find(|number| *number > after))
+        let numbers: Vec<u64> = self.segments()?.iter().map(|segment| segment.number).collect();
+        Ok(numbers.iter().copied().find(|number| *number > after).or(numbers.first().copied()))
     }
 
     /// Opens a segment to read. Neither a symbolic link nor a pipe in its place can mislead or delay the caller.
@@ -230,6 +232,7 @@ mod tests {
         assert_eq!(numbers, [2, 10]);
         assert_eq!(folder.next_segment(1).unwrap(), Some(2));
         assert_eq!(folder.next_segment(5).unwrap(), Some(10));
+        assert_eq!(folder.next_segment(11).unwrap(), Some(2), "a series begun anew");
         assert_eq!(folder.next_segment(10).unwrap(), None);
         assert!(folder.open_segment(3).is_err() && folder.open_segment(4).is_err());
         folder.remove_segment(2).unwrap();

@@ -137,6 +137,12 @@ impl SegmentReader {
         }
     }
 
+    /// A reader that begins with what follows segment `last`, which may be gone. `order_floor` as of [`SegmentReader::at`].
+    pub fn after_segment(folder: PathBuf, writer: WriterId, last: u64, order_floor: u64) -> Self {
+        let position = Position { writer, segment: last, offset: 0 };
+        Self { stage: Stage::Ended, ..Self::at(folder, position, order_floor) }
+    }
+
     /// Counts frames as lost that are missing between `sequence` (the last one seen by an earlier reader) and the first one met.
     pub fn after_sequence(mut self, sequence: u64) -> Self {
         self.expected = Some(sequence.saturating_add(1));
@@ -238,11 +244,14 @@ impl SegmentReader {
         Ok(true)
     }
 
-    /// Goes on with the next later segment, if there is one.
+    /// Goes on with the next segment, if there is one.
     fn advance(&mut self) -> Result<Step, ReadError> {
         let Some(next) = WriterFolder::open(&self.folder)?.next_segment(self.position.segment)? else {
             return Ok(Step::Idle);
         };
+        if next < self.position.segment {
+            self.expected = None;
+        }
         self.rest();
         self.position = Position { segment: next, offset: 0, ..self.position };
         self.marker = None;

@@ -193,6 +193,53 @@ fn segments_of_another_format_or_without_header_are_skipped_by_name() {
 }
 
 #[test]
+fn a_series_begun_anew_in_an_emptied_folder_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = writer(folder.path(), 400);
+    for text in ["a", "b", "c", "d"] {
+        append(&mut first, 1, text);
+    }
+    first.close(Stamp::default());
+    let mut follower = reader(folder.path());
+    drain(&mut follower);
+    let mut after = SegmentReader::after_segment(folder.path().to_owned(), WRITER, 2, 0);
+    assert!(drain(&mut after).is_empty());
+    std::fs::remove_file(folder.path().join(segment_file_name(1))).unwrap();
+    std::fs::remove_file(folder.path().join(segment_file_name(2))).unwrap();
+    assert!(drain(&mut follower).is_empty());
+    let mut second = writer(folder.path(), 400);
+    append(&mut second, 2, "anew");
+    second.flush();
+    assert_eq!(drain(&mut follower), ["anew@2"]);
+    assert_eq!(drain(&mut after), ["anew@2"]);
+}
+
+#[test]
+fn killed_after_any_byte_a_writer_leaves_whole_lines_and_its_successor_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = writer(folder.path(), 100_000);
+    for text in ["a", "b", "c"] {
+        append(&mut whole, 1, text);
+    }
+    whole.close(Stamp::default());
+    let bytes = bytes_of(folder.path(), 1);
+    for cut in 0..bytes.len() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(segment_file_name(1)), &bytes[..cut]).unwrap();
+        let kept = cut.saturating_sub(HEADER_BYTES).div_euclid(78).min(3);
+        let mut follower = reader(folder.path());
+        assert_eq!(drain(&mut follower).len(), kept, "cut at {cut}");
+        let mut successor = writer(folder.path(), 100_000);
+        append(&mut successor, 2, "next");
+        successor.flush();
+        let events = drain(&mut reader(folder.path()));
+        let lines: Vec<_> = events.iter().filter(|event| event.contains('@')).map(String::as_str).collect();
+        assert_eq!(lines, [&["a@1", "b@1", "c@1"][..kept], &["next@2"]].concat(), "cut at {cut}");
+        assert_eq!(drain(&mut follower).last().map(String::as_str), Some("next@2"), "cut at {cut}");
+    }
+}
+
+#[test]
 fn resumes_at_a_position_of_an_earlier_reader() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(folder.path(), 100_000);

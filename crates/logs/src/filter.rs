@@ -1,6 +1,7 @@
 //! Which of an app's lines are wanted.
 
 use crate::line::Source;
+use domain::ids::AppId;
 use journal::{FrameRef, Kind, Stream};
 
 /// Every condition given must hold. The default wants all lines.
@@ -46,12 +47,14 @@ fn is_number(text: &str) -> bool {
 }
 
 impl Filter {
-    /// Whether a frame's line is wanted. Notices of dropped lines always are: the lines may have been wanted ones.
-    pub(crate) fn wants(&self, frame: &FrameRef<'_>) -> bool {
+    /// Whether a frame's line is wanted among those of `app`. Notices of dropped lines always are: the lines may have been wanted
+    /// ones. So is one of the nil app, which a writer uses when it has lost count of whose the lines were.
+    pub(crate) fn wants(&self, app: AppId, frame: &FrameRef<'_>) -> bool {
         match frame.kind {
-            Kind::Dropped => true,
+            Kind::Dropped => frame.app == app || frame.app == AppId::from_u128(0),
             Kind::Line | Kind::Seal => {
-                self.source.is_none_or(|source| source == Source::of(frame.stream))
+                frame.app == app
+                    && self.source.is_none_or(|source| source == Source::of(frame.stream))
                     && self.stream.is_none_or(|stream| stream == frame.stream)
                     && self.name.as_ref().is_none_or(|name| name.matches(frame.name))
             }
@@ -62,7 +65,6 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::ids::AppId;
     use journal::Stamp;
 
     #[test]
@@ -87,9 +89,10 @@ mod tests {
 
     #[test]
     fn all_conditions_hold_together_and_notices_always_pass() {
+        let app = AppId::from_u128(1);
         let frame = |kind, stream, name| FrameRef {
             kind,
-            app: AppId::from_u128(1),
+            app,
             process: None,
             name,
             stream,
@@ -107,8 +110,11 @@ mod tests {
             (Filter { source: Some(Source::App), ..Filter::default() }, Stream::Api, "api", true),
         ];
         for (filter, stream, name, expected) in cases {
-            assert_eq!(filter.wants(&frame(Kind::Line, stream, name)), expected, "{filter:?} on {name}");
-            assert!(filter.wants(&frame(Kind::Dropped, stream, name)));
+            assert_eq!(filter.wants(app, &frame(Kind::Line, stream, name)), expected, "{filter:?} on {name}");
+            let nobodys = FrameRef { app: AppId::from_u128(0), ..frame(Kind::Dropped, stream, name) };
+            assert!(filter.wants(app, &nobodys));
+            assert!(!filter.wants(AppId::from_u128(2), &frame(Kind::Line, stream, name)));
+            assert!(filter.wants(app, &frame(Kind::Dropped, stream, name)));
         }
     }
 }

@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::path::PathBuf;
 
-/// Frames that one feed looks at before others have their turn.
+/// Frames that a merge looks at before other tails have their turn.
 const FRAMES_PER_TURN: usize = 20_000;
 
 /// What is next.
@@ -134,9 +134,10 @@ impl Merge {
     /// Reads on until every feed has a line at hand or is at its end; false if one of them needs more time.
     fn read_unread(&mut self) -> bool {
         let mut unfinished = Vec::new();
+        let mut budget = FRAMES_PER_TURN;
         while let Some(writer) = self.unread.pop() {
             let Some(feed) = self.feeds.get_mut(&writer) else { continue };
-            match feed.read(self.app, &self.filter, &self.start) {
+            match feed.read(self.app, &self.filter, &self.start, &mut budget) {
                 Ok(Read::Line(key)) => self.heads.push(Reverse((key, writer))),
                 Ok(Read::End) => {}
                 Ok(Read::Unfinished) => unfinished.push(writer),
@@ -160,9 +161,16 @@ enum Read {
 
 impl Feed {
     /// Reads to the next line that is wanted.
-    fn read(&mut self, app: AppId, filter: &Filter, start: &Cursor) -> Result<Read, ReadError> {
+    fn read(
+        &mut self,
+        app: AppId,
+        filter: &Filter,
+        start: &Cursor,
+        budget: &mut usize,
+    ) -> Result<Read, ReadError> {
         self.state = FeedState::Unread;
-        for _ in 0..FRAMES_PER_TURN {
+        while *budget > 0 {
+            *budget -= 1;
             let since = self.reader.order_floor();
             let writer = self.reader.position().writer;
             match self.reader.next_event()? {
@@ -178,8 +186,8 @@ impl Feed {
                     if lost_before > 0 {
                         self.lines.push_back(Line::tells_lost(&frame, key, app, lost_before, since));
                     }
-                    if frame.app == app && filter.wants(&frame) {
-                        self.lines.push_back(Line::of_frame(&frame, writer, order));
+                    if filter.wants(app, &frame) {
+                        self.lines.push_back(Line { app, ..Line::of_frame(&frame, writer, order) });
                     }
                 }
                 Event::Damaged { .. } | Event::Unreadable { .. } | Event::SegmentEnd { .. } => {}

@@ -93,8 +93,8 @@ impl Answer<'_> {
                     if beyond {
                         return Ok(());
                     }
-                    if frame.app == self.app && self.filter.wants(&frame) {
-                        self.add(Line::of_frame(&frame, *writer, order));
+                    if self.filter.wants(self.app, &frame) {
+                        self.add(Line { app: self.app, ..Line::of_frame(&frame, *writer, order) });
                     }
                 }
                 Event::Idle => return Ok(()),

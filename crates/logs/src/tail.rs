@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+/// How often a search for the lines that a slow reader missed goes on without having found one more.
+const COUNT_ROUNDS: usize = 100;
 /// Lines given to one tail before others have their turn.
 const LINES_PER_TURN: usize = 256;
 
@@ -208,10 +210,11 @@ impl Delivery {
     /// The lines that the reader would have been given next.
     fn count_missed(&mut self, now: Stamp) -> u64 {
         let mut missed = u64::from(self.pending.take().is_some());
-        while missed < MAX_COUNTED_LINES {
+        let mut rounds = 0;
+        while missed < MAX_COUNTED_LINES && rounds < COUNT_ROUNDS {
             match self.merge.next(now) {
                 Next::Line(_) => missed += 1,
-                Next::StillReading => {}
+                Next::StillReading => rounds += 1,
                 Next::At(_) | Next::Nothing => break,
             }
         }

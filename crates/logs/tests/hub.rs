@@ -372,6 +372,26 @@ fn after_seven_days_segments_and_empty_folders_go_and_living_writers_stay() {
 }
 
 #[test]
+fn a_deleted_app_leaves_nothing_but_what_still_grows() {
+    let root = tempfile::tempdir().expect("a folder");
+    let hub = Hub::open(root.path(), settings()).expect("a hub");
+    for (id, app) in [(1, APP), (2, OTHER)] {
+        let mut process = Process::new(root.path(), id, app, "web.1");
+        process.say("ended");
+        process.writer.close(Stamp::now());
+    }
+    let mut alive = Process::new(root.path(), 3, APP, "web.1");
+    alive.say("stopping");
+    hub.delete_app(APP);
+    assert_eq!(query(&hub, APP, &Filter::default(), 10), ["stopping"]);
+    assert_eq!(query(&hub, OTHER, &Filter::default(), 10), ["ended"]);
+    assert!(!root.path().join(WriterId::from_u128(1).to_string()).exists());
+    drop(alive);
+    hub.delete_app(APP);
+    assert!(query(&hub, APP, &Filter::default(), 10).is_empty());
+}
+
+#[test]
 fn an_app_over_its_bytes_loses_its_oldest_lines_and_other_apps_none() {
     let root = tempfile::tempdir().expect("a folder");
     let (clock, now) = settable_clock();

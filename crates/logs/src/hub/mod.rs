@@ -184,6 +184,12 @@ impl Hub {
         }
     }
 
+    /// Deletes an app's own lines, once its processes have ended. Lines in segments shared with other apps (routers', the server's) go
+    /// by age.
+    pub fn delete_app(&self, app: AppId) {
+        sweep::delete_app(&mut lock(&self.shared.index), app);
+    }
+
     /// Counts for `doctor` and metrics.
     pub fn status(&self) -> HubStatus {
         let mut index = lock(&self.shared.index);

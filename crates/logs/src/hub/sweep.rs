@@ -1,10 +1,10 @@
 //! Carrying out [`plan_deletions`]: segments, and folders of writers that are gone.
 
-use crate::index::{Index, SegmentState};
+use crate::index::{Index, SegmentFacts, SegmentState};
 use crate::retention::{Growth, Held, plan_deletions};
 use crate::settings::Retention;
-use domain::ids::WriterId;
-use journal::{Liveness, Stamp, WriterFolder};
+use domain::ids::{AppId, WriterId};
+use journal::{AppsSeen, Liveness, Stamp, WriterFolder};
 use std::time::UNIX_EPOCH;
 
 /// An empty folder is left for this long: the launcher makes it a moment before its writer begins.
@@ -24,6 +24,27 @@ pub(super) fn sweep(index: &mut Index, retention: Retention, now: Stamp) {
     for writer in empty {
         remove_folder(index, writer, now);
     }
+}
+
+/// Deletes all that only `app` has written and that cannot grow any more; folders that are empty then go at once.
+pub(super) fn delete_app(index: &mut Index, app: AppId) {
+    index.refresh();
+    index.drop_vanished_segments();
+    let of_app = index.writers().filter(|(_, segments)| is_all_of(segments, app));
+    let writers: Vec<WriterId> = of_app.map(|(writer, _)| writer).collect();
+    for writer in writers {
+        let ended = held_by(index, writer).into_iter().filter(|segment| segment.growth == Growth::Ended);
+        for segment in ended {
+            delete(index, writer, segment.number);
+        }
+        if index.segments_of(writer).is_empty() {
+            remove_empty_folder(index, writer);
+        }
+    }
+}
+
+fn is_all_of(segments: &[SegmentFacts], app: AppId) -> bool {
+    !segments.is_empty() && segments.iter().all(|segment| segment.apps == AppsSeen::One(app))
 }
 
 fn held_by(index: &Index, writer: WriterId) -> Vec<Held> {
@@ -66,6 +87,7 @@ fn delete(index: &mut Index, writer: WriterId, number: u64) {
     }
 }
 
+/// A writer's folder that has been empty for a while.
 fn remove_folder(index: &mut Index, writer: WriterId, now: Stamp) {
     let path = index.folder_of(writer);
     let Ok(modified) = path.metadata().and_then(|metadata| metadata.modified()) else { return };
@@ -73,6 +95,11 @@ fn remove_folder(index: &mut Index, writer: WriterId, now: Stamp) {
     if (now.wall_micros / 1_000_000).saturating_sub(modified_seconds) < EMPTY_FOLDER_SECONDS {
         return;
     }
+    remove_empty_folder(index, writer);
+}
+
+fn remove_empty_folder(index: &mut Index, writer: WriterId) {
+    let path = index.folder_of(writer);
     let Ok(folder) = WriterFolder::open(&path) else { return };
     let gone = matches!(folder.liveness(), Ok(Liveness::Gone));
     // Fails if it is not empty after all.

@@ -170,8 +170,8 @@ impl Follower {
             self.segments.push(facts);
         }
         if let Some(last) = self.segments.last() {
-            let next = Position { writer, segment: last.number + 1, offset: 0 };
-            let reader = SegmentReader::at(self.folder.clone(), next, last.last_order);
+            let reader =
+                SegmentReader::after_segment(self.folder.clone(), writer, last.number, last.last_order);
             self.reader = reader.after_sequence(last.next_sequence.saturating_sub(1));
         }
         Ok(())
