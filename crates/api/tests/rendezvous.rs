@@ -1,59 +1,27 @@
 //! The client of attached processes against a TLS server made here.
 
+#[path = "stub/tls.rs"]
+mod tls;
+
 use api::client::rendezvous::{self, AttachUrl, Input, Mode, Output, RendezvousError};
 use api::client::{Client, Target, Trust};
 use api::frame::{self, Channel, Decoder, Frame, GREETING};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::thread::JoinHandle;
-
-type Tls = StreamOwned<ServerConnection, TcpStream>;
+use tls::{Tls, close, read_line};
 
 const SECRET: &str = "0123456789abcdef";
 
 /// Runs `serve` for one connection; gives the port and the roots that trust it.
 fn server<T: Send + 'static>(serve: impl FnOnce(Tls) -> T + Send + 'static) -> (u16, Trust, JoinHandle<T>) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let trust = Trust::from_pem("test", cert.pem().as_bytes()).expect("a certificate");
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions");
-    let config =
-        builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).expect("a pair");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
-    let thread = std::thread::spawn(move || {
-        let (socket, _) = listener.accept().expect("a client");
-        serve(StreamOwned::new(ServerConnection::new(Arc::new(config)).expect("a session"), socket))
-    });
-    (port, trust, thread)
+    let server = tls::start(serve);
+    let trust = Trust::from_pem("test", server.certificate.as_bytes()).expect("a certificate");
+    (server.port, trust, server.thread)
 }
 
 fn attach(port: u16, trust: &Trust, mode: Mode) -> Result<(Input, Output), RendezvousError> {
     let url: AttachUrl = format!("rendezvous://localhost:{port}/{SECRET}").parse()?;
     rendezvous::attach(&url, trust, mode)
-}
-
-fn read_line(tls: &mut Tls) -> String {
-    let mut line = Vec::new();
-    while !line.ends_with(b"\r\n") {
-        let mut byte = [0];
-        tls.read_exact(&mut byte).expect("a line");
-        line.push(byte[0]);
-    }
-    String::from_utf8(line).expect("text")
-}
-
-fn close(mut tls: Tls) {
-    tls.conn.send_close_notify();
-    tls.flush().expect("closed");
 }
 
 fn all_frames(output: &mut Output) -> Result<Vec<Frame>, RendezvousError> {
