@@ -29,6 +29,8 @@ fn main() -> ExitCode {
     };
     let outcome = match command {
         "demo" => demo::run(rest),
+        // The backing service of the demo, which starts it in a namespace of its own.
+        "demo-service" => demo::serve_backing_service(),
         "test" => test::run(rest),
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
