@@ -1,8 +1,23 @@
-//! The front door.
+//! The front door: one TCP port over TLS for the API, git, log streams and attached processes.
+//!
+//! A request passes [`front`] (TLS, limits, what it is), the routes (`handlers`, `git`, `streams`), and one operation of the
+//! engine, which authorises and decides. Must not: write the ledger, call an adapter, follow a project's bytes, or run anything
+//! that a project names. Everything outside is reached through `engine`'s ports and those in [`ports`].
+
 pub mod ca;
-pub mod paging;
-pub mod secrets;
 pub mod front;
 pub mod git;
-pub mod rendezvous;
+mod handlers;
+mod http;
+mod paging;
+pub mod ports;
+mod rendezvous;
+mod run;
+mod secrets;
+pub mod settings;
 mod short_path;
+mod state;
+mod streams;
+
+pub use run::{ServerError, ServerParts, run};
+pub use settings::Settings;

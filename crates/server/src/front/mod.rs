@@ -7,6 +7,7 @@ mod linger;
 mod sniff;
 mod tls;
 
+pub use sniff::RENDEZVOUS_PREFIX;
 pub use tls::{Certificate, server_config};
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};

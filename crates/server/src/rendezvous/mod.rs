@@ -1,7 +1,137 @@
-pub mod bridge;
+//! Attached processes: a client that was given a secret connects, says it, and from then on talks to the process's standard
+//! streams over TLS. Two forms, chosen by the client's query: Heroku's raw one and our framed one (`api::frame`).
+//!
+//! The greeting is a TLS record of its own, because Heroku's client throws its first record away whole. An orderly end is a TLS
+//! close; a client that leaves before the process has ended hangs up on it.
+
+mod bridge;
 mod descriptor;
 mod inward;
 mod outward;
 mod output;
 mod input;
+
 pub use input::EndRule;
+
+use crate::secrets::{SecretError, SecretTable};
+use api::frame::{GREETING, MODE_QUERY, encode_exit_code, encode_notice};
+use bridge::{Ended, Form, Streams};
+use domain::ids::JobId;
+use domain::job::JobState;
+use engine::{Engine, ops};
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+/// From `POST /apps/:app/dynos` to the client's connection.
+const CONNECT_WITHIN: Duration = Duration::from_secs(60);
+/// Secrets that wait for their client at once.
+const MAX_WAITING: usize = 256;
+/// From the client's connection to the start of the process: the machine may be full for a while.
+const START_WITHIN: Duration = Duration::from_secs(120);
+/// From the end of the output to the end of the job as the ledger records it.
+const END_WITHIN: Duration = Duration::from_secs(60);
+
+/// What a secret leads to.
+#[derive(Debug, Clone, Copy)]
+pub struct Meeting {
+    pub job: JobId,
+    pub end_rule: EndRule,
+}
+
+/// The meetings that were promised.
+pub struct Rendezvous {
+    engine: Engine,
+    meetings: SecretTable<Meeting>,
+}
+
+impl Rendezvous {
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, meetings: SecretTable::new("attached processes", MAX_WAITING, CONNECT_WITHIN) }
+    }
+
+    /// A secret for one connection within [`CONNECT_WITHIN`].
+    pub fn promise(&self, meeting: Meeting) -> Result<String, SecretError> {
+        self.meetings.insert(meeting)
+    }
+
+    /// Serves a connection that said a secret, to its end.
+    pub async fn connect<S>(&self, secret: &str, query: &str, mut stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        if let Some(meeting) = self.meetings.take(secret) {
+            let form = if query == MODE_QUERY { Form::Framed } else { Form::Raw(meeting.end_rule) };
+            match self.meet(meeting.job, form, &mut stream).await {
+                Ok(Ended::Output) => {}
+                Ok(Ended::Client) => self.hang_up(meeting.job).await,
+                Err(error) => {
+                    tracing::debug!(job = %meeting.job, %error, "an attached connection broke");
+                    self.hang_up(meeting.job).await;
+                }
+            }
+        }
+        let _closed = stream.shutdown().await;
+    }
+
+    async fn meet<S>(&self, job: JobId, form: Form, stream: &mut S) -> io::Result<Ended>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        stream.write_all(GREETING).await?;
+        stream.flush().await?;
+        let engine = self.engine.clone();
+        let attached = blocking(move || ops::run::attach(&engine, job, START_WITHIN)).await?;
+        let streams = match attached {
+            Ok(attached) => Streams::new(attached)?,
+            Err(error) => {
+                tell(stream, form, error.message()).await?;
+                return Ok(Ended::Client);
+            }
+        };
+        let ended = bridge::converse(stream, streams, form).await?;
+        if ended == Ended::Output && form == Form::Framed {
+            self.tell_exit(job, stream).await?;
+        }
+        Ok(ended)
+    }
+
+    /// The exit code, if it becomes known; without it the client asks the API.
+    async fn tell_exit<S: AsyncWrite + Unpin>(&self, job: JobId, stream: &mut S) -> io::Result<()> {
+        let engine = self.engine.clone();
+        let state = blocking(move || ops::run::wait_ended(&engine, job, END_WITHIN)).await?;
+        if let Ok(Some(JobState::Ended { status, .. })) = state {
+            let mut bytes = Vec::new();
+            encode_exit_code(status.shell_code(), &mut bytes);
+            stream.write_all(&bytes).await?;
+            stream.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn hang_up(&self, job: JobId) {
+        let engine = self.engine.clone();
+        let hung_up = blocking(move || ops::run::hang_up(&engine, job)).await;
+        if let Err(error) = hung_up {
+            tracing::warn!(%job, %error, "a job whose client left could not be stopped");
+        }
+    }
+}
+
+/// A sentence of the platform in place of a process's output.
+async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, form: Form, text: &str) -> io::Result<()> {
+    let bytes = match form {
+        Form::Raw(_) => format!(" !    {text}\r\n").into_bytes(),
+        Form::Framed => {
+            let mut bytes = Vec::new();
+            encode_notice(text, &mut bytes);
+            bytes
+        }
+    };
+    stream.write_all(&bytes).await?;
+    stream.flush().await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+}

@@ -1,0 +1,204 @@
+//! A git child that serves one request: limits, feeding, draining, end.
+//!
+//! A push is drained to its end whether or not its client listens: the child must never wait for somebody who is gone. A fetch
+//! whose client is gone is ended.
+
+use super::body::GitBody;
+use super::command::{GitTool, Service, Step};
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::mpsc;
+
+/// Pieces of an answer that wait for a client.
+const ANSWER_PIECES: usize = 64;
+const PIECE: usize = 16 * 1024;
+/// A client that takes nothing for so long counts as gone.
+const DEAF: Duration = Duration::from_secs(30);
+/// A push may wait for a build that waits for a build; a fetch is only as slow as its client.
+const PUSH_LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+const FETCH_LIMIT: Duration = Duration::from_secs(60 * 60);
+/// An advertisement is answered from a few files.
+const ADVERTISE_LIMIT: Duration = Duration::from_secs(60);
+const MAX_ADVERTISEMENT: u64 = 64 * 1024 * 1024;
+/// Bytes of git's standard error that are kept for our log.
+const MAX_COMPLAINT: u64 = 4 * 1024;
+
+/// Limits of each process of a child: a hostile pack may use up its own, and nothing else.
+const LIMITS: [(Resource, u64); 5] = [
+    (Resource::As, 4 * 1024 * 1024 * 1024),
+    (Resource::Core, 0),
+    (Resource::Cpu, 20 * 60),
+    (Resource::Fsize, 2 * 1024 * 1024 * 1024),
+    (Resource::Nofile, 1024),
+];
+
+/// What is to be served.
+pub struct Request<'a> {
+    pub tool: &'a GitTool,
+    pub service: Service,
+    pub repository: &'a Path,
+    /// The checked `Git-Protocol` header.
+    pub protocol: Option<&'a str>,
+    /// Further variables: a push's secret and socket.
+    pub environment: Vec<(&'static str, OsString)>,
+}
+
+impl Request<'_> {
+    fn spawn(&self, step: Step) -> io::Result<Child> {
+        let mut command = Command::new(&self.tool.program);
+        command
+            .args(self.tool.service_arguments(self.service, step, self.repository))
+            .env_clear()
+            .envs(self.tool.environment())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.protocol.map(|value| ("GIT_PROTOCOL", value)))
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let child = command.spawn()?;
+        limit(&child)?;
+        Ok(child)
+    }
+
+    /// The refs that there are.
+    pub async fn advertise(&self) -> io::Result<Vec<u8>> {
+        let mut child = self.spawn(Step::Advertise)?;
+        drop(child.stdin.take());
+        let mut answer = Vec::new();
+        let read = async {
+            if let Some(stdout) = child.stdout.take() {
+                stdout.take(MAX_ADVERTISEMENT).read_to_end(&mut answer).await?;
+            }
+            child.wait().await
+        };
+        let status = tokio::time::timeout(ADVERTISE_LIMIT, read).await??;
+        if status.success() { Ok(answer) } else { Err(io::Error::other(format!("git {}", status))) }
+    }
+
+    /// Starts the exchange. The future is the exchange itself, to be run to its end by whoever outlives the client.
+    pub fn serve(
+        &self,
+        body: GitBody,
+        first: Option<Bytes>,
+        preface: Option<Vec<u8>>,
+    ) -> io::Result<(Body, impl Future<Output = ()> + Send + 'static)> {
+        let child = self.spawn(Step::Serve)?;
+        let (answer, pieces) = mpsc::channel::<Result<Bytes, io::Error>>(ANSWER_PIECES);
+        if let Some(preface) = preface {
+            // The queue is empty yet, so there is room.
+            let _room = answer.try_send(Ok(preface.into()));
+        }
+        let exchange = Exchange { child, answer, service: self.service };
+        let pieces = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
+        Ok((Body::from_stream(pieces), exchange.run(body, first)))
+    }
+}
+
+/// A child before it has read anything starts no process of its own, so limits set now reach all of them.
+fn limit(child: &Child) -> io::Result<()> {
+    let pid = pid_of(child).ok_or_else(|| io::Error::other("git has ended already"))?;
+    for (resource, value) in LIMITS {
+        prlimit(Some(pid), resource, Rlimit { current: Some(value), maximum: Some(value) })?;
+    }
+    Ok(())
+}
+
+fn pid_of(child: &Child) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(child.id()?).ok()?)
+}
+
+struct Exchange {
+    child: Child,
+    answer: mpsc::Sender<Result<Bytes, io::Error>>,
+    service: Service,
+}
+
+impl Exchange {
+    async fn run(mut self, body: GitBody, first: Option<Bytes>) {
+        let (Some(input), Some(output), Some(complaints)) =
+            (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take())
+        else {
+            return;
+        };
+        let limit = match self.service {
+            Service::ReceivePack => PUSH_LIMIT,
+            Service::UploadPack => FETCH_LIMIT,
+        };
+        let answering = async {
+            let (heard, complaint) = tokio::join!(drain(output, self.answer, self.service), complaint(complaints));
+            if heard == Heard::Nobody && self.service == Service::UploadPack {
+                end_group(&self.child);
+            }
+            match self.child.wait().await {
+                Ok(status) if status.success() => {}
+                ended => tracing::info!(service = self.service.name(), ?ended, complaint, "git ended with a failure"),
+            }
+        };
+        let work = async { tokio::join!(body.feed(first, input), answering).0 };
+        match tokio::time::timeout(limit, work).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a git request's body was cut short"),
+            Err(_) => tracing::warn!(service = self.service.name(), "a git child took too long and was ended"),
+        }
+    }
+}
+
+fn end_group(child: &Child) {
+    if let Some(pid) = pid_of(child) {
+        let _gone_already = kill_process_group(pid, Signal::KILL);
+    }
+}
+
+/// Whether a client took the whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Client,
+    Nobody,
+}
+
+/// Passes the child's output on while somebody takes it. Output of a push is read to its end all the same.
+async fn drain(
+    mut output: ChildStdout,
+    answer: mpsc::Sender<Result<Bytes, io::Error>>,
+    service: Service,
+) -> Heard {
+    let mut answer = Some(answer);
+    let mut piece = vec![0; PIECE];
+    loop {
+        let count = match output.read(&mut piece).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        let Some(client) = &answer else { continue };
+        let bytes = Bytes::copy_from_slice(piece.get(..count).unwrap_or_default());
+        let taken = tokio::time::timeout(DEAF, client.send(Ok(bytes))).await;
+        if matches!(taken, Ok(Ok(()))) {
+            continue;
+        }
+        answer = None;
+        if service == Service::UploadPack {
+            break;
+        }
+    }
+    if answer.is_some() { Heard::Client } else { Heard::Nobody }
+}
+
+/// The beginning of what git says on standard error; the rest is read and dropped.
+async fn complaint(mut from: impl AsyncRead + Unpin) -> String {
+    let mut text = Vec::new();
+    let _kept = (&mut from).take(MAX_COMPLAINT).read_to_end(&mut text).await;
+    let _dropped = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&text).trim().to_owned()
+}

@@ -1,0 +1,286 @@
+//! What happens to a push between git's two hooks. Before the refs move: the tree is copied out, the build is accepted by the
+//! ledger, its output is relayed, and its end decides whether the refs move. After they have moved: the release is followed,
+//! which decides nothing.
+//!
+//! The ledger is the truth. Once a build is accepted it goes on whoever hangs up; losing the hook only means that nobody watches.
+
+use super::desk::Voice;
+use super::push::Push;
+use super::stage::{self, Staged};
+use super::updates::{Deploy, PushPlan, parse_update, plan_push};
+use super::wire::{Verdict, WireError};
+use crate::http::error::chain;
+use crate::state::State;
+use domain::build::{BuildStatus, short_commit};
+use domain::ids::{BuildId, ReleaseId};
+use domain::release::ReleaseStatus;
+use engine::builds::{Output, OutputReader};
+use engine::{AppRef, Error, Progress, builds};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::mpsc;
+
+/// How long one look at a build or release lasts.
+const LOOK: Duration = Duration::from_secs(1);
+/// Texts on their way to a hook.
+const TEXTS: usize = 16;
+/// A release that is not settled by then is no longer followed; it goes on.
+const FOLLOW_LOOKS: usize = 2 * 60 * 60;
+
+/// pre-receive.
+pub async fn before(
+    state: &State,
+    push: &Arc<Push>,
+    lines: &[String],
+    reader: &mut OwnedReadHalf,
+    voice: &mut Voice,
+) -> Result<Verdict, WireError> {
+    let updates: Result<Vec<_>, _> = lines.iter().map(|line| parse_update(line)).collect();
+    let plan = match updates {
+        Ok(updates) => plan_push(&updates),
+        Err(error) => PushPlan::Refuse { reason: error.to_string() },
+    };
+    match plan {
+        PushPlan::Refuse { reason } => refuse(voice, &reason, &[]).await,
+        PushPlan::Keep { notes } => {
+            say_notes(voice, &notes).await?;
+            Ok(Verdict::Accept)
+        }
+        PushPlan::Deploy { deploy, notes } => {
+            say_notes(voice, &notes).await?;
+            match already_deployed(state, push, &deploy).await {
+                Ok(Some(version)) => {
+                    say_deployed(voice, &deploy, &version).await?;
+                    land(state, push, deploy, None, voice).await
+                }
+                Ok(None) => build(state, push, deploy, reader, voice).await,
+                Err(error) => refuse_error(voice, &error).await,
+            }
+        }
+    }
+}
+
+async fn say_notes(voice: &mut Voice, notes: &[String]) -> Result<(), WireError> {
+    for note in notes {
+        voice.say(&format!("       {note}")).await?;
+    }
+    Ok(())
+}
+
+async fn refuse(voice: &mut Voice, reason: &str, hints: &[String]) -> Result<Verdict, WireError> {
+    let hints: String = hints.iter().map(|hint| format!(" !     {hint}\n")).collect();
+    voice.text(format!("\n !     Push rejected: {reason}\n{hints}\n")).await?;
+    Ok(Verdict::Refuse)
+}
+
+async fn refuse_error(voice: &mut Voice, error: &Error) -> Result<Verdict, WireError> {
+    tracing::info!(cause = chain(error), "a push was refused");
+    refuse(voice, error.message(), error.hints()).await
+}
+
+/// The version of the newest deploy, if it was of this commit.
+async fn already_deployed(state: &State, push: &Push, deploy: &Deploy) -> Result<Option<String>, Error> {
+    let (engine, app, commit) = (state.engine.clone(), push.app, deploy.commit.clone());
+    let found = off_loop(move || builds::deployed(&engine, app, &commit)).await?;
+    Ok(found.map(|deployed| deployed.version.to_string()))
+}
+
+async fn say_deployed(voice: &mut Voice, deploy: &Deploy, version: &str) -> Result<(), WireError> {
+    let commit = short_commit(&deploy.commit);
+    let text = format!(
+        "-----> {commit} was built and released as {version} already; nothing is built.\n       \
+         To build it again: dozen builds:create --commit {commit}\n"
+    );
+    voice.text(text).await
+}
+
+async fn build(
+    state: &State,
+    push: &Arc<Push>,
+    deploy: Deploy,
+    reader: &mut OwnedReadHalf,
+    voice: &mut Voice,
+) -> Result<Verdict, WireError> {
+    let id = builds::new_id(&state.engine);
+    match stage::receive(state, id, &deploy.commit, reader, voice).await? {
+        Staged::Whole => {}
+        Staged::Refused(reason) => return refuse(voice, &reason, &[]).await,
+    }
+    let (engine, context, app) = (state.engine.clone(), push.context.clone(), AppRef::from(push.app));
+    let commit = Some(deploy.commit.clone());
+    let accepted = off_loop(move || {
+        let accepted = builds::accept(&engine, &context, &app, id, commit);
+        if accepted.is_err() {
+            builds::discard(&engine, id);
+        }
+        accepted
+    })
+    .await;
+    let accepted = match accepted {
+        Ok(accepted) => accepted.build.id,
+        Err(error) => return refuse_error(voice, &error).await,
+    };
+    match watch(state, accepted, voice).await? {
+        Ok(BuildStatus::Succeeded { release, .. }) => land(state, push, deploy, Some(release), voice).await,
+        Ok(BuildStatus::Failed { reason }) => refuse(voice, &format!("the build failed: {reason}"), &[]).await,
+        Ok(BuildStatus::Superseded) => {
+            refuse(voice, "a newer push took its place while it waited for its turn", &[]).await
+        }
+        Ok(BuildStatus::Waiting | BuildStatus::Running) => {
+            let hints = ["How the build ends is told by: dozen builds".to_owned()];
+            refuse(voice, "the server stopped following the build", &hints).await
+        }
+        Err(error) => refuse_error(voice, &error).await,
+    }
+}
+
+/// Relays a build's output to its end.
+async fn watch(state: &State, build: BuildId, voice: &mut Voice) -> Result<Result<BuildStatus, Error>, WireError> {
+    let engine = state.engine.clone();
+    let output = match off_loop(move || builds::output(&engine, build)).await {
+        Ok(output) => output,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (texts, mut relayed) = mpsc::channel(TEXTS);
+    let reading = tokio::task::spawn_blocking(move || read_output(output, &texts));
+    while let Some(text) = relayed.recv().await {
+        voice.text(text).await?;
+    }
+    let _ended = reading.await;
+    let engine = state.engine.clone();
+    let status = off_loop(move || {
+        // The output ends a moment before or after the row does.
+        Ok(builds::wait(&engine, build, LOOK * 30)?.unwrap_or(BuildStatus::Running))
+    });
+    Ok(status.await)
+}
+
+/// Passes texts on until the build has ended or nobody takes them.
+fn read_output(mut output: OutputReader, texts: &mpsc::Sender<String>) {
+    loop {
+        match output.next(LOOK) {
+            Output::Text(text) => {
+                if texts.blocking_send(text).is_err() {
+                    return;
+                }
+            }
+            Output::Quiet if texts.is_closed() => return,
+            Output::Quiet => {}
+            Output::End => return,
+        }
+    }
+}
+
+/// Lets git move the refs. Pushes of one app land one after the other, and the deploy branch is first put back to what this push
+/// believed it to be: which commit is deployed was decided by the ledger.
+async fn land(
+    state: &State,
+    push: &Arc<Push>,
+    deploy: Deploy,
+    release: Option<ReleaseId>,
+    voice: &mut Voice,
+) -> Result<Verdict, WireError> {
+    let landing = state.pushes.landing(push.app).await;
+    let (repositories, app, name, old) = (state.repositories.clone(), push.app, deploy.name.clone(), deploy.old);
+    let reset = tokio::task::spawn_blocking(move || repositories.reset(app, &name, old.as_ref())).await;
+    if let Err(error) = reset.map_err(io::Error::other).and_then(|reset| reset.map_err(io::Error::other)) {
+        tracing::warn!(%error, "a deploy branch could not be put back");
+        voice.say(" !     The branch could not be prepared; the release stands, and the ref is set when the server starts.").await?;
+    }
+    push.lands(deploy.name, release, landing);
+    Ok(Verdict::Accept)
+}
+
+/// post-receive.
+pub async fn after(state: &State, push: &Arc<Push>, voice: &mut Voice) -> Result<(), WireError> {
+    let landed = push.landed();
+    if let Some(branch) = landed.branch {
+        let (repositories, app) = (state.repositories.clone(), push.app);
+        let pointed = tokio::task::spawn_blocking(move || repositories.point_head(app, &branch)).await;
+        if !matches!(pointed, Ok(Ok(()))) {
+            tracing::warn!("HEAD of a repository could not be pointed to its deploy branch");
+        }
+    }
+    match landed.release {
+        Some(release) => follow(state, push, release, voice).await,
+        None => Ok(()),
+    }
+}
+
+/// Tells how a release goes on, and how it ends.
+async fn follow(state: &State, push: &Push, release: ReleaseId, voice: &mut Voice) -> Result<(), WireError> {
+    let engine = state.engine.clone();
+    let (texts, mut relayed) = mpsc::channel(TEXTS);
+    let following = tokio::task::spawn_blocking(move || follow_release(&engine, release, &texts));
+    while let Some(text) = relayed.recv().await {
+        voice.text(text).await?;
+    }
+    match following.await {
+        Ok(Ok(ended)) => voice.text(last_words(ended.as_ref(), &push.url)).await,
+        Ok(Err(error)) => voice.say(&format!(" !     {}", error.message())).await,
+        Err(_) => voice.say(" !     The release could not be followed; dozen releases tells how it ends.").await,
+    }
+}
+
+/// `None`: it had not ended when nobody listened any more, or after very long.
+fn follow_release(
+    engine: &engine::Engine,
+    release: ReleaseId,
+    texts: &mpsc::Sender<String>,
+) -> Result<Option<ReleaseStatus>, Error> {
+    let mut follow = engine::follow(engine, release)?;
+    for _ in 0..FOLLOW_LOOKS {
+        match follow.next(LOOK)? {
+            Progress::Line(line) => {
+                if texts.blocking_send(format!("-----> {line}\n")).is_err() {
+                    return Ok(None);
+                }
+            }
+            Progress::Quiet if texts.is_closed() => return Ok(None),
+            Progress::Quiet => {}
+            Progress::End(status) => return Ok(Some(status)),
+        }
+    }
+    Ok(None)
+}
+
+/// Pure: how a push's output closes.
+fn last_words(status: Option<&ReleaseStatus>, url: &str) -> String {
+    match status {
+        Some(ReleaseStatus::Succeeded) => format!("       {url} deployed to Dozen\n"),
+        Some(ReleaseStatus::Failed { reason }) => {
+            format!("\n !     Release failed: {reason}\n !     The release before it goes on serving.\n")
+        }
+        Some(ReleaseStatus::Superseded) => {
+            "\n !     A newer release took its place before it served.\n".to_owned()
+        }
+        Some(ReleaseStatus::Pending | ReleaseStatus::PhaseRunning | ReleaseStatus::Starting) | None => {
+            "       The release goes on; dozen releases tells how it ends.\n".to_owned()
+        }
+    }
+}
+
+async fn off_loop<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => Err(Error::internal("An internal error occurred.").with_source(panicked)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_tell_the_end() {
+        let url = "http://hello.localhost:8080/";
+        assert_eq!(last_words(Some(&ReleaseStatus::Succeeded), url), format!("       {url} deployed to Dozen\n"));
+        let failed = last_words(Some(&ReleaseStatus::Failed { reason: "web.1 crashed".into() }), url);
+        assert!(failed.contains("web.1 crashed") && failed.contains("goes on serving"));
+        for status in [None, Some(ReleaseStatus::Starting), Some(ReleaseStatus::Superseded)] {
+            assert!(!last_words(status.as_ref(), url).contains("deployed"));
+        }
+    }
+}

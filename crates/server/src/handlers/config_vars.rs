@@ -1,0 +1,52 @@
+//! `/apps/:app/config-vars` and those of a release.
+
+use crate::http::blocking;
+use crate::http::call::{Call, Caller};
+use crate::http::error::Refusal;
+use crate::state::State;
+use api::config_vars::{ConfigPatch, ConfigVars};
+use axum::extract::Path;
+use axum::routing::get;
+use axum::{Json, Router, extract};
+use domain::secret::Secret;
+use engine::{AppRef, ReleaseRef, ops};
+
+pub fn routes() -> Router<State> {
+    Router::new()
+        .route("/apps/{app}/config-vars", get(info).patch(update))
+        .route("/apps/{app}/releases/{release}/config-vars", get(of_release))
+}
+
+fn render(vars: &domain::config_vars::ConfigVars) -> Json<ConfigVars> {
+    Json(ConfigVars(vars.iter().map(|(key, value)| (key.clone(), value.expose().clone())).collect()))
+}
+
+async fn info(
+    extract::State(state): extract::State<State>,
+    Path(app): Path<String>,
+    caller: Caller,
+) -> Result<Json<ConfigVars>, Refusal> {
+    let vars = blocking(move || ops::config::get(&state.engine, &caller.context(), &AppRef::new(&app))).await?;
+    Ok(render(&vars))
+}
+
+async fn update(
+    extract::State(state): extract::State<State>,
+    Path(app): Path<String>,
+    call: Call<ConfigPatch>,
+) -> Result<Json<ConfigVars>, Refusal> {
+    let changes = call.body.0.into_iter().map(|(key, value)| (key, value.map(Secret::new)));
+    let patch: domain::config_vars::ConfigPatch = changes.collect();
+    let patched = blocking(move || ops::config::patch(&state.engine, &call.context, &AppRef::new(&app), &patch)).await?;
+    Ok(render(&patched.vars))
+}
+
+async fn of_release(
+    extract::State(state): extract::State<State>,
+    Path((app, release)): Path<(String, String)>,
+    caller: Caller,
+) -> Result<Json<ConfigVars>, Refusal> {
+    let (app, release) = (AppRef::new(&app), ReleaseRef::new(&release));
+    let vars = blocking(move || ops::config::of_release(&state.engine, &caller.context(), &app, &release)).await?;
+    Ok(render(&vars))
+}

@@ -1,0 +1,32 @@
+//! Every answer carries a `Request-Id` of its own. The same id goes into the context of the operation, from there into events,
+//! log frames and our own log.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue};
+
+/// As Heroku spells it.
+pub const HEADER: HeaderName = HeaderName::from_static("request-id");
+
+/// The id of this request.
+#[derive(Debug, Clone)]
+pub struct AssignedId(pub String);
+
+/// Gives each request its id and each answer the header.
+pub async fn assign(mut request: Request, next: Next) -> Response {
+    let id = random_id();
+    request.extensions_mut().insert(AssignedId(id.clone()));
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    response
+}
+
+/// A random UUID; all zeros if the operating system has no randomness to give: an id is not worth failing for.
+fn random_id() -> String {
+    let mut bytes = [0u8; 16];
+    let _zeros = getrandom::fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}
