@@ -37,6 +37,9 @@ pub(crate) struct Inner {
     status: Mutex<Arc<Status>>,
     stopping: AtomicBool,
     driver: Mutex<Option<JoinHandle<()>>>,
+    /// Lets a test look at the ledger between any two transactions.
+    #[cfg(test)]
+    pub(crate) after_commit: Mutex<Option<Box<dyn FnMut(&Store) + Send>>>,
 }
 
 impl Engine {
@@ -61,6 +64,8 @@ impl Engine {
             status: Mutex::new(Arc::new(Status::default())),
             stopping: AtomicBool::new(false),
             driver: Mutex::new(None),
+            #[cfg(test)]
+            after_commit: Mutex::new(None),
         }));
         start_up::repair(&engine)?;
         Ok(engine)
@@ -116,9 +121,19 @@ impl Engine {
 
     /// One transaction. When it has committed, the driver is woken.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let value = self.0.store.write(work)?;
+        let value = self.write_quietly(work)?;
         self.0.work.ring();
         self.0.news.ring();
+        Ok(value)
+    }
+
+    /// The same for what follows from a pass of the driver and asks for no other.
+    pub(crate) fn write_quietly<T>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let value = self.0.store.write(work)?;
+        #[cfg(test)]
+        if let Some(look) = self.0.after_commit.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            look(&self.0.store);
+        }
         Ok(value)
     }
 

@@ -8,6 +8,8 @@ mod append;
 pub mod bell;
 pub mod builds;
 pub mod context;
+#[cfg(any(test, feature = "doubles"))]
+pub mod doubles;
 mod driver;
 mod engine;
 mod environment;
@@ -27,3 +29,6 @@ pub use error::{Error, Kind};
 pub use follow::{Follow, Progress, follow};
 pub use reference::{AppRef, ProcessRef, ReleaseRef, TokenRef};
 pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;

@@ -45,12 +45,12 @@ fn is_due(last: Option<BootMillis>, now: BootMillis, every: u64) -> bool {
 fn cancel_held(engine: &Engine) -> Result<(), Error> {
     let now = engine.now();
     let before = WallMillis(now.0.saturating_sub(HELD_LIMIT_MILLIS));
-    engine.0.store.write(|writer| Ok(writer.cancel_held_jobs(before, now).map(drop)?))
+    engine.write_quietly(|writer| Ok(writer.cancel_held_jobs(before, now).map(drop)?))
 }
 
 fn prune(engine: &Engine) -> Result<(), Error> {
     let now = engine.now();
-    engine.0.store.write(|writer| {
+    engine.write_quietly(|writer| {
         writer.forget_answers_before(WallMillis(now.0.saturating_sub(idempotency::WINDOW_MILLIS)))?;
         writer.forget_exits_before(WallMillis(now.0.saturating_sub(EXITS_KEPT_MILLIS)))?;
         writer.delete_expired_tokens(now)?;

@@ -131,6 +131,11 @@ fn retry_wait(failures: u32) -> Duration {
     doubled.min(LAST_RETRY)
 }
 
+#[cfg(test)]
+pub(crate) fn facts_of(engine: &Engine) -> impl Facts + '_ {
+    EngineFacts(engine)
+}
+
 /// The one call back from a pass.
 struct EngineFacts<'a>(&'a Engine);
 
@@ -138,7 +143,7 @@ impl Facts for EngineFacts<'_> {
     fn commit(&self, started: JobStarted) -> Result<(), NotCommitted> {
         let JobStarted { job, process } = started;
         // Not through `Engine::write`: this pass knows of it, nobody needs to be woken.
-        let committed = self.0.0.store.write(|writer| {
+        let committed = self.0.write_quietly(|writer| {
             if writer.start_job(job, process, self.0.now())? {
                 return Ok(Ok(()));
             }

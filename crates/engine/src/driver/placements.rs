@@ -26,7 +26,7 @@ pub(super) fn record(engine: &Engine, desired: &Desired, observed: &Observed) ->
         return Ok(());
     }
     // Nothing that is desired follows from this: the driver need not be woken.
-    engine.0.store.write(|writer| {
+    engine.write_quietly(|writer| {
         for placement in &changed {
             writer.put_placement(placement)?;
         }

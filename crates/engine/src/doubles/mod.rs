@@ -1,0 +1,9 @@
+//! The ports from memory, for tests of this crate and of those that build on it.
+
+mod backend;
+mod builder;
+mod world;
+
+pub use backend::MemoryBackend;
+pub use builder::ScriptedBuilder;
+pub use world::{MemoryLog, MemoryRepositories, SeededRandom, TestClock};
