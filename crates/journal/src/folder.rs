@@ -79,6 +79,11 @@ impl WriterFolder {
         &self.path
     }
 
+    /// Another descriptor of the folder, which shares the lock; nothing if there are too many.
+    pub(crate) fn duplicate(&self) -> Option<OwnedFd> {
+        self.directory.try_clone().ok()
+    }
+
     /// Takes the folder for writing until this value is dropped. Held by another writer: an error, after a short patience.
     pub(crate) fn lock_for_writing(&self) -> Result<(), FolderError> {
         for _ in 0..LOCK_ATTEMPTS {

@@ -48,4 +48,4 @@ pub use segment::{
     HEADER_BYTES, InvalidHeader, Marker, SEGMENT_FORMAT, SegmentHeader, segment_file_name, segment_number,
 };
 pub use summary::{AppsSeen, CHUNK_BYTES, InvalidSummary, Mark, Summary};
-pub use writer::{Caps, FreeSpaceFloor, Health, HoldReason, OpenError, SegmentWriter, WriterStats};
+pub use writer::{Caps, DueSync, FreeSpaceFloor, Health, HoldReason, OpenError, SegmentWriter, WriterStats};

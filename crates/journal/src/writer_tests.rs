@@ -168,6 +168,19 @@ fn syncs_only_when_due_and_seals_after_an_hour() {
 }
 
 #[test]
+fn a_sync_can_be_waited_for_apart_from_the_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = SegmentWriter::open(folder.path(), WRITER, Caps::DEFAULT).unwrap();
+    writer.append(&entry(b"x", 1_000));
+    writer.flush();
+    assert!(writer.due_sync(at(1_000 + SYNC_MILLIS - 1)).is_none());
+    let due = writer.due_sync(at(1_000 + SYNC_MILLIS)).expect("due");
+    assert!(writer.due_sync(at(2_000 + SYNC_MILLIS)).is_none(), "handed out once");
+    drop(writer);
+    assert_eq!(due.run(), Ok(()));
+}
+
+#[test]
 fn a_segment_deleted_under_the_writer_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = SegmentWriter::open(folder.path(), WRITER, Caps::DEFAULT).unwrap();

@@ -78,6 +78,20 @@ fn news_tell_who_wrote_for_whom_once() {
     std::fs::remove_dir_all(index.folder_of(WriterId::from_u128(2))).unwrap();
     index.refresh();
     assert_eq!(index.writers().count(), 1, "a folder that is gone is forgotten");
+    drop(second);
+    index.take_news();
+    let mut again = writer(root.path(), 2);
+    append(&mut again, OTHER, 2);
+    again.flush();
+    index.refresh();
+    append(&mut again, OTHER, 3);
+    again.flush();
+    index.refresh();
+    assert_eq!(
+        index.segments_of(WriterId::from_u128(2))[0].next_sequence,
+        2,
+        "and watched when it is there again"
+    );
 }
 
 #[test]

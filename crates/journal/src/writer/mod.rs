@@ -13,9 +13,11 @@ mod health;
 mod output;
 mod series;
 mod space;
+mod sync;
 
 pub use health::{Health, HoldReason, WriterStats};
 pub use space::{Caps, FreeSpaceFloor};
+pub use sync::DueSync;
 
 use crate::codec::layout;
 use crate::dropped::{DroppedNotice, Tally};
@@ -329,6 +331,22 @@ impl SegmentWriter {
             self.sync();
             self.leave_deleted_segment();
         }
+    }
+
+    /// As [`SegmentWriter::sync_if_due`] for a writer behind a lock: gives what is to be synced, so that the caller can let go of the
+    /// lock before it waits for the disk.
+    pub fn due_sync(&mut self, now: Stamp) -> Option<DueSync> {
+        self.now = now;
+        self.may_write();
+        let due = self.dirty_since.is_some_and(|since| now.boot.millis_since(since) >= SYNC_MILLIS);
+        if !due {
+            return None;
+        }
+        self.leave_deleted_segment();
+        self.dirty_since = None;
+        let file = self.output.as_ref().and_then(Output::duplicate);
+        let folder = std::mem::take(&mut self.folder_dirty).then(|| self.folder.duplicate()).flatten();
+        Some(DueSync::of(file, folder))
     }
 
     /// When [`SegmentWriter::sync_if_due`] next has something to do: for the timeout of the caller's poll.

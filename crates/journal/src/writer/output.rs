@@ -12,6 +12,7 @@ use domain::time::BootMillis;
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 
 /// A segment that is open for writing.
 #[derive(Debug)]
@@ -125,6 +126,11 @@ impl Output {
     /// Whether the file is still in its folder.
     pub fn is_linked(&self) -> bool {
         rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0)
+    }
+
+    /// Another descriptor of the file; nothing if there are too many.
+    pub fn duplicate(&self) -> Option<OwnedFd> {
+        self.file.try_clone().ok().map(OwnedFd::from)
     }
 
     pub fn sync(&self) -> Result<(), Errno> {

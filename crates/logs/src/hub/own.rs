@@ -1,7 +1,7 @@
 //! The server's own lines: `app[api]` and platform lines that no shim can write.
 
 use domain::ids::{AppId, ProcessId, WriterId};
-use journal::{Caps, Entry, LineSplitter, OpenError, SegmentWriter, Stamp, Stream, WriterFolder};
+use journal::{Caps, DueSync, Entry, LineSplitter, OpenError, SegmentWriter, Stamp, Stream, WriterFolder};
 use std::path::Path;
 
 /// Group dozen reads; the folder passes its group on.
@@ -43,9 +43,10 @@ impl OwnWriter {
         self.writer.flush();
     }
 
-    pub fn keep(&mut self, now: Stamp) {
-        self.writer.sync_if_due(now);
+    /// What is to be synced now: without the lock that guards this value, for nobody should wait for the disk to say something.
+    pub fn keep(&mut self, now: Stamp) -> Option<DueSync> {
         self.writer.seal_if_due(now);
+        self.writer.due_sync(now)
     }
 
     pub fn close(self, now: Stamp) {

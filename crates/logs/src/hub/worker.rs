@@ -9,7 +9,7 @@ use crate::index::{Index, News};
 use crate::tail::{Delivery, Turn};
 use domain::ids::WriterId;
 use domain::time::BootMillis;
-use journal::Stamp;
+use journal::{DueSync, Stamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -63,8 +63,9 @@ impl Worker {
     }
 
     fn keep_own(&self, now: Stamp) {
-        if let Some(own) = lock(&self.shared.own).as_mut() {
-            own.keep(now);
+        let due = lock(&self.shared.own).as_mut().and_then(|own| own.keep(now));
+        if let Some(Err(error)) = due.map(DueSync::run) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot sync the server's own log");
         }
     }
 

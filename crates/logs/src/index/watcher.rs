@@ -66,22 +66,36 @@ impl Watcher {
         }
     }
 
+    /// The kernel has ended a watch because its folder is gone; should there be one of that name again, it wants a new watch.
+    fn watch_ended(&mut self, watch: i32) {
+        if let Some(writer) = self.by_watch.remove(&watch) {
+            self.watched.remove(&writer);
+        }
+    }
+
     /// Everything since the last call, without waiting.
     pub fn changes(&mut self) -> Changes {
         let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         let (mut writers, mut folders, mut overflow) = (BTreeSet::new(), false, false);
+        let mut ended = Vec::new();
         loop {
             match reader.next() {
                 Ok(event) => {
                     overflow |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
                     folders |= event.wd() == self.root;
                     writers.extend(self.by_watch.get(&event.wd()));
+                    if event.events().contains(ReadFlags::IGNORED) {
+                        ended.push(event.wd());
+                    }
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) => break,
                 Err(_) => return Changes::Unknown,
             }
+        }
+        for watch in ended {
+            self.watch_ended(watch);
         }
         match (overflow, folders) {
             (true, _) => Changes::Unknown,
