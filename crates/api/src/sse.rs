@@ -70,12 +70,13 @@ impl Parser {
     }
 }
 
-/// Appends an event: every line of the data under a `data:` of its own.
+/// Appends an event: every line of the data under a `data:` of its own. A carriage return ends a line, too, since it does for those
+/// who read the stream.
 pub fn render_event(id: &str, data: &str, into: &mut String) {
     into.push_str("id: ");
     into.push_str(id);
     into.push('\n');
-    for line in data.split('\n') {
+    for line in data.replace("\r\n", "\n").split(['\n', '\r']) {
         into.push_str("data: ");
         into.push_str(line);
         into.push('\n');
@@ -116,6 +117,13 @@ mod tests {
         let line = format!("data: {}", "x".repeat(MAX_EVENT / 2));
         assert_eq!(parser.line(&line), Ok(None));
         assert_eq!(parser.line(&line), Err(EventTooLong));
+    }
+
+    #[test]
+    fn carriage_returns_break_no_event() {
+        let mut text = String::new();
+        render_event("7", "50 %\r100 %\r\ndone", &mut text);
+        assert_eq!(text, "id: 7\ndata: 50 %\ndata: 100 %\ndata: done\n\n");
     }
 
     proptest! {

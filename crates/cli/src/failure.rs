@@ -79,7 +79,8 @@ fn causes_of(error: &(dyn Error + 'static)) -> Vec<String> {
     let mut next = error.source();
     while let Some(cause) = next {
         next = cause.source();
-        let text = cause.to_string();
+        // The HTTP library puts the kind before what the system says.
+        let text = cause.to_string().trim_start_matches("io: ").to_owned();
         if !last.contains(&text) {
             causes.push(text.clone());
         }

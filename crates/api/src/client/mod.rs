@@ -33,7 +33,7 @@ const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 /// Most pages of one list.
 const MAX_PAGES: usize = 100;
 /// How often a request that may be repeated is sent in all.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 5;
 /// The wait before the second attempt; it doubles.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 

@@ -299,6 +299,15 @@ impl Output {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_an_address_or_refused(text in "(rendezvous://)?[a-z0-9:\\[\\]/?]{0,30}|.{0,40}") {
+            if let Ok(url) = text.parse::<AttachUrl>() {
+                proptest::prop_assert!(!url.secret.contains(['\r', '\n', '?']));
+            }
+        }
+    }
+
     #[test]
     fn reads_addresses_and_hides_secrets() {
         for (text, host, port) in [

@@ -170,6 +170,15 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_an_address_or_refused(text in "(https?://)?[a-zA-Z0-9:\\[\\]@./?#%-]{0,30}|.{0,40}") {
+            if let Ok(url) = text.parse::<ServerUrl>() {
+                proptest::prop_assert_eq!(url.to_string().parse::<ServerUrl>(), Ok(url));
+            }
+        }
+    }
+
     #[test]
     fn segments_are_escaped() {
         assert_eq!(path(["apps", "a/b", "dynos", "web.1"]), "/apps/a%2Fb/dynos/web.1");

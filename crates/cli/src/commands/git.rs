@@ -15,8 +15,16 @@ use clap::{Args, ValueEnum};
 use std::io::Read;
 use std::path::PathBuf;
 
+/// For the end of `dozen git:remote --help`.
+const REMOTE_HELP: &str = "\
+What is written, into this repository's own configuration and for this server alone:
+  remote.REMOTE.url                       https://HOST:PORT/APP.git, without a token
+  credential.https://HOST:PORT.helper     `dozen git:credentials`, which gives git the token of the login
+  http.https://HOST:PORT.sslCAInfo        the certificates to trust, if they are not the system's";
+
 /// `dozen git:remote`.
 #[derive(Debug, Args)]
+#[command(after_help = REMOTE_HELP)]
 pub struct SetRemote {
     /// The app
     #[arg(short, long, value_name = "NAME")]
@@ -102,14 +110,17 @@ impl From<GitError> for Failure {
 /// `dozen git:credentials`, called by git with `get`, `store` or `erase`.
 #[derive(Debug, Args)]
 pub struct Credentials {
+    /// What git wants; only `get` does something
     operation: Operation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Operation {
+    /// Print the token for the server that git names
     Get,
-    /// Nothing is stored: `dozen login` does that.
+    /// Nothing: `dozen login` keeps the token
     Store,
+    /// Nothing: `dozen logout` forgets it
     Erase,
 }
 

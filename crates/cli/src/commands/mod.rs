@@ -21,7 +21,9 @@ use crate::exit::{self, Code};
 use crate::failure::Failure;
 use crate::output::{Format, Output, tell};
 use crate::session::Session;
-use clap::error::ErrorKind;
+use crate::suggest::nearest;
+use crate::text::Style;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -166,10 +168,26 @@ pub fn run() -> ExitCode {
 
 /// Help and version are output; all else is wrong usage.
 fn end_of_parsing(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Code::Done.into(),
-        _ => Code::Failed.into(),
+    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => {
+            let _ = error.print();
+            return Code::Done.into();
+        }
+        (_, Some(ContextValue::String(typed))) => tell(&unknown_command(typed).render(Style::Plain)),
+        (_, _) => drop(error.print()),
+    }
+    Code::Failed.into()
+}
+
+/// With the one nearest verb; clap would name all that are somewhat like it.
+fn unknown_command(typed: &str) -> Failure {
+    let definition = definition();
+    let commands = definition.get_subcommands().filter(|command| !command.is_hide_set());
+    let names: Vec<_> = commands.flat_map(|command| command.get_name_and_visible_aliases()).collect();
+    let failure = Failure::new(format!("there is no command {typed}"));
+    match nearest(typed, names) {
+        Some(near) => failure.hint(format!("Did you mean {near}?")),
+        None => failure.hint("All commands are listed by `dozen --help`."),
     }
 }
 
@@ -289,7 +307,10 @@ mod tests {
 
     #[test]
     fn a_mistyped_verb_is_answered_with_the_near_one() {
-        let error = Arguments::try_parse_from(["dozen", "config:sett", "A=1"]).expect_err("no such verb");
-        assert!(error.to_string().contains("config:set"), "{error}");
+        insta::assert_snapshot!(unknown_command("config:sett").render(Style::Plain), @r"
+        error: there is no command config:sett
+        hint: Did you mean config:set?
+        ");
+        assert!(unknown_command("frobnicate").render(Style::Plain).contains("dozen --help"));
     }
 }
