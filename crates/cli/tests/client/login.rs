@@ -77,6 +77,7 @@ fn a_server_that_cannot_be_reached_is_a_failure_with_a_hint() {
     let url = account_server().url();
     let ended = Dozen::at(&url).run(&["whoami"]);
     assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("\n  because Connection refused"), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("got no answer") && ended.stderr.contains("hint: Is the server running?"),
         "{}",
