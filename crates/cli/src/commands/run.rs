@@ -185,6 +185,7 @@ fn observe_end(client: &Client, app: &str, dyno: &Dyno) -> Result<u8, Failure> {
         match client.process(app, &dyno.id.to_string()) {
             Ok(process) => {
                 if let Some(known) = render_end(&process) {
+                    render_not_started(&process).iter().for_each(|reason| tell(&format!("{reason}\n")));
                     return known;
                 }
             }
@@ -199,14 +200,19 @@ fn observe_end(client: &Client, app: &str, dyno: &Dyno) -> Result<u8, Failure> {
 /// The exit code, or why there is none; `None` while the process runs.
 fn render_end(process: &Process) -> Option<Result<u8, Failure>> {
     let name = &process.name;
+    let end = process.end.as_ref()?;
+    Some(
+        end.code().ok_or_else(|| {
+            Failure::new(format!("how {name} ended is not known: the server's machine lost it"))
+        }),
+    )
+}
+
+/// Why a process has an exit code without having run.
+fn render_not_started(process: &Process) -> Option<String> {
     match process.end.as_ref()? {
-        End::Exited { code, .. } => Some(Ok(*code)),
-        End::NotStarted { reason } => {
-            Some(Err(Failure::new(format!("{name} could not be started: {reason}"))))
-        }
-        End::Lost => {
-            Some(Err(Failure::new(format!("how {name} ended is not known: the server's machine lost it"))))
-        }
+        End::NotStarted { reason } => Some(format!("{} could not be started: {reason}", process.name)),
+        End::Exited { .. } | End::Lost => None,
     }
 }
 
@@ -283,6 +289,9 @@ mod tests {
         assert!(render_end(&process(None)).is_none());
         let exited = End::Exited { code: 3, signal: None, out_of_memory: false, stop_requested: false };
         assert_eq!(render_end(&process(Some(exited))).expect("ended").ok(), Some(3));
+        let never = process(Some(End::NotStarted { reason: "no place".to_owned() }));
+        assert_eq!(render_end(&never).expect("ended").ok(), Some(127));
+        assert_eq!(render_not_started(&never).as_deref(), Some("run.4821 could not be started: no place"));
         let lost = render_end(&process(Some(End::Lost))).expect("ended").expect_err("unknown");
         assert!(lost.render(Style::Plain).contains("run.4821"));
     }

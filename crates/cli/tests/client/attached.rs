@@ -99,7 +99,7 @@ fn every_byte_passes_channels_stay_apart_and_the_code_comes_back() {
 fn a_connection_without_a_code_is_followed_by_a_question() {
     let exited = End::Exited { code: 3, signal: None, out_of_memory: false, stop_requested: false };
     for (end, code) in
-        [(exited, 3), (End::Lost, 125), (End::NotStarted { reason: "no place".to_owned() }, 125)]
+        [(exited, 3), (End::Lost, 125), (End::NotStarted { reason: "no place".to_owned() }, 127)]
     {
         let server = tls::start(|mut tls| {
             greet(&mut tls);
