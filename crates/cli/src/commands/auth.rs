@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// `dozen login`.
 #[derive(Debug, Args)]
 pub struct Login {
-    /// The server, such as https://paas.example.com:8443. Default: DOZEN_URL, else the one logged in to last
+    /// The server, such as `https://paas.example.com:8443`. Default: DOZEN_URL, else the one logged in to last
     #[arg(long, value_name = "URL")]
     url: Option<ServerUrl>,
     /// A PEM file with the server's own certificate authority; a copy of it is kept
