@@ -1,6 +1,8 @@
 use super::*;
+use crate::frame::Stream;
 use crate::segment::segment_file_name;
 use crate::{Event, FRAME_VERSION, HEADER_BYTES, Liveness, MAX_LINE_BYTES, SegmentReader};
+use domain::ids::AppId;
 use std::path::PathBuf;
 
 const WRITER: WriterId = WriterId::from_u128(5);

@@ -163,6 +163,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::render;
 
     fn key(micros: u64, writer: u128, sequence: u64) -> OrderKey {
         OrderKey { micros, writer: WriterId::from_u128(writer), sequence }
@@ -172,6 +173,34 @@ mod tests {
     fn order_is_time_then_writer_then_sequence() {
         let sorted = [key(1, 9, 9), key(2, 1, 5), key(2, 1, 6), key(2, 2, 0), key(3, 0, 0)];
         assert!(sorted.is_sorted());
+    }
+
+    #[test]
+    fn lines_about_lost_lines_in_herokus_words() {
+        let notice = DroppedNotice { count: 222, since_micros: 1_383_600_691_125_756 };
+        let stamp = journal::Stamp { wall_micros: 1_383_600_692_000_000, boot: BootMillis(7) };
+        let frame = |kind, payload| FrameRef {
+            kind,
+            app: AppId::from_u128(1),
+            process: None,
+            name: "log-shuttle",
+            stream: Stream::Platform,
+            stamp,
+            sequence: 4,
+            payload,
+        };
+        let payload = notice.to_payload();
+        let writer = WriterId::from_u128(9);
+        let dropped = Line::of_frame(&frame(Kind::Dropped, &payload), writer, stamp.wall_micros);
+        let head = "2013-11-04T21:31:32.000000+00:00 app[log-shuttle]: Error";
+        let since = "since 2013-11-04T21:31:31.125756+00:00.";
+        assert_eq!(render(&dropped), format!("{head} L12: 222 messages dropped {since}"));
+        let unknown = Line::of_frame(&frame(Kind::Dropped, b"short"), writer, stamp.wall_micros);
+        assert_eq!(render(&unknown), format!("{head} L12: an unknown number of messages was dropped."));
+        let next = frame(Kind::Line, b"next");
+        let lost = Line::tells_lost(&next, key(5, 9, 4), AppId::from_u128(1), 3, notice.since_micros);
+        assert_eq!(render(&lost), format!("{head} L13: 3 messages lost {since}"));
+        assert_eq!(lost.key, key(5, 9, 3), "its place is just before the line that came through");
     }
 
     #[test]

@@ -211,3 +211,7 @@ fn too_young_until(line: &Line, now: Stamp) -> Option<BootMillis> {
     let young = age < REORDER_MILLIS && !other_boot;
     young.then(|| now.boot.plus_millis(REORDER_MILLIS - age))
 }
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

@@ -251,7 +251,7 @@ fn a_reader_that_falls_behind_misses_nothing_and_a_dead_one_is_told_what_it_miss
     assert_eq!(take(&mut behind, count), expected, "it waits for its reader");
 
     let mut dead = tail(&hub, Start::After(Cursor::START));
-    while hub.status().slow_readers == 0 {
+    eventually("the dead reader is let go", || {
         boot_offset.fetch_add(SLOW_READER_SECONDS * 500, Ordering::Relaxed);
         hub.append(&OwnLine {
             app: OTHER,
@@ -260,8 +260,8 @@ fn a_reader_that_falls_behind_misses_nothing_and_a_dead_one_is_told_what_it_miss
             name: "api",
             text: "wakes the hub",
         });
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        hub.status().slow_readers > 0
+    });
     assert_eq!(take(&mut dead, TAIL_BUFFER_LINES), expected[..TAIL_BUFFER_LINES]);
     let resume = dead.cursor().clone();
     let farewell = dead.blocking_next().expect("a last line");
@@ -334,7 +334,7 @@ fn advance(clock: &Mutex<Stamp>, days: u64) {
 }
 
 fn eventually(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..400 {
+    for _ in 0..1_200 {
         if condition() {
             return;
         }

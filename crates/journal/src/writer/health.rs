@@ -25,7 +25,7 @@ pub struct WriterStats {
     pub appended: u64,
     /// Lines dropped: their count is told in the log once there is room.
     pub dropped: u64,
-    /// Segments of its own that the writer deleted because of [`Caps::total_bytes`], or found deleted under it.
+    /// Segments of its own that the writer deleted because of [`crate::Caps::total_bytes`], or found deleted under it.
     pub discarded_segments: u64,
     pub failed_syncs: u64,
 }

@@ -10,6 +10,7 @@
 //! ```
 
 mod health;
+mod holding;
 mod output;
 mod series;
 mod space;
@@ -20,17 +21,16 @@ pub use space::{Caps, FreeSpaceFloor};
 pub use sync::DueSync;
 
 use crate::codec::layout;
-use crate::dropped::{DroppedNotice, Tally};
+use crate::dropped::Tally;
 use crate::folder::{FolderError, WriterFolder};
-use crate::frame::{Entry, FrameRef, Kind, Stamp, Stream};
+use crate::frame::{Entry, FrameRef, Kind, Stamp};
 use crate::lines::each_piece;
 use crate::reader::ReadError;
 use crate::segment::{Marker, SegmentHeader};
-use domain::ids::{AppId, WriterId};
+use domain::ids::WriterId;
 use domain::time::BootMillis;
-use output::{Output, ShortWrite};
+use output::Output;
 use series::SeriesEnd;
-use space::Space;
 use std::path::Path;
 
 /// The buffer is written out when it holds this much, even within a batch.
@@ -44,10 +44,6 @@ const SEAL_AFTER_MILLIS: u64 = 60 * 60 * 1000;
 /// How often free space is looked at: by time, and by bytes written.
 const SPACE_CHECK_MILLIS: u64 = 1_000;
 const SPACE_CHECK_BYTES: u64 = FLUSH_BYTES as u64;
-/// How often a writer that holds looks whether it may begin again.
-const RETRY_MILLIS: u64 = 1_000;
-/// The name of notices, as Heroku's local log forwarder is called.
-const NOTICE_NAME: &str = "log-shuttle";
 
 /// Why a writer could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -156,11 +152,6 @@ impl SegmentWriter {
         Ok(())
     }
 
-    fn drop_line(&mut self, app: AppId) {
-        self.stats.dropped += 1;
-        self.tally.add(app, DroppedNotice { count: 1, since_micros: self.now.wall_micros });
-    }
-
     /// Hands what was appended to the kernel: from then on it survives the death of this process.
     pub fn flush(&mut self) {
         let Some(output) = &mut self.output else { return };
@@ -187,68 +178,6 @@ impl SegmentWriter {
                 self.hold(HoldReason::LittleSpace);
             }
         }
-    }
-
-    /// Part of the buffer could not be written: its lines count as dropped, and the segment is left as it is, without a seal.
-    fn fell_short(&mut self, short: &ShortWrite) {
-        self.stats.dropped += short.lost_lines;
-        self.stats.appended -= short.lost_lines;
-        for (app, notice) in &short.lost {
-            self.tally.add(*app, *notice);
-        }
-        self.next_sequence = short.first_lost.unwrap_or(self.next_sequence);
-        if short.empty && self.folder.remove_segment(self.next_segment - 1).is_ok() {
-            self.next_segment -= 1;
-        }
-        self.output = None;
-        self.hold(HoldReason::Refused(short.error));
-    }
-
-    fn hold(&mut self, reason: HoldReason) {
-        self.health = Health::Holding(reason);
-        self.retry_at = self.now.boot.plus_millis(RETRY_MILLIS);
-    }
-
-    /// Whether lines may be written; if the writer holds, looks at most once a second whether there is room again.
-    fn may_write(&mut self) -> bool {
-        match self.health {
-            Health::Writing => true,
-            Health::Holding(_) if self.now.boot < self.retry_at => false,
-            Health::Holding(reason) => {
-                if !self.space().is_some_and(|space| self.caps.floor.allows_again(space)) {
-                    self.hold(reason);
-                    return false;
-                }
-                self.health = Health::Writing;
-                self.tell_dropped();
-                self.health == Health::Writing
-            }
-        }
-    }
-
-    /// Writes a notice for each app that lost lines. What cannot be written is counted again.
-    fn tell_dropped(&mut self) {
-        for (app, notice) in self.tally.take() {
-            let payload = notice.to_payload();
-            let frame = FrameRef {
-                kind: Kind::Dropped,
-                app,
-                process: None,
-                name: NOTICE_NAME,
-                stream: Stream::Platform,
-                stamp: self.now,
-                sequence: 0,
-                payload: &payload,
-            };
-            if self.encode(frame).is_err() {
-                self.tally.add(app, notice);
-            }
-        }
-        self.flush();
-    }
-
-    fn space(&self) -> Option<Space> {
-        rustix::fs::fstatvfs(&self.folder).ok().map(|stat| Space::of(&stat))
     }
 
     fn rotate_for(&mut self, frame_bytes: usize) {
