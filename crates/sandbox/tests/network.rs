@@ -9,7 +9,7 @@ use rustix::net::{
 };
 use sandbox::network::lab::{self, Lab};
 use sandbox::network::{
-    AppNetwork, Forwarding, FoundState, Network, NetworkError, NetworkSettings, RulesState,
+    AppNetwork, Forwarding, ForwardingState, FoundState, Network, NetworkError, NetworkSettings, RulesState,
 };
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
@@ -522,6 +522,9 @@ fn chains_that_drop_what_is_forwarded_are_told() {
         assert_eq!(world.network.install().unwrap().foreign_drops, []);
         lab::drop_forwarded("docker").unwrap();
         let drops = world.network.install().unwrap().foreign_drops;
+        let inspection = world.network.inspect().unwrap();
+        assert_eq!(inspection.foreign_drops, drops);
+        assert_eq!((inspection.rules, inspection.forwarding), (RulesState::InForce, ForwardingState::On));
         let told: Vec<_> =
             drops.iter().map(|drop| format!("{} {} {}", drop.family, drop.table, drop.chain)).collect();
         assert_eq!(told, ["inet docker forward"]);
@@ -548,6 +551,37 @@ fn two_installations_leave_each_other_alone() {
         assert_eq!(second.list().unwrap().len(), 1);
         assert_eq!(world.network.list().unwrap().len(), 1);
         second.remove(B).unwrap();
+    });
+}
+
+#[test]
+fn an_address_that_another_installation_uses_is_not_taken_away() {
+    World::run(|world| {
+        let app = world.network.create(A, 0).unwrap();
+        let mut settings = NetworkSettings::new(world.folder.path().join("second"));
+        settings.prefix = "ez".parse().unwrap();
+        settings.table = "other".parse().unwrap();
+        let second = Network::new(settings);
+        let error = second.create(B, 0).unwrap_err();
+        assert!(
+            matches!(error, NetworkError::AddressTaken { address, .. } if address == app.address),
+            "{error}"
+        );
+        let _listener = world.inside(A, || listen(Ipv4Addr::UNSPECIFIED));
+        connect(app.address).expect("the first installation's app is still reached");
+        second.remove(B).unwrap();
+    });
+}
+
+#[test]
+fn only_pins_with_a_namespace_count() {
+    World::run(|world| {
+        world.network.create(A, 0).unwrap();
+        std::fs::write(world.network.pin(B), "").unwrap();
+        std::fs::write(world.network.settings().pins.join("other"), "").unwrap();
+        let seen = sandbox::network::pinned_apps(&world.network.settings().pins).unwrap();
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [A]);
+        std::fs::remove_file(world.network.settings().pins.join("other")).unwrap();
     });
 }
 

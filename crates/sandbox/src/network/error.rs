@@ -3,6 +3,7 @@
 use super::range::InvalidRange;
 use domain::ids::AppId;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// A failed operation on an app's network, or on the rules of all.
@@ -16,6 +17,10 @@ pub enum NetworkError {
         "{interface} belongs to {owner}, not to app {app}: two apps have one index, or another installation uses the same prefix"
     )]
     InterfaceTaken { interface: String, owner: String, app: AppId },
+    #[error(
+        "{address} of app {app} is already routed to interface {interface}: another installation uses the same range of addresses"
+    )]
+    AddressTaken { address: Ipv4Addr, app: AppId, interface: u32 },
     #[error("{interface} was just made and is gone: something else on this machine deletes interfaces")]
     LinkVanished { interface: String },
     #[error("app {app} has no network namespace at {path}")]
@@ -30,8 +35,8 @@ pub enum NetworkError {
     Pin { operation: &'static str, path: PathBuf, source: io::Error },
     #[error("could not {operation} {object}")]
     Netlink { operation: &'static str, object: String, source: NetlinkError },
-    #[error("could not turn on forwarding of IPv4 packets at {path}")]
-    Forwarding { path: &'static str, source: io::Error },
+    #[error("could not {operation} {path}, by which IPv4 packets are forwarded")]
+    Forwarding { operation: &'static str, path: &'static str, source: io::Error },
     #[error(transparent)]
     Range(#[from] InvalidRange),
 }

@@ -12,7 +12,7 @@
 use super::error::{Doing, NetworkError};
 use super::netlink::{Protocol, Socket};
 use super::route::{self, Destination, HardwareAddress, LinkPair, Route};
-use super::{namespace, rules};
+use super::{forwarding, namespace, rules};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -52,6 +52,8 @@ impl Lab {
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).map_err(failed)?;
         let outside = namespace::new_namespace()?;
         let lab = Self { outside };
+        // A new namespace takes this over from the machine.
+        forwarding::turn_off()?;
         lab.build_host_side()?;
         lab.run_outside(build_outside)??;
         Ok(lab)

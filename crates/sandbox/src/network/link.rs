@@ -73,6 +73,7 @@ pub(super) fn ensure(
     let [outer_hardware, inner_hardware] = hardware_addresses(plan.index);
     let object = || format!("{} of app {}", plan.interface, plan.app);
 
+    refuse_taken_address(plan, host, &outer)?;
     set_up_inside(plan, inside, &inner, outer_hardware).doing("set up the inner end of", object())?;
 
     route::without_ipv6(host, outer.index).doing("keep IPv6 off", object())?;
@@ -83,6 +84,16 @@ pub(super) fn ensure(
     let to_app =
         Route { to: Destination::Neighbour(plan.address), link: outer.index, source: Some(plan.gateway) };
     route::replace_route(host, &to_app).doing("lead the app's address to", object())
+}
+
+/// Another interface that has the address is another installation's; its route is not taken away.
+fn refuse_taken_address(plan: &LinkPlan, host: &mut Socket, outer: &Link) -> Result<(), NetworkError> {
+    match route::own_route_of(host, plan.address).doing("look for a route to", plan.address.to_string())? {
+        Some(interface) if interface != outer.index => {
+            Err(NetworkError::AddressTaken { address: plan.address, app: plan.app, interface })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn set_up_inside(

@@ -33,9 +33,11 @@ mod rules;
 mod settings;
 
 pub use error::{NetlinkError, NetworkError};
+pub use namespace::pinned_apps;
 pub use range::{AppRange, InvalidRange, Ipv4Range};
 pub use report::{
-    AppNetwork, ForeignDrop, Forwarding, FoundNetwork, FoundState, Installed, RulesState, Uplink,
+    AppNetwork, ForeignDrop, Forwarding, ForwardingState, FoundNetwork, FoundState, Inspection, Installed,
+    RulesState, Uplink,
 };
 pub use settings::{InterfacePrefix, InvalidName, NetworkSettings, TableName};
 
@@ -86,6 +88,17 @@ impl Network {
         let uplink = uplink(&mut route_socket()?)?;
         let foreign_drops = rules::foreign_drops(self.settings.table.as_str())?;
         Ok(Installed { forwarding, uplink, foreign_drops })
+    }
+
+    /// Looks at what lies between apps and the outside, and changes nothing. Needs root, as the kernel shows packet rules to nobody
+    /// else.
+    pub fn inspect(&self) -> Result<Inspection, NetworkError> {
+        Ok(Inspection {
+            rules: self.rules_state()?,
+            forwarding: forwarding::state()?,
+            uplink: uplink(&mut route_socket()?)?,
+            foreign_drops: rules::foreign_drops(self.settings.table.as_str())?,
+        })
     }
 
     /// Looks whether the rules are in force.

@@ -11,8 +11,9 @@ use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, fstat};
-use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
+use nix::sys::statfs::{NSFS_MAGIC, fstatfs, statfs};
 use nix::unistd::{Uid, mkdir, unlink};
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -120,6 +121,18 @@ impl Pins {
         apps.sort_unstable();
         Ok(apps)
     }
+}
+
+/// Apps whose namespace is pinned in a folder; pins without one, as after a reboot, are left out. For any user who may read it.
+pub fn pinned_apps(folder: &Path) -> io::Result<BTreeSet<AppId>> {
+    let mut apps = BTreeSet::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let app = entry.file_name().to_str().and_then(|name| name.parse::<AppId>().ok());
+        let is_namespace = || statfs(&entry.path()).is_ok_and(|found| found.filesystem_type() == NSFS_MAGIC);
+        apps.extend(app.filter(|_| is_namespace()));
+    }
+    Ok(apps)
 }
 
 /// The calling thread's namespace.

@@ -49,6 +49,25 @@ pub struct Installed {
     pub foreign_drops: Vec<ForeignDrop>,
 }
 
+/// What `inspect` found, for `dozen doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    pub rules: RulesState,
+    /// Whether the kernel forwards packets at all.
+    pub forwarding: ForwardingState,
+    pub uplink: Option<Uplink>,
+    /// As in [`Installed::foreign_drops`].
+    pub foreign_drops: Vec<ForeignDrop>,
+}
+
+/// The value of `net.ipv4.ip_forward`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardingState {
+    On,
+    Off,
+}
+
 /// The interface of the default route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uplink {
@@ -56,7 +75,7 @@ pub struct Uplink {
     pub mtu: u32,
 }
 
-/// The state of `net.ipv4.ip_forward`.
+/// What became of `net.ipv4.ip_forward`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forwarding {

@@ -105,6 +105,24 @@ pub(in crate::network) fn replace_neighbour(
     socket.execute(message)
 }
 
+/// The index of the link that a route to this one address leads to; `None` if only wider routes cover it, or none.
+pub(in crate::network) fn own_route_of(
+    socket: &mut Socket,
+    address: Ipv4Addr,
+) -> Result<Option<u32>, NetlinkError> {
+    let mut fixed_part = [0; ROUTE_FIXED_BYTES];
+    fixed_part[0] = FAMILY_IPV4;
+    fixed_part[1] = 32;
+    fixed_part[8..12].copy_from_slice(&ROUTE_AS_IN_THE_TABLE.to_ne_bytes());
+    let mut message = Message::new(GET_ROUTE, Flags::GET, &fixed_part);
+    message.attribute(ROUTE_DESTINATION, &address.octets());
+    let interface = |payload: &[u8]| {
+        let whole = payload.get(1) == Some(&32);
+        whole.then(|| Attributes::after(payload, ROUTE_FIXED_BYTES).native_u32(ROUTE_INTERFACE))?
+    };
+    unless_nowhere(socket.get(message, interface))
+}
+
 /// The index of the link by which packets to the Internet would leave; `None` where there is no way out.
 pub(in crate::network) fn outside_interface(socket: &mut Socket) -> Result<Option<u32>, NetlinkError> {
     let mut fixed_part = [0; ROUTE_FIXED_BYTES];
@@ -114,9 +132,14 @@ pub(in crate::network) fn outside_interface(socket: &mut Socket) -> Result<Optio
     message.attribute(ROUTE_DESTINATION, &SOMEWHERE_OUTSIDE.octets());
     let interface =
         |payload: &[u8]| Attributes::after(payload, ROUTE_FIXED_BYTES).native_u32(ROUTE_INTERFACE);
+    unless_nowhere(socket.get(message, interface))
+}
+
+/// No route is an answer, not a failure.
+fn unless_nowhere(answer: Result<Option<Option<u32>>, NetlinkError>) -> Result<Option<u32>, NetlinkError> {
     let nowhere =
         [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EACCES, Errno::EINVAL].map(|errno| errno as i32);
-    match socket.get(message, interface) {
+    match answer {
         Ok(found) => Ok(found.flatten()),
         Err(error) if error.refusal().is_some_and(|code| nowhere.contains(&code)) => Ok(None),
         Err(error) => Err(error),

@@ -5,7 +5,7 @@ mod links;
 mod numbers;
 
 pub(super) use addresses::{Destination, Neighbour, Route};
-pub(super) use addresses::{add_address, outside_interface, replace_neighbour, replace_route};
+pub(super) use addresses::{add_address, outside_interface, own_route_of, replace_neighbour, replace_route};
 pub(super) use links::{
     HardwareAddress, Link, LinkPair, create_pair, delete, find, find_by_index, list, move_to_namespace,
     set_up, without_ipv6,

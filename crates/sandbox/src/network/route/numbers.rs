@@ -36,6 +36,8 @@ pub const ROUTE_DESTINATION: u16 = 1;
 pub const ROUTE_INTERFACE: u16 = 4;
 pub const ROUTE_GATEWAY: u16 = 5;
 pub const ROUTE_SOURCE: u16 = 7;
+/// Flag of a question: answer with the route as it was written, not with what it means for the address.
+pub const ROUTE_AS_IN_THE_TABLE: u32 = 0x2000;
 pub const ROUTE_TABLE_MAIN: u8 = 254;
 pub const ROUTE_BY_ADMINISTRATOR: u8 = 4;
 pub const ROUTE_UNICAST: u8 = 1;
