@@ -33,7 +33,11 @@ impl FromStr for Email {
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         let well_formed = s.split_once('@').is_some_and(|(local, host)| {
-            !local.is_empty() && !host.is_empty() && !host.contains('@') && !host.starts_with('.') && !host.ends_with('.')
+            !local.is_empty()
+                && !host.is_empty()
+                && !host.contains('@')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
         });
         let printable = s.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\,;:()[]".contains(&b));
         if well_formed && printable && s.len() <= EMAIL_LIMIT_BYTES {

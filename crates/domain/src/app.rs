@@ -20,17 +20,19 @@ pub struct App {
 /// Names for apps whose maker chose none: `ADJECTIVE-NOUN-NUMBER`, picked by `seed`.
 pub fn generated_name(seed: u64) -> AppName {
     const FIRST: [&str; 16] = [
-        "amber", "brisk", "calm", "dusty", "early", "fresh", "gentle", "hidden", "light", "misty", "noble", "quiet",
-        "rapid", "sunny", "tidy", "warm",
+        "amber", "brisk", "calm", "dusty", "early", "fresh", "gentle", "hidden", "light", "misty", "noble",
+        "quiet", "rapid", "sunny", "tidy", "warm",
     ];
     const SECOND: [&str; 16] = [
-        "anchor", "beacon", "brook", "cedar", "delta", "ember", "field", "forest", "garden", "harbour", "island",
-        "meadow", "orchard", "river", "stone", "valley",
+        "anchor", "beacon", "brook", "cedar", "delta", "ember", "field", "forest", "garden", "harbour",
+        "island", "meadow", "orchard", "river", "stone", "valley",
     ];
     let first = FIRST[(seed & 0xf) as usize];
     let second = SECOND[((seed >> 4) & 0xf) as usize];
     let number = 10_000 + (seed >> 8) % 90_000;
-    format!("{first}-{second}-{number}").parse().expect("the words are lower-case letters and short enough for a name")
+    format!("{first}-{second}-{number}")
+        .parse()
+        .expect("the words are lower-case letters and short enough for a name")
 }
 
 #[cfg(test)]

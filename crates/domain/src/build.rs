@@ -27,8 +27,13 @@ pub enum BuildStatus {
     /// Accepted: its tree is kept and its turn will come.
     Waiting,
     Running,
-    Succeeded { slug: SlugId, release: ReleaseId },
-    Failed { reason: String },
+    Succeeded {
+        slug: SlugId,
+        release: ReleaseId,
+    },
+    Failed {
+        reason: String,
+    },
     /// A newer push took its place while it waited.
     Superseded,
 }

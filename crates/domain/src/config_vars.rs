@@ -138,7 +138,9 @@ impl fmt::Display for ConfigChange {
         match (self.set.is_empty(), self.removed.is_empty()) {
             (_, true) => write!(f, "Set {} config vars", joined(&self.set)),
             (true, false) => write!(f, "Remove {} config vars", joined(&self.removed)),
-            (false, false) => write!(f, "Set {} and remove {} config vars", joined(&self.set), joined(&self.removed)),
+            (false, false) => {
+                write!(f, "Set {} and remove {} config vars", joined(&self.set), joined(&self.removed))
+            }
         }
     }
 }
@@ -166,17 +168,23 @@ mod tests {
 
     #[test]
     fn patches_and_their_descriptions() {
-        let before = [("A", "1"), ("B", "2")];
-        let table: [(&[(&str, Option<&str>)], &[(&str, &str)], Option<&str>); 6] = [
+        const BEFORE: &[(&str, &str)] = &[("A", "1"), ("B", "2")];
+        type Changes = &'static [(&'static str, Option<&'static str>)];
+        type Case = (Changes, &'static [(&'static str, &'static str)], Option<&'static str>);
+        let table: [Case; 6] = [
             (&[("C", Some("3"))], &[("A", "1"), ("B", "2"), ("C", "3")], Some("Set C config vars")),
-            (&[("A", Some("9")), ("C", Some(""))], &[("A", "9"), ("B", "2"), ("C", "")], Some("Set A, C config vars")),
+            (
+                &[("A", Some("9")), ("C", Some(""))],
+                &[("A", "9"), ("B", "2"), ("C", "")],
+                Some("Set A, C config vars"),
+            ),
             (&[("A", None)], &[("B", "2")], Some("Remove A config vars")),
             (&[("A", None), ("B", Some("x"))], &[("B", "x")], Some("Set B and remove A config vars")),
-            (&[("A", Some("1"))], &before, None),
-            (&[("Z", None)], &before, None),
+            (&[("A", Some("1"))], BEFORE, None),
+            (&[("Z", None)], BEFORE, None),
         ];
         for (changes, after, description) in table {
-            let patched = vars(&before).patched(&patch(changes)).unwrap();
+            let patched = vars(BEFORE).patched(&patch(changes)).unwrap();
             assert_eq!(patched.vars, vars(after), "{changes:?}");
             let told = (!patched.change.is_empty()).then(|| patched.change.to_string());
             assert_eq!(told.as_deref(), description, "{changes:?}");

@@ -64,7 +64,9 @@ sizes! {
 
 /// A size that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{given}\" is not a size: expected one of Eco, Basic, Standard-1X, Standard-2X, Performance-M, Performance-L")]
+#[error(
+    "\"{given}\" is not a size: expected one of Eco, Basic, Standard-1X, Standard-2X, Performance-M, Performance-L"
+)]
 pub struct InvalidSize {
     given: String,
 }
@@ -135,7 +137,9 @@ impl QuantityChange {
     fn applied_to(self, present: u32) -> u32 {
         match self {
             Self::To(quantity) => quantity,
-            Self::By(difference) => u32::try_from((i64::from(present) + difference).max(0)).unwrap_or(u32::MAX),
+            Self::By(difference) => {
+                u32::try_from((i64::from(present) + difference).max(0)).unwrap_or(u32::MAX)
+            }
         }
     }
 }
@@ -153,7 +157,9 @@ pub struct FormationUpdate {
 pub enum FormationRefused {
     #[error("the app has no process type {process_type}; its Procfile has: {known}")]
     UnknownType { process_type: ProcessType, known: String },
-    #[error("{process_type} cannot be scaled to {asked}; the limit is {QUANTITY_LIMIT} processes of one type")]
+    #[error(
+        "{process_type} cannot be scaled to {asked}; the limit is {QUANTITY_LIMIT} processes of one type"
+    )]
     TooMany { process_type: ProcessType, asked: u32 },
     #[error("the release process type runs once per release and cannot be scaled")]
     ReleasePhase,
@@ -226,7 +232,8 @@ mod tests {
     #[test]
     fn quantities() {
         let table = [("2", Some(QuantityChange::To(2))), ("+1", Some(QuantityChange::By(1)))];
-        let more = [("-3", Some(QuantityChange::By(-3))), ("", None), ("+", None), ("1.5", None), ("--1", None)];
+        let more =
+            [("-3", Some(QuantityChange::By(-3))), ("", None), ("+", None), ("1.5", None), ("--1", None)];
         for (text, expected) in table.into_iter().chain(more).chain([("9999999999", None), ("½", None)]) {
             assert_eq!(text.parse::<QuantityChange>().ok(), expected, "{text:?}");
         }
@@ -245,14 +252,21 @@ mod tests {
         let before = formation(&[("web", 1), ("worker", 2), ("old", 5), ("release", 0)]);
         let known = ["web", "worker", "release"].map(kind).into();
         let changed = |updates: &[FormationUpdate]| updated_rows(&before, &known, updates);
-        assert_eq!(changed(&[scale("web", "+1"), scale("worker", "0")]), Ok(formation(&[("web", 2), ("worker", 0)])));
+        assert_eq!(
+            changed(&[scale("web", "+1"), scale("worker", "0")]),
+            Ok(formation(&[("web", 2), ("worker", 0)]))
+        );
         assert_eq!(changed(&[scale("web", "+1"), scale("web", "+1")]), Ok(formation(&[("web", 3)])));
         assert_eq!(changed(&[scale("web", "-7")]), Ok(formation(&[("web", 0)])));
         assert_eq!(changed(&[scale("web", "1")]), Ok(Formation::new()));
-        assert!(matches!(changed(&[scale("web", "2"), scale("old", "1")]), Err(FormationRefused::UnknownType { .. })));
+        assert!(matches!(
+            changed(&[scale("web", "2"), scale("old", "1")]),
+            Err(FormationRefused::UnknownType { .. })
+        ));
         assert!(matches!(changed(&[scale("web", "101")]), Err(FormationRefused::TooMany { asked: 101, .. })));
         assert_eq!(changed(&[scale("release", "1")]), Err(FormationRefused::ReleasePhase));
-        let larger = FormationUpdate { process_type: kind("web"), quantity: None, size: Some(Size::Standard2X) };
+        let larger =
+            FormationUpdate { process_type: kind("web"), quantity: None, size: Some(Size::Standard2X) };
         assert_eq!(changed(&[larger]).unwrap()[&kind("web")].size.limits().memory_bytes, 1024 * 1024 * 1024);
     }
 

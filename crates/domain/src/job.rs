@@ -57,10 +57,17 @@ pub struct Job {
 pub enum JobState {
     Waiting,
     /// Its process was recorded immediately before it was spawned.
-    Started { process: ProcessId },
-    Ended { process: ProcessId, status: ExitStatus },
+    Started {
+        process: ProcessId,
+    },
+    Ended {
+        process: ProcessId,
+        status: ExitStatus,
+    },
     /// It was started, has no living shim and left no record. It is never started again.
-    Lost { process: ProcessId },
+    Lost {
+        process: ProcessId,
+    },
     /// It was cancelled before it started.
     NeverStarted,
 }
@@ -75,7 +82,9 @@ impl JobState {
 
     pub const fn process(&self) -> Option<ProcessId> {
         match self {
-            Self::Started { process } | Self::Ended { process, .. } | Self::Lost { process } => Some(*process),
+            Self::Started { process } | Self::Ended { process, .. } | Self::Lost { process } => {
+                Some(*process)
+            }
             Self::Waiting | Self::NeverStarted => None,
         }
     }

@@ -62,7 +62,9 @@ pub enum ReleaseStatus {
     Starting,
     /// It was promoted.
     Succeeded,
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     /// A newer release took its place before it served.
     Superseded,
 }
@@ -74,7 +76,9 @@ pub enum ReleaseStep {
     /// The release phase has succeeded, or there is none.
     BootStarted,
     Promoted,
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     Superseded,
 }
 
@@ -125,7 +129,9 @@ impl ReleaseStatus {
             ReleaseStep::PhaseStarted => Self::PhaseRunning,
             ReleaseStep::BootStarted => Self::Starting,
             ReleaseStep::Promoted => Self::Succeeded,
-            ReleaseStep::Failed { reason } => Self::Failed { reason: reason.chars().take(REASON_LIMIT_CHARS).collect() },
+            ReleaseStep::Failed { reason } => {
+                Self::Failed { reason: reason.chars().take(REASON_LIMIT_CHARS).collect() }
+            }
             ReleaseStep::Superseded => Self::Superseded,
         };
         let fits = match (self, &to) {
@@ -201,7 +207,11 @@ pub fn draft_from_config(basis: &Basis, patch: &ConfigPatch) -> Result<Option<Dr
 }
 
 /// A rollback: artifact and config of the old release, attachments of head.
-pub fn draft_from_rollback(basis: &Basis, target: &Release, config: ConfigVars) -> Result<Draft, ReleaseRefused> {
+pub fn draft_from_rollback(
+    basis: &Basis,
+    target: &Release,
+    config: ConfigVars,
+) -> Result<Draft, ReleaseRefused> {
     if let Err(why) = rollback_eligibility(&target.status, &target.artifact) {
         return Err(ReleaseRefused::NotEligible { version: target.version, why });
     }
@@ -221,7 +231,9 @@ pub const fn rollback_eligibility(status: &ReleaseStatus, artifact: &Artifact) -
         ReleaseStatus::Succeeded => Err("it has no slug, it was made before the first deploy"),
         ReleaseStatus::Failed { .. } => Err("it failed"),
         ReleaseStatus::Superseded => Err("it never served, a newer release took its place"),
-        ReleaseStatus::Pending | ReleaseStatus::PhaseRunning | ReleaseStatus::Starting => Err("it has not served yet"),
+        ReleaseStatus::Pending | ReleaseStatus::PhaseRunning | ReleaseStatus::Starting => {
+            Err("it has not served yet")
+        }
     }
 }
 

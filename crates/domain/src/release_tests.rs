@@ -39,9 +39,15 @@ fn failed() -> ReleaseStatus {
 
 #[test]
 fn steps_forward_only() {
-    use ReleaseStatus::{Failed, PhaseRunning, Pending, Starting, Succeeded, Superseded};
+    use ReleaseStatus::{Failed, Pending, PhaseRunning, Starting, Succeeded, Superseded};
     let fail = || ReleaseStep::Failed { reason: "boom".into() };
-    let steps = [ReleaseStep::PhaseStarted, ReleaseStep::BootStarted, ReleaseStep::Promoted, fail(), ReleaseStep::Superseded];
+    let steps = [
+        ReleaseStep::PhaseStarted,
+        ReleaseStep::BootStarted,
+        ReleaseStep::Promoted,
+        fail(),
+        ReleaseStep::Superseded,
+    ];
     let table = [
         (Pending, [true, true, true, true, true]),
         (PhaseRunning, [true, true, true, true, true]),
@@ -61,7 +67,8 @@ fn steps_forward_only() {
 
 #[test]
 fn a_build_patches_the_artifact_only() {
-    let basis = Basis { config: vars(1), attachments: attachments(1), sound: artifact(1), newest_build: Some(3) };
+    let basis =
+        Basis { config: vars(1), attachments: attachments(1), sound: artifact(1), newest_build: Some(3) };
     let draft = draft_from_build(&basis, 4, artifact(0xa97f_3d42)).unwrap();
     assert_eq!((draft.config, draft.attachments, draft.build_number), (vars(1), attachments(1), Some(4)));
     assert_eq!(draft.artifact, artifact(0xa97f_3d42));
@@ -74,7 +81,8 @@ fn a_build_patches_the_artifact_only() {
 
 #[test]
 fn a_rollback_takes_all_but_the_attachments() {
-    let basis = Basis { config: vars(9), attachments: attachments(9), sound: artifact(9), newest_build: Some(3) };
+    let basis =
+        Basis { config: vars(9), attachments: attachments(9), sound: artifact(9), newest_build: Some(3) };
     let target = |status, artifact| Release {
         id: ReleaseId::from_u128(1),
         app: AppId::from_u128(1),
@@ -178,7 +186,8 @@ impl History {
                 draft_from_rollback(&basis, target, config.clone()).ok()
             }
             Change::End(status) => {
-                if let Some((head, _)) = self.releases.last_mut().filter(|(head, _)| !head.status.is_final()) {
+                if let Some((head, _)) = self.releases.last_mut().filter(|(head, _)| !head.status.is_final())
+                {
                     head.status = status.clone();
                 }
                 None

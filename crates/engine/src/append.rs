@@ -119,7 +119,9 @@ fn insert_release_phase(
 pub(crate) fn release_phase_command(release: &Release) -> Option<&str> {
     release.artifact.slug.as_ref()?;
     let mut types = release.artifact.process_types.iter();
-    types.find(|(process_type, _)| ProcessType::is_release_phase(process_type)).map(|(_, command)| command.as_str())
+    types
+        .find(|(process_type, _)| ProcessType::is_release_phase(process_type))
+        .map(|(_, command)| command.as_str())
 }
 
 impl From<ReleaseRefused> for Error {
@@ -127,9 +129,8 @@ impl From<ReleaseRefused> for Error {
         match refused {
             ReleaseRefused::Config(refused) => Self::invalid(format!("{refused}.")),
             ReleaseRefused::OlderBuild { .. } => Self::conflict(format!("{refused}.")),
-            ReleaseRefused::NotEligible { .. } => {
-                Self::invalid(format!("{refused}.")).with_hint("Run `dozen releases` to see which releases served.")
-            }
+            ReleaseRefused::NotEligible { .. } => Self::invalid(format!("{refused}."))
+                .with_hint("Run `dozen releases` to see which releases served."),
         }
     }
 }

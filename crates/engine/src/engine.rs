@@ -39,8 +39,11 @@ pub(crate) struct Inner {
     driver: Mutex<Option<JoinHandle<()>>>,
     /// Lets a test look at the ledger between any two transactions.
     #[cfg(test)]
-    pub(crate) after_commit: Mutex<Option<Box<dyn FnMut(&Store) + Send>>>,
+    pub(crate) after_commit: Mutex<Option<Look>>,
 }
+
+#[cfg(test)]
+pub(crate) type Look = Box<dyn FnMut(&Store) + Send>;
 
 impl Engine {
     /// Opens the ledger, migrates it, fails builds that were cut off, and sets the repositories' refs. Starts nothing.
@@ -78,8 +81,11 @@ impl Engine {
             return Err(Error::internal("the engine was started before"));
         }
         let engine = self.clone();
-        let thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver::run(&engine));
-        let thread = thread.map_err(|error| Error::unavailable("the driver's thread cannot be started").with_source(error))?;
+        let thread =
+            std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver::run(&engine));
+        let thread = thread.map_err(|error| {
+            Error::unavailable("the driver's thread cannot be started").with_source(error)
+        })?;
         *self.0.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }
@@ -128,7 +134,10 @@ impl Engine {
     }
 
     /// The same for what follows from a pass of the driver and asks for no other.
-    pub(crate) fn write_quietly<T>(&self, work: impl FnOnce(&Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn write_quietly<T>(
+        &self,
+        work: impl FnOnce(&Writer<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let value = self.0.store.write(work)?;
         #[cfg(test)]
         if let Some(look) = self.0.after_commit.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {

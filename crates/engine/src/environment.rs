@@ -59,7 +59,9 @@ fn platform_vars(reader: &Reader<'_>, release: &Release) -> Result<Vec<(&'static
         ("HEROKU_RELEASE_VERSION", release.version.to_string()),
         ("HEROKU_APP_ID", release.app.to_string()),
     ];
-    vars.extend(release.artifact.commit.as_ref().map(|commit| ("SOURCE_VERSION", CommitId::to_string(commit))));
+    vars.extend(
+        release.artifact.commit.as_ref().map(|commit| ("SOURCE_VERSION", CommitId::to_string(commit))),
+    );
     vars.extend(reader.app(release.app)?.map(|app| ("HEROKU_APP_NAME", app.name.to_string())));
     Ok(vars)
 }

@@ -30,7 +30,10 @@ pub(crate) fn earlier<T: FromStr>(
     if answer.resource != resource {
         return Err(Error::internal("a repeated request belongs to another kind of resource"));
     }
-    let id = answer.resource_id.parse().map_err(|_| Error::internal("a repeated request names no valid resource"))?;
+    let id = answer
+        .resource_id
+        .parse()
+        .map_err(|_| Error::internal("a repeated request names no valid resource"))?;
     Ok(Some(id))
 }
 
@@ -66,7 +69,11 @@ pub(crate) fn keep(
     Ok(writer.keep_first_answer(&request, &answer)?)
 }
 
-fn first_answer(engine: &Engine, writer: &Writer<'_>, context: &Context) -> Result<Option<FirstAnswer>, Error> {
+fn first_answer(
+    engine: &Engine,
+    writer: &Writer<'_>,
+    context: &Context,
+) -> Result<Option<FirstAnswer>, Error> {
     let Some(request) = repeatable(context) else { return Ok(None) };
     let kept = writer.first_answer(&request)?.filter(|answer| still_counts(engine, answer));
     match kept {

@@ -78,7 +78,8 @@ impl ProcessRef {
         if let Ok(id) = text.parse::<ProcessId>() {
             return Self::Id(*id.as_uuid());
         }
-        let parts = text.rsplit_once('.').and_then(|(name, number)| Some((name.parse().ok()?, number.parse().ok()?)));
+        let parts =
+            text.rsplit_once('.').and_then(|(name, number)| Some((name.parse().ok()?, number.parse().ok()?)));
         parts.map_or(Self::Unknown, |(process_type, number)| Self::Name { process_type, number })
     }
 }
@@ -137,7 +138,10 @@ mod tests {
         assert!(matches!(ReleaseRef::new(id), ReleaseRef::Id(_)));
         let web = ProcessRef::Name { process_type: "web".parse().unwrap(), number: 1 };
         assert_eq!(ProcessRef::new("web.1"), web);
-        assert_eq!([ProcessRef::new("web"), ProcessRef::new("web.x")], [ProcessRef::Unknown, ProcessRef::Unknown]);
+        assert_eq!(
+            [ProcessRef::new("web"), ProcessRef::new("web.x")],
+            [ProcessRef::Unknown, ProcessRef::Unknown]
+        );
         assert_eq!(TokenRef::new("~"), TokenRef::Own);
     }
 }

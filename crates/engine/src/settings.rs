@@ -35,7 +35,8 @@ pub struct Settings {
 impl Settings {
     /// Defaults for all but the places and the name.
     pub fn new(ledger_folder: PathBuf, builds_folder: PathBuf, base_domain: HostName) -> Self {
-        let build_limits = Limits { memory_bytes: BUILD_MEMORY_BYTES, cpu_weight: 50, processes: BUILD_PROCESSES };
+        let build_limits =
+            Limits { memory_bytes: BUILD_MEMORY_BYTES, cpu_weight: 50, processes: BUILD_PROCESSES };
         Self {
             ledger_folder,
             builds_folder,

@@ -25,10 +25,14 @@ pub(crate) fn repair(engine: &Engine) -> Result<(), Error> {
 
 /// The ledger is the truth: the deployed branch points to the commit of the newest build that succeeded, if git kept its objects.
 fn reconcile_ref(engine: &Engine, app: &App) -> Result<(), Error> {
-    let Some(commit) = engine.read(|reader| Ok(reader.newest_succeeded_commit(app.id)?))? else { return Ok(()) };
+    let Some(commit) = engine.read(|reader| Ok(reader.newest_succeeded_commit(app.id)?))? else {
+        return Ok(());
+    };
     match engine.0.ports.repositories.set_ref_if_objects_present(app.id, &commit) {
         Ok(RefMove::Unchanged) => {}
-        Ok(RefMove::Moved) => tracing::info!(app = %app.name, %commit, "the deployed branch was set to the released commit"),
+        Ok(RefMove::Moved) => {
+            tracing::info!(app = %app.name, %commit, "the deployed branch was set to the released commit")
+        }
         Ok(RefMove::ObjectsMissing) => {
             tracing::warn!(app = %app.name, %commit, "the released commit is not in the repository; the next push brings it");
         }
@@ -49,7 +53,8 @@ fn remove_stray_trees(engine: &Engine) -> Result<(), Error> {
             return Err(told.with_source(error));
         }
     };
-    let names: Vec<OsString> = entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name())).collect();
+    let names: Vec<OsString> =
+        entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name())).collect();
     let builds = names.iter().filter_map(|name| name.to_str()?.parse::<BuildId>().ok());
     for build in builds {
         let known = engine.read(|reader| Ok(reader.build(build)?.is_some()))?;

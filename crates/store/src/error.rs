@@ -55,7 +55,9 @@ impl StoreError {
     /// What a person can do.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Full(_) => Some("Free some space on the disk that holds the data folder; nothing was lost."),
+            Self::Full(_) => {
+                Some("Free some space on the disk that holds the data folder; nothing was lost.")
+            }
             Self::Busy(_) => Some("Another server or a backup is using the ledger; try again in a moment."),
             Self::Disk(_) | Self::Folder { .. } => {
                 Some("Check that the data folder's disk is present, writable and healthy.")
@@ -79,11 +81,14 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full(error),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
-                Self::Busy(error)
-            }
             Some(
-                ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied,
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Busy(error),
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied,
             ) => Self::Disk(error),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
             // SQLite's error codes are another crate's enum.

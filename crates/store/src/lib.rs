@@ -5,8 +5,8 @@
 //! as one and is sealed in between ([`seal`]). Rules are not here: the store keeps what it is told.
 
 mod error;
-pub mod seal;
 mod schema;
+pub mod seal;
 mod sql;
 mod store;
 pub mod tables;

@@ -23,7 +23,8 @@ pub(crate) fn migrate(connection: &mut Connection, now: i64) -> Result<()> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(sql)?;
         let version = index as i64 + 1;
-        transaction.execute("INSERT INTO migrations (version, applied_at) VALUES (?1, ?2)", [version, now])?;
+        transaction
+            .execute("INSERT INTO migrations (version, applied_at) VALUES (?1, ?2)", [version, now])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.commit()?;
     }
@@ -40,7 +41,8 @@ fn format_of(connection: &Connection) -> Result<i64> {
     if application != APPLICATION_ID {
         return Err(StoreError::NotALedger);
     }
-    let newest = connection.query_row("SELECT max(version) FROM migrations", [], |row| row.get(0)).optional()?;
+    let newest =
+        connection.query_row("SELECT max(version) FROM migrations", [], |row| row.get(0)).optional()?;
     newest.flatten().ok_or(StoreError::NotALedger)
 }
 
@@ -53,7 +55,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, 1).unwrap();
         migrate(&mut connection, 2).unwrap();
-        let applied: i64 = connection.query_row("SELECT count(*) FROM migrations", [], |row| row.get(0)).unwrap();
+        let applied: i64 =
+            connection.query_row("SELECT count(*) FROM migrations", [], |row| row.get(0)).unwrap();
         assert_eq!(applied, FORMAT);
         connection.execute("INSERT INTO migrations VALUES (99, 0)", []).unwrap();
         assert!(matches!(migrate(&mut connection, 3), Err(StoreError::NewerFormat { found: 99, .. })));

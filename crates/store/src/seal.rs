@@ -43,7 +43,8 @@ impl MasterKey {
     }
 
     pub(crate) fn verify(&self, check_value: &[u8]) -> Result<()> {
-        let opened = open(&self.0, "master key check", check_value).map_err(|_| StoreError::WrongMasterKey)?;
+        let opened =
+            open(&self.0, "master key check", check_value).map_err(|_| StoreError::WrongMasterKey)?;
         if opened.as_slice() == CHECK_TEXT { Ok(()) } else { Err(StoreError::WrongMasterKey) }
     }
 

@@ -8,7 +8,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs;
 use std::ops::Deref;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -70,11 +70,10 @@ impl<'c> Deref for Writer<'c> {
 impl Store {
     /// Opens or makes the ledger at `path`, migrates it and checks the master key.
     pub fn open(path: &Path, opening: Opening) -> Result<Self> {
-        make_folder(path)?;
+        make_file(path)?;
         let mut connection = connect(path)?;
         let now = opening.now.0 as i64;
         schema::migrate(&mut connection, now)?;
-        restrict(path)?;
         begin_or_verify(&connection, &opening)?;
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
@@ -104,8 +103,9 @@ impl Store {
     ) -> std::result::Result<T, E> {
         let mut connection = self.take_reader()?;
         let result = {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(StoreError::from)?;
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Deferred)
+                .map_err(StoreError::from)?;
             work(&Reader { connection: &transaction, master: &self.0.master })
         };
         let mut readers = lock(&self.0.readers);
@@ -125,19 +125,17 @@ impl Store {
 
     /// Copies the ledger to `target` while it is in use. Secrets stay sealed; the master key is not part of it.
     pub fn backup(&self, target: &Path) -> Result<()> {
-        make_folder(target)?;
+        make_file(target)?;
         let source = connect_reader(&self.0.path)?;
         let mut copy = connect(target)?;
-        copy_all(&source, &mut copy)?;
-        drop(copy);
-        restrict(target)
+        copy_all(&source, &mut copy)
     }
 }
 
 /// Puts a backup in the place of the ledger of a stopped server and begins a new epoch: `at_least` or one more than the backup's,
 /// whichever is greater.
 pub fn restore(backup: &Path, ledger: &Path, at_least: u64) -> Result<u64> {
-    make_folder(ledger)?;
+    make_file(ledger)?;
     let source = connect_reader(backup)?;
     let mut connection = connect(ledger)?;
     copy_all(&source, &mut connection)?;
@@ -147,7 +145,6 @@ pub fn restore(backup: &Path, ledger: &Path, at_least: u64) -> Result<u64> {
         [at_least as i64],
         |row| row.get(0),
     )?;
-    restrict(ledger)?;
     Ok(epoch as u64)
 }
 
@@ -169,19 +166,18 @@ fn begin_or_verify(connection: &Connection, opening: &Opening) -> Result<()> {
     opening.master.verify(&check)
 }
 
-fn make_folder(path: &Path) -> Result<()> {
-    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| StoreError::Folder { path: folder.to_owned(), source })
-}
-
-fn restrict(path: &Path) -> Result<()> {
-    let done = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
-    done.map_err(|source| StoreError::Folder { path: path.to_owned(), source })
+/// An empty file for its owner alone, before SQLite opens it: the files beside it get the same mode.
+fn make_file(path: &Path) -> Result<()> {
+    let failed = |source| StoreError::Folder { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop).map_err(failed)
 }
 
 fn connect(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -71,7 +71,8 @@ pub fn accept(
     commit: Option<CommitId>,
 ) -> Result<BuildInfo, Error> {
     if engine.0.workers.get().is_none() || engine.is_stopping() {
-        return Err(Error::unavailable("The server takes no builds at this moment.").with_hint("Push again in a moment."));
+        return Err(Error::unavailable("The server takes no builds at this moment.")
+            .with_hint("Push again in a moment."));
     }
     engine.0.builds.expect(build);
     let accepted = engine.write(|writer| commit_build(engine, writer, context, app, build, commit));
@@ -121,7 +122,9 @@ pub fn wait(engine: &Engine, build: BuildId, at_most: Duration) -> Result<Option
 pub fn deployed(engine: &Engine, app: AppId, commit: &CommitId) -> Result<Option<Deployed>, Error> {
     engine.read(|reader| {
         let newest = reader.builds(app)?.into_iter().rev().find_map(|build| match build.status {
-            BuildStatus::Succeeded { release, .. } if build.commit.is_some() => Some((build.id, build.commit, release)),
+            BuildStatus::Succeeded { release, .. } if build.commit.is_some() => {
+                Some((build.id, build.commit, release))
+            }
             BuildStatus::Succeeded { .. }
             | BuildStatus::Waiting
             | BuildStatus::Running

@@ -92,7 +92,8 @@ impl State {
         let start = self.text.len();
         self.text.push_str(line);
         self.text.push('\n');
-        let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(&self.text.as_bytes()[start..]));
+        let written =
+            self.file.as_mut().map_or(Ok(()), |file| file.write_all(&self.text.as_bytes()[start..]));
         if let Err(error) = written {
             tracing::warn!(%error, "build output is not kept any more");
             self.file = None;
@@ -129,7 +130,9 @@ impl OutputReader {
         let text = match fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Error::unavailable("The build's output cannot be read.").with_source(error)),
+            Err(error) => {
+                return Err(Error::unavailable("The build's output cannot be read.").with_source(error));
+            }
         };
         Ok(Self { source: Source::Stored(text), offset: 0 })
     }

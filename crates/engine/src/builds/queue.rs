@@ -108,7 +108,8 @@ impl Builds {
         if let Some((_, cancel)) = state.lanes.running.get(&app) {
             cancel.cancel();
         }
-        let dropped: Vec<_> = state.lanes.waiting.iter().filter(|ticket| ticket.app == app).cloned().collect();
+        let dropped: Vec<_> =
+            state.lanes.waiting.iter().filter(|ticket| ticket.app == app).cloned().collect();
         state.lanes.waiting.retain(|ticket| ticket.app != app);
         for ticket in dropped {
             if let Some(live) = state.live.remove(&ticket.build) {
@@ -137,7 +138,8 @@ pub(crate) fn push(engine: &Engine, ticket: Ticket) {
         let mut state = engine.0.builds.lock();
         state.expected.remove(&ticket.build);
         state.live.insert(ticket.build, live.clone());
-        let waits = state.lanes.running.contains_key(&ticket.app) || state.lanes.running.len() >= state.lanes.limit;
+        let waits =
+            state.lanes.running.contains_key(&ticket.app) || state.lanes.running.len() >= state.lanes.limit;
         (state.lanes.add(ticket), waits)
     };
     if waits {
@@ -182,7 +184,11 @@ mod tests {
     use super::*;
 
     fn ticket(app: u128, build: u128) -> Ticket {
-        Ticket { build: BuildId::from_u128(build), app: AppId::from_u128(app), request_id: RequestId::new("r") }
+        Ticket {
+            build: BuildId::from_u128(build),
+            app: AppId::from_u128(app),
+            request_id: RequestId::new("r"),
+        }
     }
 
     fn lanes(limit: usize) -> Lanes {

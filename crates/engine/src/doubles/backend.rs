@@ -41,7 +41,11 @@ struct World {
 }
 
 impl MemoryBackend {
-    pub fn new(clock: Arc<dyn crate::ports::Clock>, environment: Arc<dyn ReleaseEnvironment>, seed: u128) -> Self {
+    pub fn new(
+        clock: Arc<dyn crate::ports::Clock>,
+        environment: Arc<dyn ReleaseEnvironment>,
+        seed: u128,
+    ) -> Self {
         let world = World {
             observed: Observed::default(),
             ids: Ids::seeded(seed),
@@ -90,7 +94,8 @@ impl MemoryBackend {
         let at = self.clock.boot();
         let mut world = self.lock();
         for found in world.observed.processes.iter_mut().filter(|found| found.process == process) {
-            found.state = ProcessState::Exited(Exit { at, status, stop_requested: false, out_of_memory: false });
+            found.state =
+                ProcessState::Exited(Exit { at, status, stop_requested: false, out_of_memory: false });
         }
         drop(world);
         self.ring();
@@ -108,7 +113,9 @@ impl MemoryBackend {
 
     fn apply(&self, world: &mut World, action: Action, facts: &dyn Facts, now: BootMillis) {
         match action {
-            Action::Remove { process, .. } => world.observed.processes.retain(|found| found.process != process),
+            Action::Remove { process, .. } => {
+                world.observed.processes.retain(|found| found.process != process)
+            }
             Action::Stop { process, .. } => world.stop(process, now),
             Action::Publish { table } => world.publish(table),
             Action::CreateNetwork { app, .. } => drop(world.observed.networks.insert(app)),
@@ -123,7 +130,9 @@ impl MemoryBackend {
         {
             return;
         }
-        let Ok(environment) = self.environment.environment(spawn.purpose.release(), &spawn.purpose) else { return };
+        let Ok(environment) = self.environment.environment(spawn.purpose.release(), &spawn.purpose) else {
+            return;
+        };
         world.environments.insert(spawn.process, environment);
         world.commands.insert(spawn.process, spawn.command);
         world.observed.processes.push(ObservedProcess {
@@ -141,7 +150,8 @@ impl World {
     fn stop(&mut self, process: ProcessId, at: BootMillis) {
         let status = ExitStatus::Signal(15);
         for found in self.observed.processes.iter_mut().filter(|found| found.process == process) {
-            found.state = ProcessState::Exited(Exit { at, status, stop_requested: true, out_of_memory: false });
+            found.state =
+                ProcessState::Exited(Exit { at, status, stop_requested: true, out_of_memory: false });
         }
     }
 
@@ -163,7 +173,8 @@ impl World {
 
     /// What living processes do by themselves.
     fn live(&mut self, now: BootMillis) {
-        for found in self.observed.processes.iter_mut().filter(|found| found.state == ProcessState::Starting) {
+        for found in self.observed.processes.iter_mut().filter(|found| found.state == ProcessState::Starting)
+        {
             let command = self.commands.get(&found.process).map(String::as_str).unwrap_or_default();
             let mut words = command.split_whitespace();
             let ended = |code| {
@@ -199,7 +210,13 @@ impl Backend for MemoryBackend {
         if let Some(bell) = world.bell.as_ref().filter(|_| acted) {
             bell.ring();
         }
-        Status { observed, report: plan.report, wake_at: plan.wake_at, evidence: Vec::new(), errors: Vec::new() }
+        Status {
+            observed,
+            report: plan.report,
+            wake_at: plan.wake_at,
+            evidence: Vec::new(),
+            errors: Vec::new(),
+        }
     }
 
     fn wake(&self, bell: Bell) {

@@ -26,8 +26,13 @@ struct Script {
 
 impl Default for ScriptedBuilder {
     fn default() -> Self {
-        let script =
-            Script { process_types: ProcessTypes::new(), failure: None, held: false, begun: Vec::new(), panics: false };
+        let script = Script {
+            process_types: ProcessTypes::new(),
+            failure: None,
+            held: false,
+            begun: Vec::new(),
+            panics: false,
+        };
         Self { script: Mutex::new(script), changed: Condvar::new() }
     }
 }
@@ -94,7 +99,8 @@ impl BuildRunner for ScriptedBuilder {
         }
         output("-----> Built");
         let digest = format!("sha256:{:0>64}", commit.chars().take(40).collect::<String>());
-        let slug = digest.parse().map_err(|_| failure(BuildFailureKind::Platform, "the commit makes no digest"))?;
+        let slug =
+            digest.parse().map_err(|_| failure(BuildFailureKind::Platform, "the commit makes no digest"))?;
         let process_types = script.process_types.clone();
         Ok(BuiltSlug { slug, process_types, size_bytes: 4096, builder: "scripted".to_owned() })
     }

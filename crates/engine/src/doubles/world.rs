@@ -23,7 +23,12 @@ pub struct TestClock {
 
 impl Default for TestClock {
     fn default() -> Self {
-        Self { start: Instant::now(), stopped_at: Mutex::new(None), ahead_millis: AtomicU64::new(1_000_000), boot: Mutex::new(1) }
+        Self {
+            start: Instant::now(),
+            stopped_at: Mutex::new(None),
+            ahead_millis: AtomicU64::new(1_000_000),
+            boot: Mutex::new(1),
+        }
     }
 }
 
@@ -88,7 +93,10 @@ impl MemoryLog {
     /// `api: text`, in order.
     pub fn lines(&self, app: AppId) -> Vec<String> {
         let all = lock(&self.0);
-        all.iter().filter(|(of, _)| *of == app).map(|(_, line)| format!("{}: {}", line.name, line.text)).collect()
+        all.iter()
+            .filter(|(of, _)| *of == app)
+            .map(|(_, line)| format!("{}: {}", line.name, line.text))
+            .collect()
     }
 }
 

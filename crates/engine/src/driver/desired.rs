@@ -9,7 +9,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::ops::apps::host_of;
 use domain::app::App;
-use domain::desired::{Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy};
+use domain::desired::{
+    Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy,
+};
 use domain::formation::{Formation, first_quantity};
 use domain::ids::{AppId, ReleaseId};
 use domain::job::JobState;
@@ -137,12 +139,19 @@ pub(super) fn release_phase(reader: &Reader<'_>, release: &Release) -> Result<Re
     let job = reader.release_phase_job(release.id)?;
     let succeeded = job.is_some_and(|row| match row.job.state {
         JobState::Ended { status, .. } => ExitStatus::is_success(status),
-        JobState::Waiting | JobState::Started { .. } | JobState::Lost { .. } | JobState::NeverStarted => false,
+        JobState::Waiting | JobState::Started { .. } | JobState::Lost { .. } | JobState::NeverStarted => {
+            false
+        }
     });
     Ok(if succeeded { ReleasePhase::Done } else { ReleasePhase::Waiting })
 }
 
-fn desired_release(release: Release, phase: ReleasePhase, places: &Places<'_>, mut crashes: Crashes) -> DesiredRelease {
+fn desired_release(
+    release: Release,
+    phase: ReleasePhase,
+    places: &Places<'_>,
+    mut crashes: Crashes,
+) -> DesiredRelease {
     let types = release.artifact.process_types.into_iter().filter(|(kind, _)| !kind.is_release_phase());
     let slots = types.map(|(kind, command)| {
         let crashes = crashes.remove(&kind).unwrap_or_default();
@@ -167,7 +176,7 @@ impl Places<'_> {
         let row = self.formation.get(&process_type).cloned().unwrap_or_else(|| first_quantity(&process_type));
         let of_type = |restart: &&Restart| restart.process_type == process_type;
         // With a single place, that place is the type: a replacement may then overlap.
-        let whole = |restart: &&Restart| restart.slot == 0 || row.quantity == 1;
+        let whole = |restart: &&Restart| restart.slot == 0 || (restart.slot == 1 && row.quantity == 1);
         let restarted_at = self.restarts.iter().filter(of_type).filter(whole).map(|restart| restart.at).max();
         let single = self.restarts.iter().filter(of_type).filter(|restart| !whole(restart));
         let replaced = single.filter(|restart| self.has_older_process(restart)).map(|restart| restart.slot);

@@ -28,7 +28,13 @@ impl Diagnoses {
         self.told.retain(|process| find(status, *process).is_some());
     }
 
-    pub(super) fn tell_boot_timeout(&mut self, engine: &Engine, status: &Status, process: ProcessId, name: &str) {
+    pub(super) fn tell_boot_timeout(
+        &mut self,
+        engine: &Engine,
+        status: &Status,
+        process: ProcessId,
+        name: &str,
+    ) {
         if let Some(found) = find(status, process) {
             self.tell_once(engine, status, found.app, process, name);
         }
@@ -55,11 +61,13 @@ impl Diagnoses {
         let seconds = engine.0.settings.bounds.boot_timeout_seconds;
         let found = status.evidence.iter().find(|evidence| evidence.process == process);
         let port = find(status, process).and_then(|process| process.endpoint).map(|endpoint| endpoint.port());
-        let diagnosis = found.map(|evidence| format!(": {}", in_words(&evidence.diagnosis, port))).unwrap_or_default();
+        let diagnosis =
+            found.map(|evidence| format!(": {}", in_words(&evidence.diagnosis, port))).unwrap_or_default();
         let text = format!(
             "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {seconds} seconds of launch{diagnosis}"
         );
-        let line = LogLine { stream: LogStream::Platform, name: name.to_owned(), process: Some(process), text };
+        let line =
+            LogLine { stream: LogStream::Platform, name: name.to_owned(), process: Some(process), text };
         engine.0.ports.log.append(app, line);
     }
 }

@@ -101,7 +101,11 @@ impl Driver {
         self.failures = if next.troubled { self.failures.saturating_add(1) } else { 0 };
         if next.recorded {
             self.eager += 1;
-            return if self.eager > EAGER_PASSES { Rest::Pause(EAGER_PAUSE) } else { Rest::UntilRing(Duration::ZERO) };
+            return if self.eager > EAGER_PASSES {
+                Rest::Pause(EAGER_PAUSE)
+            } else {
+                Rest::UntilRing(Duration::ZERO)
+            };
         }
         self.eager = 0;
         let until_wake = next.wake_at.map(|at| Duration::from_millis(at.millis_since(engine.boot())));
@@ -150,7 +154,10 @@ impl Facts for EngineFacts<'_> {
             let refused = match writer.job(job)?.map(|row| row.job.state) {
                 Some(JobState::Started { process }) => NotCommitted::AlreadyStarted { job, process },
                 Some(
-                    JobState::Waiting | JobState::Ended { .. } | JobState::Lost { .. } | JobState::NeverStarted,
+                    JobState::Waiting
+                    | JobState::Ended { .. }
+                    | JobState::Lost { .. }
+                    | JobState::NeverStarted,
                 )
                 | None => NotCommitted::NotWanted { job },
             };
@@ -166,7 +173,8 @@ mod tests {
 
     #[test]
     fn retries_grow_to_a_bound() {
-        let waits: Vec<_> = [1, 2, 3, 8, 40].map(retry_wait).into_iter().map(|wait| wait.as_millis()).collect();
+        let waits: Vec<_> =
+            [1, 2, 3, 8, 40].map(retry_wait).into_iter().map(|wait| wait.as_millis()).collect();
         assert_eq!(waits, [250, 500, 1000, 30_000, 30_000]);
     }
 }

@@ -13,7 +13,8 @@ use store::tables::placements::{Placement, PlacementState};
 pub(super) fn record(engine: &Engine, desired: &Desired, observed: &Observed) -> Result<(), Error> {
     let rows = engine.read(|reader| Ok(reader.placements()?))?;
     let before: BTreeMap<_, _> = rows.iter().map(|row| (row.process, row)).collect();
-    let living: Vec<_> = observed.processes.iter().filter_map(|process| Some((process, living_state(process)?))).collect();
+    let living: Vec<_> =
+        observed.processes.iter().filter_map(|process| Some((process, living_state(process)?))).collect();
     let changed: Vec<_> = living
         .iter()
         .filter(|(process, state)| before.get(&process.process).is_none_or(|row| row.state != *state))

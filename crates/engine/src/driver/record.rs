@@ -34,7 +34,9 @@ pub(super) fn advance(engine: &Engine) -> Result<bool, Error> {
         for release in superseded(&all) {
             moved |= supersede(engine, release)?;
         }
-        for release in releases.iter().filter(|release| Some(release.version) == head.as_ref().map(|h| h.version)) {
+        for release in
+            releases.iter().filter(|release| Some(release.version) == head.as_ref().map(|h| h.version))
+        {
             moved |= begin_boot(engine, release)?;
         }
     }
@@ -58,7 +60,9 @@ pub(super) fn record(
             engine.write(|writer| Ok(writer.adopt_job(job, process, engine.now())?))
         }
         Transition::JobEnded { job, outcome, .. } => job_ended(engine, job, outcome),
-        Transition::PhaseStarted { release, .. } => step(engine, release, ReleaseStep::PhaseStarted, "phase_started"),
+        Transition::PhaseStarted { release, .. } => {
+            step(engine, release, ReleaseStep::PhaseStarted, "phase_started")
+        }
         Transition::Promoted { app, release } => promoted(engine, app, release),
         Transition::ReleaseFailed { release, reason, .. } => {
             if let ReleaseFailure::BootTimeout { process, name, .. } = &reason {
@@ -93,7 +97,9 @@ fn job_ended(engine: &Engine, job: JobId, outcome: JobOutcome) -> Result<bool, E
             (JobOutcome::Lost, Some(process)) => JobState::Lost { process },
             (JobOutcome::Cancelled, None) => JobState::NeverStarted,
             // Started or adopted meanwhile: the next pass sees how it ends.
-            (JobOutcome::Exited { .. } | JobOutcome::Lost, None) | (JobOutcome::Cancelled, Some(_)) => return Ok(false),
+            (JobOutcome::Exited { .. } | JobOutcome::Lost, None) | (JobOutcome::Cancelled, Some(_)) => {
+                return Ok(false);
+            }
         };
         let ended = writer.end_job(job, &state, engine.now())?;
         if ended {
@@ -160,7 +166,10 @@ fn cancel_waiting_phase(engine: &Engine, writer: &Writer<'_>, release: ReleaseId
     let Some(row) = writer.release_phase_job(release)? else { return Ok(()) };
     match row.job.state {
         JobState::Waiting => writer.cancel_job(row.job.id, engine.now()).map(drop)?,
-        JobState::Started { .. } | JobState::Ended { .. } | JobState::Lost { .. } | JobState::NeverStarted => {}
+        JobState::Started { .. }
+        | JobState::Ended { .. }
+        | JobState::Lost { .. }
+        | JobState::NeverStarted => {}
     }
     Ok(())
 }
@@ -206,7 +215,9 @@ fn apply(
     writer.set_release_status(release.id, &after, engine.now())?;
     let done = Done::new("", Some(release.app), ResourceKind::Release, release.id);
     let action = format!("release:{word}");
-    let done = Done { action: &action, ..done }.before("status", release.status.name()).after("status", after.name());
+    let done = Done { action: &action, ..done }
+        .before("status", release.status.name())
+        .after("status", after.name());
     record_event(engine, writer, &system(), done.after("version", ReleaseVersion(release.version.0)))?;
     Ok(Some(release))
 }

@@ -52,7 +52,8 @@ pub fn bootstrap(engine: &Engine, email: &Email) -> Result<Option<NewToken>, Err
             return Ok(None);
         }
         let account = insert_account(engine, writer, &context, email, Role::Admin)?;
-        let wanted = NewAuthorization { description: Some("First start".to_owned()), expires_in_seconds: None };
+        let wanted =
+            NewAuthorization { description: Some("First start".to_owned()), expires_in_seconds: None };
         insert_token(engine, writer, &context, &account, wanted).map(Some)
     })
 }
@@ -70,7 +71,11 @@ pub fn authenticate(engine: &Engine, token: &Secret<String>) -> Result<Authentic
 }
 
 /// Email and password, as `login` sends them: the password is a token of the account with that address.
-pub fn authenticate_login(engine: &Engine, email: &str, password: &Secret<String>) -> Result<Authenticated, Error> {
+pub fn authenticate_login(
+    engine: &Engine,
+    email: &str,
+    password: &Secret<String>,
+) -> Result<Authenticated, Error> {
     let authenticated = authenticate(engine, password)?;
     let same = email.parse::<Email>().is_ok_and(|email| email == authenticated.account.email);
     if same { Ok(authenticated) } else { Err(invalid_credentials()) }
@@ -91,7 +96,8 @@ pub fn create(engine: &Engine, context: &Context, email: &Email, role: Role) -> 
             return Err(Error::invalid(format!("An account with the address {email} exists already.")));
         }
         let account = insert_account(engine, writer, context, email, role)?;
-        let wanted = NewAuthorization { description: Some("First token".to_owned()), expires_in_seconds: None };
+        let wanted =
+            NewAuthorization { description: Some("First token".to_owned()), expires_in_seconds: None };
         let token = insert_token(engine, writer, context, &account, wanted)?;
         idempotency::keep(engine, writer, context, ResourceKind::Account, account.id.to_string())?;
         Ok(token)
@@ -191,7 +197,9 @@ fn insert_token(
         description: description.chars().take(DESCRIPTION_LIMIT_CHARS).collect(),
         prefix,
         created_at: now,
-        expires_at: wanted.expires_in_seconds.map(|s| WallMillis(now.0.saturating_add(s.saturating_mul(1000)))),
+        expires_at: wanted
+            .expires_in_seconds
+            .map(|s| WallMillis(now.0.saturating_add(s.saturating_mul(1000)))),
     };
     writer.insert_token(&authorization, &secret_hash(&secret))?;
     let done = Done::new(Action::TokenCreate.name(), None, ResourceKind::Token, id);
@@ -209,5 +217,6 @@ fn has_expired(engine: &Engine, expires_at: Option<WallMillis>) -> bool {
 }
 
 fn invalid_credentials() -> Error {
-    Error::unauthorised("Invalid credentials provided.").with_hint("Run `dozen login`, or check the token that you use.")
+    Error::unauthorised("Invalid credentials provided.")
+        .with_hint("Run `dozen login`, or check the token that you use.")
 }

@@ -104,7 +104,12 @@ pub fn info(engine: &Engine, context: &Context, app: &AppRef) -> Result<AppInfo,
 }
 
 /// For handlers that are no operation of their own, such as a clone or the log: the app, if `action` is allowed.
-pub fn authorise_app(engine: &Engine, context: &Context, app: &AppRef, action: Action) -> Result<AppInfo, Error> {
+pub fn authorise_app(
+    engine: &Engine,
+    context: &Context,
+    app: &AppRef,
+    action: Action,
+) -> Result<AppInfo, Error> {
     engine.read(|reader| {
         let app = authorised_app(reader, context, app, action)?;
         render(engine, reader, context, app)
@@ -225,7 +230,8 @@ fn free_name(engine: &Engine, reader: &Reader<'_>, name: Option<AppName>) -> Res
 }
 
 fn check_name(engine: &Engine, reader: &Reader<'_>, name: &AppName) -> Result<(), Error> {
-    let taken = reader.app_by_name(name)?.is_some() || reader.domain_by_hostname(&host_of(engine, name)?)?.is_some();
+    let taken =
+        reader.app_by_name(name)?.is_some() || reader.domain_by_hostname(&host_of(engine, name)?)?.is_some();
     if taken {
         return Err(Error::invalid(format!("Name {name} is already taken")));
     }

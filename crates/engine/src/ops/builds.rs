@@ -42,7 +42,12 @@ pub fn cancel(engine: &Engine, context: &Context, app: &AppRef, build: BuildId) 
     let app = engine.write(|writer| {
         let app = authorised_app(writer, context, app, Action::BuildCancel)?;
         find_build(writer, app.id, build)?;
-        record(engine, writer, context, Done::new(Action::BuildCancel.name(), Some(app.id), ResourceKind::Build, build))?;
+        record(
+            engine,
+            writer,
+            context,
+            Done::new(Action::BuildCancel.name(), Some(app.id), ResourceKind::Build, build),
+        )?;
         Ok(app)
     })?;
     cancel_waiting(engine, build);
@@ -61,7 +66,10 @@ pub(crate) fn render(reader: &Reader<'_>, build: Build) -> Result<BuildInfo, Err
     };
     let release = match &build.status {
         BuildStatus::Succeeded { release, .. } => Some(*release),
-        BuildStatus::Waiting | BuildStatus::Running | BuildStatus::Failed { .. } | BuildStatus::Superseded => None,
+        BuildStatus::Waiting
+        | BuildStatus::Running
+        | BuildStatus::Failed { .. }
+        | BuildStatus::Superseded => None,
     };
     Ok(BuildInfo { build, user, release })
 }

@@ -49,7 +49,8 @@ pub fn add(
         let before = writer.granted_role(app.id, account.id)?;
         let now = engine.now();
         writer.set_collaborator(app.id, account.id, role, now)?;
-        let done = Done::new(Action::CollaboratorWrite.name(), Some(app.id), ResourceKind::Collaborator, account.id);
+        let done =
+            Done::new(Action::CollaboratorWrite.name(), Some(app.id), ResourceKind::Collaborator, account.id);
         record(engine, writer, context, done.before("role", before).after("role", role))?;
         Ok((app, Collaborator { account, role, created_at: now }))
     })?;
@@ -57,7 +58,12 @@ pub fn add(
     Ok(shared)
 }
 
-pub fn remove(engine: &Engine, context: &Context, app: &AppRef, email: &Email) -> Result<Collaborator, Error> {
+pub fn remove(
+    engine: &Engine,
+    context: &Context,
+    app: &AppRef,
+    email: &Email,
+) -> Result<Collaborator, Error> {
     let (app, removed) = engine.write(|writer| {
         let app = authorised_app(writer, context, app, Action::CollaboratorWrite)?;
         let account = find_account(writer, email)?;
@@ -65,7 +71,8 @@ pub fn remove(engine: &Engine, context: &Context, app: &AppRef, email: &Email) -
         if writer.delete_collaborator(app.id, account.id)? == 0 {
             return Err(Error::not_found("collaborator", format!("{email} is no collaborator of this app.")));
         }
-        let done = Done::new(Action::CollaboratorWrite.name(), Some(app.id), ResourceKind::Collaborator, account.id);
+        let done =
+            Done::new(Action::CollaboratorWrite.name(), Some(app.id), ResourceKind::Collaborator, account.id);
         record(engine, writer, context, done.before("role", role))?;
         Ok((app, Collaborator { account, role, created_at: engine.now() }))
     })?;

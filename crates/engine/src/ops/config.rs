@@ -45,7 +45,12 @@ pub fn of_release(
 }
 
 /// Applies a patch to the newest release's vars, whichever that is when it is written.
-pub fn patch(engine: &Engine, context: &Context, app: &AppRef, patch: &ConfigPatch) -> Result<ConfigPatched, Error> {
+pub fn patch(
+    engine: &Engine,
+    context: &Context,
+    app: &AppRef,
+    patch: &ConfigPatch,
+) -> Result<ConfigPatched, Error> {
     let patched = engine.write(|writer| {
         let app = authorised_app(writer, context, app, Action::ConfigWrite)?;
         let basis = append::basis(writer, &app)?;

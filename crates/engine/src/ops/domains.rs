@@ -71,7 +71,8 @@ pub fn add(engine: &Engine, context: &Context, app: &AppRef, hostname: &HostName
 pub fn remove(engine: &Engine, context: &Context, app: &AppRef, domain: &str) -> Result<Domain, Error> {
     let (app, domain) = engine.write(|writer| {
         let app = authorised_app(writer, context, app, Action::DomainWrite)?;
-        let found = find(engine, writer, &app, |d| d.hostname.as_str() == domain || d.id.to_string() == domain)?;
+        let found =
+            find(engine, writer, &app, |d| d.hostname.as_str() == domain || d.id.to_string() == domain)?;
         match found.kind {
             DomainKind::Custom => writer.delete_domain(found.id)?,
             DomainKind::Default => return Err(Error::invalid("An app's own host name cannot be removed.")),
@@ -86,7 +87,8 @@ pub fn remove(engine: &Engine, context: &Context, app: &AppRef, domain: &str) ->
 
 fn check(engine: &Engine, writer: &Writer<'_>, app: &App, hostname: &HostName) -> Result<(), Error> {
     let base = &engine.0.settings.base_domain;
-    let below_base = hostname.as_str().strip_suffix(base.as_str()).is_some_and(|s| s.is_empty() || s.ends_with('.'));
+    let below_base =
+        hostname.as_str().strip_suffix(base.as_str()).is_some_and(|s| s.is_empty() || s.ends_with('.'));
     if below_base {
         return Err(Error::invalid(format!("Host names below {base} belong to apps by their names.")));
     }

@@ -66,7 +66,12 @@ pub fn patch(
 }
 
 /// Replaces processes by new ones; stopped and crashed ones start again.
-pub fn restart(engine: &Engine, context: &Context, app: &AppRef, target: &ProcessTarget) -> Result<(), Error> {
+pub fn restart(
+    engine: &Engine,
+    context: &Context,
+    app: &AppRef,
+    target: &ProcessTarget,
+) -> Result<(), Error> {
     let (app, told) = engine.write(|writer| {
         let app = authorised_app(writer, context, app, Action::ProcessRestart)?;
         let places = places(writer, &app, target)?;
@@ -75,7 +80,11 @@ pub fn restart(engine: &Engine, context: &Context, app: &AppRef, target: &Proces
             writer.unstop_slots(app.id, &place.process_type, place.slot)?;
             writer.clear_crashes(app.id, &place.process_type, place.slot)?;
             let slot = place.slot.unwrap_or(0);
-            writer.put_restart(app.id, &Restart { process_type: place.process_type.clone(), slot, at }, &boot_id)?;
+            writer.put_restart(
+                app.id,
+                &Restart { process_type: place.process_type.clone(), slot, at },
+                &boot_id,
+            )?;
         }
         let told = describe(target, &places);
         let done = Done::new(Action::ProcessRestart.name(), Some(app.id), ResourceKind::Process, &told);
@@ -130,9 +139,10 @@ fn places(reader: &Reader<'_>, app: &App, target: &ProcessTarget) -> Result<Vec<
     let formation = reader.formation(app.id)?;
     let known = |process_type: &ProcessType| formation.contains_key(process_type);
     match target {
-        ProcessTarget::All => {
-            Ok(formation.keys().map(|process_type| Place { process_type: process_type.clone(), slot: None }).collect())
-        }
+        ProcessTarget::All => Ok(formation
+            .keys()
+            .map(|process_type| Place { process_type: process_type.clone(), slot: None })
+            .collect()),
         ProcessTarget::Type(process_type) if known(process_type) => {
             Ok(vec![Place { process_type: process_type.clone(), slot: None }])
         }
@@ -156,7 +166,8 @@ fn place_of(reader: &Reader<'_>, app: &App, process: &ProcessRef) -> Result<(Pro
         ProcessRef::Name { process_type, number } => Ok((process_type.clone(), *number)),
         ProcessRef::Id(id) => {
             let placements = reader.placements_of(app.id)?;
-            let found = placements.into_iter().find(|placement| placement.process == ProcessId::from_uuid(*id));
+            let found =
+                placements.into_iter().find(|placement| placement.process == ProcessId::from_uuid(*id));
             match found.map(|placement| placement.purpose) {
                 Some(Purpose::Slot { process_type, index, .. }) => Ok((process_type, index)),
                 Some(Purpose::Job { .. }) | None => Err(no_such_process()),
@@ -167,7 +178,8 @@ fn place_of(reader: &Reader<'_>, app: &App, process: &ProcessRef) -> Result<(Pro
 }
 
 pub(crate) fn no_such_process() -> Error {
-    Error::not_found("dyno", "Couldn't find that process.").with_hint("Run `dozen ps` to see the app's processes.")
+    Error::not_found("dyno", "Couldn't find that process.")
+        .with_hint("Run `dozen ps` to see the app's processes.")
 }
 
 fn describe(target: &ProcessTarget, places: &[Place]) -> String {
@@ -195,7 +207,15 @@ fn rows(reader: &Reader<'_>, app: &App) -> Result<Vec<FormationRow>, Error> {
             let command = commands.remove(&row.process_type)?;
             let (quantity, size) = (row.quantity.quantity, row.quantity.size);
             let (created_at, updated_at) = (row.created_at, row.updated_at);
-            Some(FormationRow { id: row.id, process_type: row.process_type, command, quantity, size, created_at, updated_at })
+            Some(FormationRow {
+                id: row.id,
+                process_type: row.process_type,
+                command,
+                quantity,
+                size,
+                created_at,
+                updated_at,
+            })
         })
         .collect())
 }
@@ -227,7 +247,8 @@ fn apply(
         return Ok(None);
     }
     record(engine, writer, context, done)?;
-    let told = changed.iter().map(|(process_type, row)| format!("{process_type}@{}:{}", row.quantity, row.size));
+    let told =
+        changed.iter().map(|(process_type, row)| format!("{process_type}@{}:{}", row.quantity, row.size));
     Ok(Some(told.collect::<Vec<_>>().join(" ")))
 }
 
@@ -243,7 +264,9 @@ fn check_process_quota(reader: &Reader<'_>, app: &App) -> Result<(), Error> {
 impl From<FormationRefused> for Error {
     fn from(refused: FormationRefused) -> Self {
         let hint = match &refused {
-            FormationRefused::UnknownType { .. } => Some("Run `dozen ps:scale` without arguments to see the formation."),
+            FormationRefused::UnknownType { .. } => {
+                Some("Run `dozen ps:scale` without arguments to see the formation.")
+            }
             FormationRefused::TooMany { .. } | FormationRefused::ReleasePhase => None,
         };
         let error = Self::invalid(format!("{refused}."));

@@ -60,7 +60,8 @@ fn find_app(reader: &Reader<'_>, app: &AppRef) -> Result<App, Error> {
 }
 
 fn no_such_app() -> Error {
-    Error::not_found("app", "Couldn't find that app.").with_hint("Run `dozen apps` to see the apps that you can use.")
+    Error::not_found("app", "Couldn't find that app.")
+        .with_hint("Run `dozen apps` to see the apps that you can use.")
 }
 
 /// The account that acts. The system has none, and nothing that needs one is done by it.
@@ -79,7 +80,12 @@ pub(crate) struct Done<'a> {
 }
 
 impl<'a> Done<'a> {
-    pub(crate) fn new(action: &'a str, app: Option<AppId>, resource: ResourceKind, resource_id: impl Display) -> Self {
+    pub(crate) fn new(
+        action: &'a str,
+        app: Option<AppId>,
+        resource: ResourceKind,
+        resource_id: impl Display,
+    ) -> Self {
         let resource_id = resource_id.to_string();
         Self { action, app, resource, resource_id, before: Names::new(), after: Names::new() }
     }
@@ -96,7 +102,12 @@ impl<'a> Done<'a> {
 }
 
 /// Appends the event, in the operation's transaction.
-pub(crate) fn record(engine: &Engine, writer: &Writer<'_>, context: &Context, done: Done<'_>) -> Result<(), Error> {
+pub(crate) fn record(
+    engine: &Engine,
+    writer: &Writer<'_>,
+    context: &Context,
+    done: Done<'_>,
+) -> Result<(), Error> {
     writer.append_event(&Event {
         sequence: 0,
         at: engine.now(),
@@ -123,7 +134,11 @@ pub(crate) fn log_by_actor(engine: &Engine, context: &Context, app: AppId, text:
 
 /// `app[api]: TEXT`
 pub(crate) fn log_api(engine: &Engine, app: AppId, text: String) {
-    engine.0.ports.log.append(app, LogLine { stream: LogStream::Api, name: "api".to_owned(), process: None, text });
+    engine
+        .0
+        .ports
+        .log
+        .append(app, LogLine { stream: LogStream::Api, name: "api".to_owned(), process: None, text });
 }
 
 fn user(engine: &Engine, account: Option<AccountId>) -> Option<AccountRef> {

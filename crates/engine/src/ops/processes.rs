@@ -101,7 +101,12 @@ pub fn list(engine: &Engine, context: &Context, app: &AppRef) -> Result<Vec<Proc
 }
 
 /// One process or job, ended ones too.
-pub fn info(engine: &Engine, context: &Context, app: &AppRef, process: &ProcessRef) -> Result<ProcessInfo, Error> {
+pub fn info(
+    engine: &Engine,
+    context: &Context,
+    app: &AppRef,
+    process: &ProcessRef,
+) -> Result<ProcessInfo, Error> {
     let status = engine.status();
     let found = engine.read(|reader| {
         let app = authorised_app(reader, context, app, Action::ProcessRead)?;
@@ -110,10 +115,12 @@ pub fn info(engine: &Engine, context: &Context, app: &AppRef, process: &ProcessR
             return view.job(&job).map(Some);
         }
         match process {
-            ProcessRef::Id(id) => match reader.exit(ProcessId::from_uuid(*id))?.filter(|exit| exit.app == app.id) {
-                Some(exit) => view.ended(&exit).map(Some),
-                None => Ok(None),
-            },
+            ProcessRef::Id(id) => {
+                match reader.exit(ProcessId::from_uuid(*id))?.filter(|exit| exit.app == app.id) {
+                    Some(exit) => view.ended(&exit).map(Some),
+                    None => Ok(None),
+                }
+            }
             ProcessRef::Name { .. } | ProcessRef::Unknown => Ok(None),
         }
     })?;
@@ -126,11 +133,19 @@ pub fn info(engine: &Engine, context: &Context, app: &AppRef, process: &ProcessR
         ProcessRef::Unknown => false,
     };
     // The newest release's one, while two overlap.
-    list(engine, context, app)?.into_iter().filter(is_it).max_by_key(|info| info.version).ok_or_else(no_such_process)
+    list(engine, context, app)?
+        .into_iter()
+        .filter(is_it)
+        .max_by_key(|info| info.version)
+        .ok_or_else(no_such_process)
 }
 
 /// The job that this reference names, by its own id, its process's or its display name.
-pub(crate) fn find_job(reader: &Reader<'_>, app: AppId, process: &ProcessRef) -> Result<Option<JobRow>, Error> {
+pub(crate) fn find_job(
+    reader: &Reader<'_>,
+    app: AppId,
+    process: &ProcessRef,
+) -> Result<Option<JobRow>, Error> {
     let found = match process {
         ProcessRef::Id(id) => match reader.job(JobId::from_uuid(*id))? {
             Some(job) => Some(job),
@@ -197,13 +212,17 @@ impl<'a> View<'a> {
             Some(current) => self.reader.release(current)?,
             None => self.reader.head_release(self.app.id)?.filter(|head| !head.status.is_final()),
         };
-        let Some(release) = serving.filter(|release| release.artifact.slug.is_some()) else { return Ok(Vec::new()) };
+        let Some(release) = serving.filter(|release| release.artifact.slug.is_some()) else {
+            return Ok(Vec::new());
+        };
         let stopped: BTreeSet<_> = self.reader.stopped_slots(self.app.id)?.into_iter().collect();
         let crashed = self.reader.crashes(release.id, &engine.boot_id())?;
         let ids = self.reader.formation_rows(self.app.id)?;
         let mut empty = Vec::new();
         for row in ids.iter().filter(|row| release.artifact.process_types.contains_key(&row.process_type)) {
-            for index in (1..=row.quantity.quantity).filter(|index| !self.is_placed(&row.process_type, *index)) {
+            for index in
+                (1..=row.quantity.quantity).filter(|index| !self.is_placed(&row.process_type, *index))
+            {
                 let place = (row.process_type.clone(), index);
                 let has_crashed = crashed.iter().any(|(kind, slot, _)| *kind == place.0 && *slot == index);
                 let state = match (stopped.contains(&place), has_crashed) {
@@ -253,7 +272,9 @@ impl<'a> View<'a> {
         let placement = job.state.process().and_then(|id| self.placements.iter().find(|p| p.process == id));
         let (state, exit) = match &job.state {
             JobState::Waiting => (ProcessWord::Waiting, None),
-            JobState::Started { .. } => (placement.map_or(ProcessWord::Starting, |p| placed_word(p.state)), None),
+            JobState::Started { .. } => {
+                (placement.map_or(ProcessWord::Starting, |p| placed_word(p.state)), None)
+            }
             JobState::Ended { status, .. } => (ProcessWord::Complete, Some(*status)),
             JobState::Lost { .. } => (ProcessWord::Lost, None),
             JobState::NeverStarted => (ProcessWord::Stopped, None),
@@ -326,7 +347,10 @@ impl<'a> View<'a> {
             Waiting::Boot { process, .. }
             | Waiting::Drain { process, .. }
             | Waiting::RouterAcknowledgement { process, .. } => *process == of,
-            Waiting::Slot { .. } | Waiting::ReleasePhase { .. } | Waiting::Job { .. } | Waiting::LostJob { .. } => false,
+            Waiting::Slot { .. }
+            | Waiting::ReleasePhase { .. }
+            | Waiting::Job { .. }
+            | Waiting::LostJob { .. } => false,
         });
         found.map(ToString::to_string)
     }

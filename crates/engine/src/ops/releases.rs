@@ -55,7 +55,12 @@ pub fn list(engine: &Engine, context: &Context, app: &AppRef) -> Result<Vec<Rele
     })
 }
 
-pub fn info(engine: &Engine, context: &Context, app: &AppRef, release: &ReleaseRef) -> Result<ReleaseInfo, Error> {
+pub fn info(
+    engine: &Engine,
+    context: &Context,
+    app: &AppRef,
+    release: &ReleaseRef,
+) -> Result<ReleaseInfo, Error> {
     let status = engine.status();
     engine.read(|reader| {
         let app = authorised_app(reader, context, app, Action::ReleaseRead)?;

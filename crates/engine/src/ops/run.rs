@@ -108,7 +108,9 @@ fn attach_once(engine: &Engine, job: JobId) -> Result<Attempt, Error> {
         Ok(attached) => Ok(Attempt::Done(attached)),
         Err(AttachError::Taken) => Err(Error::conflict("Someone else is attached to this process.")),
         Err(AttachError::Gone | AttachError::Unreachable(_)) if has_ended => Err(ended()),
-        Err(error @ (AttachError::Gone | AttachError::Unreachable(_))) => Ok(Attempt::NotYet(error.to_string())),
+        Err(error @ (AttachError::Gone | AttachError::Unreachable(_))) => {
+            Ok(Attempt::NotYet(error.to_string()))
+        }
     }
 }
 
@@ -123,7 +125,9 @@ fn why_waiting(engine: &Engine, job: JobId) -> String {
         | domain::plan::report::Waiting::ReleasePhase { .. }
         | domain::plan::report::Waiting::LostJob { .. } => false,
     });
-    of_job.next().map_or_else(|| "It waits for its turn.".to_owned(), |waiting| format!("It waits: {waiting}."))
+    of_job
+        .next()
+        .map_or_else(|| "It waits for its turn.".to_owned(), |waiting| format!("It waits: {waiting}."))
 }
 
 /// Changes the size of an attached terminal.
@@ -184,9 +188,9 @@ fn check(run: &NewRun) -> Result<(), Error> {
         () if run.command.len() > COMMAND_LIMIT_BYTES => {
             Err(Error::invalid(format!("The command is longer than {COMMAND_LIMIT_BYTES} bytes.")))
         }
-        () if bytes > ENVIRONMENT_LIMIT_BYTES => {
-            Err(Error::invalid(format!("The process's own vars take more than {ENVIRONMENT_LIMIT_BYTES} bytes.")))
-        }
+        () if bytes > ENVIRONMENT_LIMIT_BYTES => Err(Error::invalid(format!(
+            "The process's own vars take more than {ENVIRONMENT_LIMIT_BYTES} bytes."
+        ))),
         () if nul(&run.command) || run.env.iter().any(|(_, value)| nul(value.expose())) => {
             Err(Error::invalid("Neither the command nor a var may contain a NUL byte."))
         }

@@ -33,10 +33,12 @@ fn tokens_are_made_listed_revoked_and_expire() {
     assert_eq!((own.id, own.description.as_str()), (token.authorization.id, "ci"));
     world.clock.advance_millis(61_000);
     assert_eq!(accounts::authenticate(&world.engine, &token.secret).unwrap_err().id(), "unauthorized");
-    let lasting = accounts::create_authorization(&world.engine, &world.admin, NewAuthorization::default()).unwrap();
+    let lasting =
+        accounts::create_authorization(&world.engine, &world.admin, NewAuthorization::default()).unwrap();
     accounts::revoke(&world.engine, &world.admin, &TokenRef::Id(lasting.authorization.id)).unwrap();
     assert!(accounts::authenticate(&world.engine, &lasting.secret).is_err());
-    let gone = accounts::revoke(&world.engine, &world.admin, &TokenRef::Id(lasting.authorization.id)).unwrap_err();
+    let gone =
+        accounts::revoke(&world.engine, &world.admin, &TokenRef::Id(lasting.authorization.id)).unwrap_err();
     assert_eq!((gone.kind(), gone.resource()), (Kind::NotFound, Some("authorization")));
     for bad in ["", "undefined", "dzn_00000000_00", &token.secret.expose()[..20]] {
         assert!(accounts::authenticate(&world.engine, &Secret::from(bad)).is_err(), "{bad:?}");
@@ -84,7 +86,10 @@ fn shared_apps_follow_the_granted_role() {
     share(Role::Operator).unwrap();
     assert_eq!(may(&guest), [None, None, None, Some(Kind::Forbidden)]);
     assert_eq!(share(Role::Admin).unwrap_err().kind(), Kind::Invalid);
-    assert_eq!(ops::apps::list(&world.engine, &guest, ops::apps::AppScope::Mine).unwrap()[0].role, Role::Operator);
+    assert_eq!(
+        ops::apps::list(&world.engine, &guest, ops::apps::AppScope::Mine).unwrap()[0].role,
+        Role::Operator
+    );
     assert_eq!(ops::collaborators::list(&world.engine, &world.admin, &app).unwrap().len(), 2);
     ops::collaborators::remove(&world.engine, &world.admin, &app, &email).unwrap();
     assert_eq!(may(&guest), [Some(Kind::NotFound); 4]);
@@ -98,7 +103,9 @@ fn names_domains_and_quotas_hold() {
     assert_eq!((again.kind(), again.message()), (Kind::Invalid, "Name hello is already taken"));
     let (_, second) = world.app("second");
     assert_eq!(ops::apps::create(&world.engine, &world.admin, None).unwrap_err().kind(), Kind::Forbidden);
-    let add = |app: &AppRef, name: &str| ops::domains::add(&world.engine, &world.admin, app, &name.parse().unwrap());
+    let add = |app: &AppRef, name: &str| {
+        ops::domains::add(&world.engine, &world.admin, app, &name.parse().unwrap())
+    };
     add(&app, "www.example.com").unwrap();
     for (app, name) in [(&second, "www.example.com"), (&app, "second.localhost"), (&app, "localhost")] {
         assert_eq!(add(app, name).unwrap_err().kind(), Kind::Invalid, "{name}");

@@ -39,7 +39,9 @@ fn one_runs_one_waits_a_third_takes_the_place_of_the_waiting_one() {
     assert_eq!(rest, "-----> Building\n-----> Built\n-----> Released v1\n");
     world.until("the output is stored", || (all_output(&world, builds[0]) == rest).then_some(()));
     for build in builds {
-        world.until("its tree is gone", || (!crate::builds::source_folder(&world.engine, build).exists()).then_some(()));
+        world.until("its tree is gone", || {
+            (!crate::builds::source_folder(&world.engine, build).exists()).then_some(())
+        });
     }
     let all = ops::builds::list(&world.engine, &world.admin, &app).unwrap();
     let words: Vec<_> = all.iter().map(|info| info.build.status.api_word()).collect();
@@ -117,7 +119,8 @@ fn an_app_that_is_destroyed_takes_its_build_with_it() {
     ops::apps::destroy(&world.engine, &world.admin, &app).unwrap();
     while live.next(PATIENCE) != Output::End {}
     assert!(world.repositories.is_removed(id));
-    let gone = crate::builds::accept(&world.engine, &world.admin, &app, crate::builds::new_id(&world.engine), None);
+    let gone =
+        crate::builds::accept(&world.engine, &world.admin, &app, crate::builds::new_id(&world.engine), None);
     assert_eq!(gone.unwrap_err().resource(), Some("app"));
 }
 

@@ -21,7 +21,8 @@ fn every_change_is_a_release_and_no_change_is_none() {
     };
     assert_eq!(changes("v1").added, ["FOO".parse().unwrap()]);
     assert_eq!(changes("v3").removed, ["FOO".parse().unwrap()]);
-    let of_first = ops::config::of_release(&world.engine, &world.admin, &app, &ReleaseRef::new("v1")).unwrap();
+    let of_first =
+        ops::config::of_release(&world.engine, &world.admin, &app, &ReleaseRef::new("v1")).unwrap();
     assert_eq!(of_first.get(&"FOO".parse().unwrap()).unwrap().expose(), "1");
     let too_much = [("BIG".parse().unwrap(), Some(Secret::new("x".repeat(70_000))))].into_iter().collect();
     let refused = ops::config::patch(&world.engine, &world.admin, &app, &too_much).unwrap_err();
@@ -39,7 +40,10 @@ fn processes_get_config_and_the_platforms_vars() {
     let process = world.backend.observed().processes[0].process;
     let vars = world.backend.environment_of(process);
     let value = |name: &str| {
-        vars.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value.expose().clone()).unwrap_or_default()
+        vars.iter()
+            .find(|(key, _)| key.as_str() == name)
+            .map(|(_, value)| value.expose().clone())
+            .unwrap_or_default()
     };
     let expected = [
         ("GREETING", "hello".to_owned()),
@@ -95,7 +99,9 @@ fn no_secret_is_readable_on_disk_or_in_events_and_logs() {
     std::fs::write(world.folder.path().join("ledger/found"), CANARY).unwrap();
     assert_eq!(files_with_canary(world.folder.path()).len(), 1);
     let events = ops::events::list(&world.engine, &world.admin, 0, 1000).unwrap();
-    assert!(events.iter().any(|event| event.after.get("config").is_some_and(|names| names.contains("SECRET"))));
+    assert!(
+        events.iter().any(|event| event.after.get("config").is_some_and(|names| names.contains("SECRET")))
+    );
     assert!(!format!("{events:?} {:?}", world.log.lines(id)).contains(CANARY));
 }
 

@@ -20,7 +20,9 @@ fn a_push_becomes_a_release_that_serves_and_the_next_one_takes_over() {
     assert_eq!(table.apps[0].hosts, vec!["hello.localhost".parse().unwrap()]);
     assert_eq!(table.apps[0].processes.len(), 1);
     let lines = world.log.lines(id);
-    for expected in ["api: Build started by user admin@example.com", "api: Release v2 created by user admin@example.com"] {
+    for expected in
+        ["api: Build started by user admin@example.com", "api: Release v2 created by user admin@example.com"]
+    {
         assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
     }
     assert!(lines.contains(&"api: Release v2 is serving".to_owned()), "{lines:#?}");
@@ -33,7 +35,10 @@ fn a_release_that_does_not_boot_fails_and_the_old_one_serves() {
     world.push(&app, 1);
     world.builder.procfile(&[("web", "crash")]);
     let failed = world.push(&app, 2);
-    assert!(matches!(&failed.status, ReleaseStatus::Failed { reason } if reason.contains("status 1")), "{failed:?}");
+    assert!(
+        matches!(&failed.status, ReleaseStatus::Failed { reason } if reason.contains("status 1")),
+        "{failed:?}"
+    );
     assert_eq!(world.current(&app), Some(1));
     world.until_running(id, &["web.1 v1"]);
     // A config change now takes the slug of the release that did not fail.
@@ -52,14 +57,25 @@ fn a_deaf_web_process_fails_its_release_with_r10() {
     world.built(build);
     world.until_running(id, &["web.1 v1"]);
     let why = world.until("ps says why", || {
-        ops::processes::list(&world.engine, &world.admin, &app).unwrap().first().and_then(|info| info.why.clone())
+        ops::processes::list(&world.engine, &world.admin, &app)
+            .unwrap()
+            .first()
+            .and_then(|info| info.why.clone())
     });
     assert!(why.contains("does not accept connections"), "{why}");
     world.clock.advance_millis(61_000);
     world.backend.cannot_start(None);
     let release = world.ended(&app, &ReleaseRef::Head);
-    assert!(matches!(&release.status, ReleaseStatus::Failed { reason } if reason.contains("R10")), "{release:?}");
-    let told = world.log.lines(id).into_iter().filter(|line| line.starts_with("web.1: Error R10 (Boot timeout)")).count();
+    assert!(
+        matches!(&release.status, ReleaseStatus::Failed { reason } if reason.contains("R10")),
+        "{release:?}"
+    );
+    let told = world
+        .log
+        .lines(id)
+        .into_iter()
+        .filter(|line| line.starts_with("web.1: Error R10 (Boot timeout)"))
+        .count();
     assert_eq!(told, 1);
 }
 
@@ -71,11 +87,15 @@ fn the_release_phase_runs_before_promotion_and_its_failure_keeps_the_old_release
     let first = world.push(&app, 1);
     assert_eq!(first.status, ReleaseStatus::Succeeded);
     let info = ops::releases::info(&world.engine, &world.admin, &app, &ReleaseRef::Head).unwrap();
-    let phase = ops::processes::info(&world.engine, &world.admin, &app, &info.phase_job.unwrap().into()).unwrap();
+    let phase =
+        ops::processes::info(&world.engine, &world.admin, &app, &info.phase_job.unwrap().into()).unwrap();
     assert_eq!((phase.name.as_str(), phase.exit.unwrap().shell_code()), ("release.1", 0));
     world.builder.procfile(&[("web", "serve"), ("release", "exit 3")]);
     let second = world.push(&app, 2);
-    assert!(matches!(&second.status, ReleaseStatus::Failed { reason } if reason.contains("status 3")), "{second:?}");
+    assert!(
+        matches!(&second.status, ReleaseStatus::Failed { reason } if reason.contains("status 3")),
+        "{second:?}"
+    );
     assert_eq!(world.current(&app), Some(1));
     world.until_running(id, &["web.1 v1"]);
 }
@@ -89,7 +109,9 @@ fn a_newer_release_supersedes_a_candidate_and_its_waiting_phase_never_runs() {
     let second = world.accept(&app, &commit_of(2));
     world.built(second);
     let phase = world.until("the phase of v2 runs", || {
-        let job = ops::processes::info(&world.engine, &world.admin, &app, &crate::ProcessRef::new("release.2")).ok()?;
+        let job =
+            ops::processes::info(&world.engine, &world.admin, &app, &crate::ProcessRef::new("release.2"))
+                .ok()?;
         job.process
     });
     // v3's phase waits for v2's, which is not killed; v4 takes v3's place before it began.
@@ -97,18 +119,27 @@ fn a_newer_release_supersedes_a_candidate_and_its_waiting_phase_never_runs() {
     world.set(&app, "A", Some("2")).unwrap();
     world.until("v3 is superseded", || (world.statuses(&app)[2] == ReleaseStatus::Superseded).then_some(()));
     let third = world.until("v3's phase never starts", || {
-        let job = ops::processes::info(&world.engine, &world.admin, &app, &crate::ProcessRef::new("release.3")).unwrap();
+        let job =
+            ops::processes::info(&world.engine, &world.admin, &app, &crate::ProcessRef::new("release.3"))
+                .unwrap();
         job.state.has_ended().then_some(job)
     });
     assert_eq!((third.process, third.exit), (None, None));
     world.backend.end(phase, domain::process::ExitStatus::Code(0));
     let fourth = world.until("v4's phase runs", || {
-        let job = ops::processes::info(&world.engine, &world.admin, &app, &crate::ProcessRef::new("release.4")).unwrap();
+        let job =
+            ops::processes::info(&world.engine, &world.admin, &app, &crate::ProcessRef::new("release.4"))
+                .unwrap();
         job.process
     });
     world.backend.end(fourth, domain::process::ExitStatus::Code(0));
     assert_eq!(world.ended(&app, &ReleaseRef::Head).status, ReleaseStatus::Succeeded);
-    let expected = [ReleaseStatus::Succeeded, ReleaseStatus::Superseded, ReleaseStatus::Superseded, ReleaseStatus::Succeeded];
+    let expected = [
+        ReleaseStatus::Succeeded,
+        ReleaseStatus::Superseded,
+        ReleaseStatus::Superseded,
+        ReleaseStatus::Succeeded,
+    ];
     assert_eq!(world.statuses(&app), expected);
     world.until_running(id, &["web.1 v4"]);
 }
@@ -135,7 +166,8 @@ fn rollback_brings_back_slug_types_and_config() {
         assert_eq!(refused.unwrap_err().kind(), kind, "{target}");
     }
     let all = ops::releases::list(&world.engine, &world.admin, &app).unwrap();
-    let eligible: Vec<_> = all.iter().filter(|info| info.eligible_for_rollback).map(|i| i.release.version.0).collect();
+    let eligible: Vec<_> =
+        all.iter().filter(|info| info.eligible_for_rollback).map(|i| i.release.version.0).collect();
     assert_eq!(eligible, [2, 3, 4, 5]);
 }
 

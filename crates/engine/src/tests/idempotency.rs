@@ -18,7 +18,8 @@ fn a_repeat_answers_with_the_first_resource() {
     let app = AppRef::Id(first.app.id);
     ops::apps::update(&world.engine, &world.admin, &app, &patch).unwrap();
     assert_eq!(ops::apps::create(&world.engine, &once, None).unwrap().app.name.as_str(), "renamed");
-    let created = |n: &str| ops::apps::create(&world.engine, &keyed(&world.admin, "/apps", 1, n), None).unwrap().app.id;
+    let created =
+        |n: &str| ops::apps::create(&world.engine, &keyed(&world.admin, "/apps", 1, n), None).unwrap().app.id;
     assert_ne!(created("k2"), first.app.id, "another key is another request");
     let no_key = ops::apps::create(&world.engine, &world.admin, None).unwrap();
     assert_ne!(no_key.app.id, ops::apps::create(&world.engine, &world.admin, None).unwrap().app.id);
@@ -87,8 +88,10 @@ fn another_body_is_refused_and_ten_minutes_are_the_end() {
 fn a_secret_is_not_repeated() {
     let world = World::start();
     let once = keyed(&world.admin, "/oauth/authorizations", 1, "t");
-    let token = ops::accounts::create_authorization(&world.engine, &once, NewAuthorization::default()).unwrap();
-    let again = ops::accounts::create_authorization(&world.engine, &once, NewAuthorization::default()).unwrap_err();
+    let token =
+        ops::accounts::create_authorization(&world.engine, &once, NewAuthorization::default()).unwrap();
+    let again =
+        ops::accounts::create_authorization(&world.engine, &once, NewAuthorization::default()).unwrap_err();
     assert_eq!(again.kind(), Kind::Conflict);
     assert!(!format!("{again:?}").contains(token.secret.expose()));
     assert_eq!(ops::accounts::list_authorizations(&world.engine, &world.admin).unwrap().len(), 2);
@@ -104,7 +107,8 @@ fn repeats_at_the_same_time_make_one() {
             std::thread::spawn(move || ops::apps::create(&engine, &context, None).unwrap().app.id)
         })
         .collect();
-    let ids: std::collections::BTreeSet<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let ids: std::collections::BTreeSet<_> =
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     assert_eq!(ids.len(), 1);
     assert_eq!(ops::apps::list(&world.engine, &world.admin, ops::apps::AppScope::All).unwrap().len(), 1);
 }
@@ -112,7 +116,12 @@ fn repeats_at_the_same_time_make_one() {
 #[test]
 fn keys_of_different_people_do_not_meet() {
     let world = World::start();
-    let token = ops::accounts::create(&world.engine, &world.admin, &"b@example.com".parse().unwrap(), domain::policy::Role::Owner);
+    let token = ops::accounts::create(
+        &world.engine,
+        &world.admin,
+        &"b@example.com".parse().unwrap(),
+        domain::policy::Role::Owner,
+    );
     let other = context(&world.engine, &token.unwrap().secret);
     let mine = ops::apps::create(&world.engine, &keyed(&world.admin, "/apps", 1, "k"), None).unwrap();
     let theirs = ops::apps::create(&world.engine, &keyed(&other, "/apps", 1, "k"), None).unwrap();

@@ -74,7 +74,8 @@ fn a_job_can_be_stopped_and_a_restart_refuses_it() {
     let refused = ops::formation::restart(&world.engine, &world.admin, &app, &target).unwrap_err();
     assert_eq!(refused.kind(), Kind::Invalid);
     world.until("it runs", || {
-        let found = ops::processes::info(&world.engine, &world.admin, &app, &info.job.unwrap().into()).unwrap();
+        let found =
+            ops::processes::info(&world.engine, &world.admin, &app, &info.job.unwrap().into()).unwrap();
         (found.state == ProcessWord::Up).then_some(())
     });
     ops::formation::stop(&world.engine, &world.admin, &app, &target).unwrap();
@@ -113,7 +114,10 @@ fn a_start_is_committed_once() {
     let again = facts.commit(JobStarted { job, process: second });
     assert_eq!(again, Err(NotCommitted::AlreadyStarted { job, process: first }));
     let unknown = JobId::from_u128(3);
-    assert_eq!(facts.commit(JobStarted { job: unknown, process: second }), Err(NotCommitted::NotWanted { job: unknown }));
+    assert_eq!(
+        facts.commit(JobStarted { job: unknown, process: second }),
+        Err(NotCommitted::NotWanted { job: unknown })
+    );
 }
 
 #[test]

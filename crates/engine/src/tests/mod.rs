@@ -4,6 +4,7 @@ mod access;
 mod builds;
 mod config;
 mod deploys;
+mod disk;
 mod idempotency;
 mod jobs;
 mod processes;
@@ -56,7 +57,8 @@ impl World {
     fn start_with(change: impl Fn(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, log) = (Arc::new(TestClock::default()), Arc::new(MemoryLog::default()));
-        let (repositories, builder) = (Arc::new(MemoryRepositories::default()), Arc::new(ScriptedBuilder::default()));
+        let (repositories, builder) =
+            (Arc::new(MemoryRepositories::default()), Arc::new(ScriptedBuilder::default()));
         builder.procfile(&[("web", "serve")]);
         let ports = Ports {
             log: log.clone(),
@@ -67,7 +69,8 @@ impl World {
         let engine = Engine::open(settings(folder.path(), change), &KEY, ports).unwrap();
         let backend = Arc::new(MemoryBackend::new(clock.clone(), engine.environment(), 99));
         engine.start(Workers { backend: backend.clone(), builder: builder.clone() }).unwrap();
-        let token = ops::accounts::bootstrap(&engine, &"admin@example.com".parse().unwrap()).unwrap().unwrap();
+        let token =
+            ops::accounts::bootstrap(&engine, &"admin@example.com".parse().unwrap()).unwrap().unwrap();
         let admin = context(&engine, &token.secret);
         Self { folder, clock, log, repositories, builder, backend, engine, admin, seed: 1 }
     }
@@ -144,12 +147,14 @@ impl World {
     /// Living slots of an app: `web.1 v2`.
     fn running(&self, app: AppId) -> Vec<String> {
         let observed = self.backend.observed();
-        let living = observed.processes.iter().filter(|process| process.app == app && process.state.is_live());
+        let living =
+            observed.processes.iter().filter(|process| process.app == app && process.state.is_live());
         let mut names: Vec<_> = living
             .filter(|process| matches!(process.purpose, Purpose::Slot { .. }))
             .map(|process| {
                 let release = ReleaseRef::Id(process.purpose.release());
-                let info = ops::releases::info(&self.engine, &self.admin, &AppRef::Id(app), &release).unwrap();
+                let info =
+                    ops::releases::info(&self.engine, &self.admin, &AppRef::Id(app), &release).unwrap();
                 format!("{} {}", process.purpose.display_name(), info.release.version)
             })
             .collect();

@@ -9,9 +9,19 @@ use domain::formation::FormationUpdate;
 use domain::ids::ProcessId;
 use domain::process::ExitStatus;
 
-fn scale(world: &World, app: &AppRef, name: &str, quantity: &str) -> Result<Vec<formation::FormationRow>, crate::Error> {
+fn scale(
+    world: &World,
+    app: &AppRef,
+    name: &str,
+    quantity: &str,
+) -> Result<Vec<formation::FormationRow>, crate::Error> {
     let (process_type, quantity) = (name.parse().unwrap(), Some(quantity.parse().unwrap()));
-    formation::patch(&world.engine, &world.admin, app, &[FormationUpdate { process_type, quantity, size: None }])
+    formation::patch(
+        &world.engine,
+        &world.admin,
+        app,
+        &[FormationUpdate { process_type, quantity, size: None }],
+    )
 }
 
 fn processes(world: &World, id: AppId) -> Vec<(String, ProcessId)> {
@@ -30,9 +40,17 @@ fn scaling_starts_and_stops_and_is_kept_over_releases() {
     world.push(&app, 1);
     world.until_running(id, &["web.1 v1"]);
     let rows = scale(&world, &app, "worker", "+2").unwrap();
-    assert_eq!(rows.iter().map(|row| (row.process_type.as_str(), row.quantity)).collect::<Vec<_>>(), [("web", 1), ("worker", 2)]);
+    assert_eq!(
+        rows.iter().map(|row| (row.process_type.as_str(), row.quantity)).collect::<Vec<_>>(),
+        [("web", 1), ("worker", 2)]
+    );
     world.until_running(id, &["web.1 v1", "worker.1 v1", "worker.2 v1"]);
-    assert!(world.log.lines(id).contains(&"api: Scaled to worker@2:Standard-1X by user admin@example.com".to_owned()));
+    assert!(
+        world
+            .log
+            .lines(id)
+            .contains(&"api: Scaled to worker@2:Standard-1X by user admin@example.com".to_owned())
+    );
     // A release without workers keeps their row for the one that has them again.
     world.builder.procfile(&[("web", "serve")]);
     world.push(&app, 2);
@@ -70,8 +88,11 @@ fn restart_replaces_all_a_type_or_one() {
     replaced(&ProcessTarget::One(ProcessRef::new("web.2")), [false, true, false]);
     replaced(&ProcessTarget::Type("web".parse().unwrap()), [true, true, true]);
     let third = world.until("ps shows the third", || {
-        let shown = ops::processes::info(&world.engine, &world.admin, &app, &ProcessRef::new("web.3")).ok()?;
-        shown.process.filter(|process| processes(&world, id).get(2).is_some_and(|(_, third)| third == process))
+        let shown =
+            ops::processes::info(&world.engine, &world.admin, &app, &ProcessRef::new("web.3")).ok()?;
+        shown
+            .process
+            .filter(|process| processes(&world, id).get(2).is_some_and(|(_, third)| third == process))
     });
     replaced(&ProcessTarget::One(third.into()), [false, false, true]);
     replaced(&ProcessTarget::All, [true, true, true]);
@@ -155,7 +176,8 @@ fn a_destroyed_app_leaves_nothing_running_and_its_number_is_not_reused() {
     ops::apps::destroy(&world.engine, &world.admin, &app).unwrap();
     world.until("all of it is gone", || {
         let observed = world.backend.observed();
-        let left = observed.processes.iter().any(|process| process.app == id) || observed.networks.contains(&id);
+        let left =
+            observed.processes.iter().any(|process| process.app == id) || observed.networks.contains(&id);
         (!left).then_some(())
     });
     let (_, again) = world.app("hello");

@@ -22,8 +22,8 @@ fn a_restart_changes_nothing_that_runs() {
     world.until_running(id, &["web.1 v2"]);
     let after = living(&world);
     assert_ne!(before, after);
-    world.restart();
     let passes = world.backend.passes();
+    world.restart();
     world.until("it looks again", || (world.backend.passes() > passes).then_some(()));
     assert_eq!(living(&world), after);
     assert_eq!(world.statuses(&app), [ReleaseStatus::Succeeded, ReleaseStatus::Succeeded]);
@@ -56,7 +56,8 @@ fn a_build_that_was_cut_off_has_failed_and_its_tree_is_gone() {
         assert!(!crate::builds::source_folder(&second, build).exists());
     }
     assert!(!stray.parent().unwrap().exists(), "a tree that was never accepted is removed");
-    let refused = crate::builds::accept(&second, &world.admin, &app, crate::builds::new_id(&second), None).unwrap_err();
+    let refused =
+        crate::builds::accept(&second, &world.admin, &app, crate::builds::new_id(&second), None).unwrap_err();
     assert_eq!(refused.kind(), Kind::Unavailable, "no builds before the start");
     world.builder.let_go();
     world.restart();
@@ -130,9 +131,15 @@ fn every_cut_between_two_transactions_leads_to_the_same_end() {
             assert!(Instant::now() < deadline, "copy {n}: {head:?}");
             engine.changed().wait_past(seen, Duration::from_millis(50));
         };
-        let lost_phase = matches!(&ended.status, ReleaseStatus::Failed { reason } if reason.contains("vanished"));
+        let lost_phase =
+            matches!(&ended.status, ReleaseStatus::Failed { reason } if reason.contains("vanished"));
         assert!(ended.status == ReleaseStatus::Succeeded || lost_phase, "copy {n}: {ended:?}");
-        let phases = backend.observed().processes.iter().filter(|p| !matches!(p.purpose, Purpose::Slot { .. })).count();
+        let phases = backend
+            .observed()
+            .processes
+            .iter()
+            .filter(|p| !matches!(p.purpose, Purpose::Slot { .. }))
+            .count();
         assert!(phases <= 1, "copy {n}: a phase ran {phases} times");
         engine.shutdown();
     }

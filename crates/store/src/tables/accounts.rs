@@ -53,7 +53,8 @@ impl Reader<'_> {
 
 impl Writer<'_> {
     pub fn insert_account(&self, account: &Account) -> Result<()> {
-        let sql = "INSERT INTO accounts (id, email, role, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql =
+            "INSERT INTO accounts (id, email, role, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)";
         let (id, email, role) = (account.id.to_string(), account.email.as_str(), account.role.name());
         self.run(sql, (id, email, role, int(account.created_at.0), int(account.updated_at.0))).map(drop)
     }

@@ -43,7 +43,11 @@ impl Reader<'_> {
     /// Owned by or shared with this account, by name.
     pub fn apps_of(&self, account: AccountId) -> Result<Vec<App>> {
         let shared = "id IN (SELECT app_id FROM collaborators WHERE account_id = ?1)";
-        self.all(&format!("{COLUMNS} WHERE owner_id = ?1 OR {shared} ORDER BY name"), [account.to_string()], read)
+        self.all(
+            &format!("{COLUMNS} WHERE owner_id = ?1 OR {shared} ORDER BY name"),
+            [account.to_string()],
+            read,
+        )
     }
 
     pub fn count_apps_of(&self, owner: AccountId) -> Result<u64> {
@@ -69,25 +73,29 @@ impl Reader<'_> {
     pub(crate) fn app_key(&self, app: AppId) -> Result<AppKey> {
         let sql = "SELECT data_key FROM apps WHERE id = ?1";
         let wrapped = self.one(sql, [app.to_string()], |row| row.get::<_, Vec<u8>>("data_key"))?;
-        let wrapped = wrapped.ok_or_else(|| StoreError::Unsealable { what: format!("key of absent app {app}") })?;
+        let wrapped =
+            wrapped.ok_or_else(|| StoreError::Unsealable { what: format!("key of absent app {app}") })?;
         self.master.unwrap(app, &wrapped)
     }
 }
 
 impl Writer<'_> {
     pub fn insert_app(&self, app: &App, key: &AppKey, nonce: &Nonce) -> Result<()> {
-        let sql = "INSERT INTO apps (id, name, app_index, owner_id, maintenance, data_key, created_at, updated_at)
+        let sql =
+            "INSERT INTO apps (id, name, app_index, owner_id, maintenance, data_key, created_at, updated_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let wrapped = self.master.wrap(app.id, key, nonce)?;
         let (id, name, owner) = (app.id.to_string(), app.name.as_str(), app.owner.to_string());
         let (created_at, updated_at) = (int(app.created_at.0), int(app.updated_at.0));
-        self.run(sql, (id, name, app.index, owner, app.maintenance, wrapped, created_at, updated_at)).map(drop)
+        self.run(sql, (id, name, app.index, owner, app.maintenance, wrapped, created_at, updated_at))
+            .map(drop)
     }
 
     /// Keeps name, maintenance and the time of change.
     pub fn update_app(&self, app: &App) -> Result<()> {
         let sql = "UPDATE apps SET name = ?2, maintenance = ?3, updated_at = ?4 WHERE id = ?1";
-        self.run(sql, (app.id.to_string(), app.name.as_str(), app.maintenance, int(app.updated_at.0))).map(drop)
+        self.run(sql, (app.id.to_string(), app.name.as_str(), app.maintenance, int(app.updated_at.0)))
+            .map(drop)
     }
 
     /// With everything that belongs to it, its data key included: its secrets are gone for good.
@@ -95,7 +103,13 @@ impl Writer<'_> {
         self.run("DELETE FROM apps WHERE id = ?1", [app.to_string()]).map(drop)
     }
 
-    pub fn set_collaborator(&self, app: AppId, account: AccountId, role: Role, now: WallMillis) -> Result<()> {
+    pub fn set_collaborator(
+        &self,
+        app: AppId,
+        account: AccountId,
+        role: Role,
+        now: WallMillis,
+    ) -> Result<()> {
         let sql = "INSERT INTO collaborators (app_id, account_id, role, created_at) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT (app_id, account_id) DO UPDATE SET role = ?3";
         self.run(sql, (app.to_string(), account.to_string(), role.name(), int(now.0))).map(drop)

@@ -9,7 +9,8 @@ use domain::names::CommitId;
 use domain::time::WallMillis;
 use rusqlite::Row;
 
-const COLUMNS: &str = "SELECT id, app_id, number, actor_id, commit_id, status, reason, slug, release_id, created_at, updated_at
+const COLUMNS: &str =
+    "SELECT id, app_id, number, actor_id, commit_id, status, reason, slug, release_id, created_at, updated_at
     FROM builds";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Build> {
@@ -30,9 +31,13 @@ fn read_status(row: &Row<'_>) -> rusqlite::Result<BuildStatus> {
     Ok(match word.as_str() {
         "waiting" => BuildStatus::Waiting,
         "running" => BuildStatus::Running,
-        "succeeded" => BuildStatus::Succeeded { slug: parsed(row, "slug")?, release: parsed(row, "release_id")? },
+        "succeeded" => {
+            BuildStatus::Succeeded { slug: parsed(row, "slug")?, release: parsed(row, "release_id")? }
+        }
         "superseded" => BuildStatus::Superseded,
-        "failed" => BuildStatus::Failed { reason: row.get::<_, Option<String>>("reason")?.unwrap_or_default() },
+        "failed" => {
+            BuildStatus::Failed { reason: row.get::<_, Option<String>>("reason")?.unwrap_or_default() }
+        }
         _ => {
             let detail = format!("status {word:?} of a build").into();
             return Err(rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, detail));
@@ -62,7 +67,11 @@ impl Reader<'_> {
 
     /// Waiting or running, of all apps.
     pub fn unfinished_builds(&self) -> Result<Vec<Build>> {
-        self.all(&format!("{COLUMNS} WHERE status IN ('waiting', 'running') ORDER BY app_id, number"), (), read)
+        self.all(
+            &format!("{COLUMNS} WHERE status IN ('waiting', 'running') ORDER BY app_id, number"),
+            (),
+            read,
+        )
     }
 
     /// The newest that succeeded and has a commit: what the deployed branch should point to.
@@ -79,9 +88,11 @@ impl Reader<'_> {
 
 impl Writer<'_> {
     pub fn insert_build(&self, build: &Build) -> Result<()> {
-        let sql = "INSERT INTO builds (id, app_id, number, actor_id, commit_id, status, created_at, updated_at)
+        let sql =
+            "INSERT INTO builds (id, app_id, number, actor_id, commit_id, status, created_at, updated_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let (id, app, actor) = (build.id.to_string(), build.app.to_string(), build.actor.map(|id| id.to_string()));
+        let (id, app, actor) =
+            (build.id.to_string(), build.app.to_string(), build.actor.map(|id| id.to_string()));
         let commit = build.commit.as_ref().map(CommitId::as_str);
         let (created_at, updated_at) = (int(build.created_at.0), int(build.updated_at.0));
         let status = status_word(&build.status);
@@ -91,7 +102,9 @@ impl Writer<'_> {
     /// Fails if the build has ended before: an end is said once.
     pub fn set_build_status(&self, id: BuildId, status: &BuildStatus, now: WallMillis) -> Result<()> {
         let (slug, release, reason) = match status {
-            BuildStatus::Succeeded { slug, release } => (Some(slug.to_string()), Some(release.to_string()), None),
+            BuildStatus::Succeeded { slug, release } => {
+                (Some(slug.to_string()), Some(release.to_string()), None)
+            }
             BuildStatus::Failed { reason } => (None, None, Some(reason)),
             BuildStatus::Waiting | BuildStatus::Running | BuildStatus::Superseded => (None, None, None),
         };
@@ -99,7 +112,10 @@ impl Writer<'_> {
             WHERE id = ?1 AND status IN ('waiting', 'running')";
         match self.run(sql, (id.to_string(), status_word(status), slug, release, reason, int(now.0)))? {
             1 => Ok(()),
-            _ => Err(StoreError::Content { table: "build", detail: format!("build {id} is gone or has ended before") }),
+            _ => Err(StoreError::Content {
+                table: "build",
+                detail: format!("build {id} is gone or has ended before"),
+            }),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::jobs;
 use super::slots::Restart;
+use crate::Reader;
 use crate::error::Result;
 use crate::sql::{number, parsed, parsed_optional, small_number};
-use crate::Reader;
 use domain::desired::CrashRecord;
 use domain::formation::{Formation, Quantity};
 use domain::ids::{AppId, ReleaseId};
@@ -28,7 +28,8 @@ impl Reader<'_> {
             (SELECT release_id FROM promotions WHERE app_id = apps.id ORDER BY sequence DESC LIMIT 1) AS current,
             (SELECT id FROM releases WHERE app_id = apps.id ORDER BY version DESC LIMIT 1) AS head FROM apps";
         let rows = self.all(sql, (), |row| {
-            let standing = Standing { current: parsed_optional(row, "current")?, head: parsed_optional(row, "head")? };
+            let standing =
+                Standing { current: parsed_optional(row, "current")?, head: parsed_optional(row, "head")? };
             Ok((parsed(row, "id")?, standing))
         })?;
         Ok(rows.into_iter().collect())
@@ -58,7 +59,8 @@ impl Reader<'_> {
         let sql = "SELECT app_id, process_type, slot, boot_at FROM restarts WHERE boot_id = ?1";
         let rows = self.all(sql, [&boot.0], |row| {
             let at = BootMillis(number(row, "boot_at")?);
-            let restart = Restart { process_type: parsed(row, "process_type")?, slot: small_number(row, "slot")?, at };
+            let restart =
+                Restart { process_type: parsed(row, "process_type")?, slot: small_number(row, "slot")?, at };
             Ok((parsed(row, "app_id")?, restart))
         })?;
         Ok(grouped(rows))

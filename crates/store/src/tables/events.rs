@@ -27,7 +27,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Event> {
 impl Reader<'_> {
     /// In order, those after `after`, at most `limit`.
     pub fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>> {
-        self.all(&format!("{COLUMNS} WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"), (int(after), limit as i64), read)
+        self.all(
+            &format!("{COLUMNS} WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"),
+            (int(after), limit as i64),
+            read,
+        )
     }
 
     pub fn events_of(&self, app: AppId, after: u64, limit: usize) -> Result<Vec<Event>> {
@@ -45,7 +49,10 @@ impl Writer<'_> {
         let (before, after) = (to_json("event", &event.before)?, to_json("event", &event.after)?);
         let resource = (event.resource.name(), &event.resource_id);
         let at = int(event.at.0);
-        self.run(sql, (at, actor, &event.action, app, resource.0, resource.1, before, after, &event.request_id))?;
+        self.run(
+            sql,
+            (at, actor, &event.action, app, resource.0, resource.1, before, after, &event.request_id),
+        )?;
         Ok(self.connection.last_insert_rowid() as u64)
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::error::Result;
 use crate::seal::Nonce;
-use crate::sql::{int, json, json_optional, number, parsed, parsed_optional, small_number, to_json, wall, word};
+use crate::sql::{
+    int, json, json_optional, number, parsed, parsed_optional, small_number, to_json, wall, word,
+};
 use crate::tables::releases::{decode_vars, encode_vars};
 use crate::{Reader, StoreError, Writer};
 use domain::formation::Size;
@@ -24,7 +26,8 @@ pub struct JobRow {
     pub held: bool,
 }
 
-pub(super) const COLUMNS: &str = "SELECT id, app_id, kind, release_id, number, command, streams, size, time_limit_seconds, actor_id, held,
+pub(super) const COLUMNS: &str =
+    "SELECT id, app_id, kind, release_id, number, command, streams, size, time_limit_seconds, actor_id, held,
     cancelled, started_process, state, exit_status, created_at, updated_at FROM jobs";
 
 fn kind_word(kind: JobKind) -> &'static str {
@@ -96,12 +99,18 @@ impl Reader<'_> {
 
     /// In order of creation, those that have not ended.
     pub fn unfinished_jobs(&self, app: AppId) -> Result<Vec<JobRow>> {
-        let sql = format!("{COLUMNS} WHERE app_id = ?1 AND state IN ('waiting', 'started') ORDER BY created_at, id");
+        let sql = format!(
+            "{COLUMNS} WHERE app_id = ?1 AND state IN ('waiting', 'started') ORDER BY created_at, id"
+        );
         self.all(&sql, [app.to_string()], read)
     }
 
     pub fn release_phase_job(&self, release: ReleaseId) -> Result<Option<JobRow>> {
-        self.one(&format!("{COLUMNS} WHERE release_id = ?1 AND kind = 'release_phase'"), [release.to_string()], read)
+        self.one(
+            &format!("{COLUMNS} WHERE release_id = ?1 AND kind = 'release_phase'"),
+            [release.to_string()],
+            read,
+        )
     }
 
     pub fn newest_one_off_number(&self, app: AppId) -> Result<u32> {
@@ -116,16 +125,22 @@ impl Reader<'_> {
         let sealed = self.one(sql, params, |row| row.get::<_, Option<Vec<u8>>>("environment"))?.flatten();
         let Some(sealed) = sealed else { return Ok(Vec::new()) };
         let place = environment_place(app, job);
-        decode_vars(&place, &*self.app_key(app)?.open(&place, &sealed)?)
+        decode_vars(&place, &self.app_key(app)?.open(&place, &sealed)?)
     }
 }
 
 impl Writer<'_> {
     /// A new job, waiting. `row.job.state` is not looked at.
-    pub fn insert_job(&self, row: &JobRow, environment: &[(ConfigKey, Secret<String>)], nonce: &Nonce) -> Result<()> {
+    pub fn insert_job(
+        &self,
+        row: &JobRow,
+        environment: &[(ConfigKey, Secret<String>)],
+        nonce: &Nonce,
+    ) -> Result<()> {
         let job = &row.job;
         let sealed = self.seal_environment(job, environment, nonce)?;
-        let sql = "INSERT INTO jobs (id, app_id, kind, release_id, number, command, environment, streams, size,
+        let sql =
+            "INSERT INTO jobs (id, app_id, kind, release_id, number, command, environment, streams, size,
             time_limit_seconds, actor_id, held, state, created_at, updated_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'waiting', ?13, ?13)";
         self.run(
@@ -179,7 +194,8 @@ impl Writer<'_> {
 
     /// The person who attaches has come.
     pub fn release_held_job(&self, job: JobId, now: WallMillis) -> Result<bool> {
-        let sql = "UPDATE jobs SET held = 0, updated_at = ?2 WHERE id = ?1 AND held = 1 AND state = 'waiting'";
+        let sql =
+            "UPDATE jobs SET held = 0, updated_at = ?2 WHERE id = ?1 AND held = 1 AND state = 'waiting'";
         Ok(self.run(sql, (job.to_string(), int(now.0)))? == 1)
     }
 
@@ -208,7 +224,8 @@ impl Writer<'_> {
                 return Err(StoreError::Content { table: "job", detail });
             }
         };
-        let sql = "UPDATE jobs SET state = ?2, exit_status = ?3, updated_at = ?5 WHERE id = ?1 AND state = ?4";
+        let sql =
+            "UPDATE jobs SET state = ?2, exit_status = ?3, updated_at = ?5 WHERE id = ?1 AND state = ?4";
         Ok(self.run(sql, (job.to_string(), word, status, from, int(now.0)))? == 1)
     }
 }

@@ -30,7 +30,8 @@ pub struct Placement {
     pub updated_at: WallMillis,
 }
 
-const COLUMNS: &str = "SELECT process_id, app_id, host_id, purpose, state, created_at, updated_at FROM placements";
+const COLUMNS: &str =
+    "SELECT process_id, app_id, host_id, purpose, state, created_at, updated_at FROM placements";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Placement> {
     Ok(Placement {
@@ -50,14 +51,19 @@ impl Reader<'_> {
     }
 
     pub fn placements_of(&self, app: AppId) -> Result<Vec<Placement>> {
-        self.all(&format!("{COLUMNS} WHERE app_id = ?1 ORDER BY created_at, process_id"), [app.to_string()], read)
+        self.all(
+            &format!("{COLUMNS} WHERE app_id = ?1 ORDER BY created_at, process_id"),
+            [app.to_string()],
+            read,
+        )
     }
 }
 
 impl Writer<'_> {
     /// Makes or changes a placement; `created_at` counts for a new one.
     pub fn put_placement(&self, placement: &Placement) -> Result<()> {
-        let sql = "INSERT INTO placements (process_id, app_id, host_id, purpose, state, created_at, updated_at)
+        let sql =
+            "INSERT INTO placements (process_id, app_id, host_id, purpose, state, created_at, updated_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
             ON CONFLICT (process_id) DO UPDATE SET state = ?5, updated_at = ?7";
         let ids = (placement.process.to_string(), placement.app.to_string(), placement.host.to_string());

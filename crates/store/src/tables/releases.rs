@@ -19,7 +19,8 @@ use rusqlite::{OptionalExtension, Row};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-const COLUMNS: &str = "SELECT id, app_id, version, slug, slug_size_bytes, process_types, commit_id, build_id, build_number,
+const COLUMNS: &str =
+    "SELECT id, app_id, version, slug, slug_size_bytes, process_types, commit_id, build_id, build_number,
     attachments, actor_id, description, created_at, status, reason, release_status.updated_at AS status_at
     FROM releases JOIN release_status ON release_status.release_id = releases.id";
 
@@ -54,7 +55,9 @@ fn read_status(row: &Row<'_>) -> rusqlite::Result<ReleaseStatus> {
         "starting" => ReleaseStatus::Starting,
         "succeeded" => ReleaseStatus::Succeeded,
         "superseded" => ReleaseStatus::Superseded,
-        "failed" => ReleaseStatus::Failed { reason: row.get::<_, Option<String>>("reason")?.unwrap_or_default() },
+        "failed" => {
+            ReleaseStatus::Failed { reason: row.get::<_, Option<String>>("reason")?.unwrap_or_default() }
+        }
         _ => {
             let detail = format!("status {word:?} of a release").into();
             return Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Text, detail));
@@ -71,7 +74,8 @@ pub(crate) fn encode_vars<'a>(
     what: &str,
     vars: impl Iterator<Item = (&'a ConfigKey, &'a Secret<String>)>,
 ) -> Result<Zeroizing<Vec<u8>>> {
-    let plain: BTreeMap<&str, &str> = vars.map(|(key, value)| (key.as_str(), value.expose().as_str())).collect();
+    let plain: BTreeMap<&str, &str> =
+        vars.map(|(key, value)| (key.as_str(), value.expose().as_str())).collect();
     let encoded = serde_json::to_vec(&plain).map_err(|_| StoreError::Seal { what: what.to_owned() })?;
     Ok(Zeroizing::new(encoded))
 }
@@ -88,7 +92,11 @@ impl Reader<'_> {
     }
 
     pub fn release_by_version(&self, app: AppId, version: ReleaseVersion) -> Result<Option<Release>> {
-        self.one(&format!("{COLUMNS} WHERE app_id = ?1 AND version = ?2"), (app.to_string(), int(version.0)), read)
+        self.one(
+            &format!("{COLUMNS} WHERE app_id = ?1 AND version = ?2"),
+            (app.to_string(), int(version.0)),
+            read,
+        )
     }
 
     /// Oldest first.
@@ -97,7 +105,11 @@ impl Reader<'_> {
     }
 
     pub fn head_release(&self, app: AppId) -> Result<Option<Release>> {
-        self.one(&format!("{COLUMNS} WHERE app_id = ?1 ORDER BY version DESC LIMIT 1"), [app.to_string()], read)
+        self.one(
+            &format!("{COLUMNS} WHERE app_id = ?1 ORDER BY version DESC LIMIT 1"),
+            [app.to_string()],
+            read,
+        )
     }
 
     /// The newest release that did not fail.
@@ -115,7 +127,9 @@ impl Reader<'_> {
 
     /// Releases whose fate is not decided, of all apps, oldest first.
     pub fn unfinished_releases(&self) -> Result<Vec<Release>> {
-        let sql = format!("{COLUMNS} WHERE status IN ('pending', 'phase_running', 'starting') ORDER BY app_id, version");
+        let sql = format!(
+            "{COLUMNS} WHERE status IN ('pending', 'phase_running', 'starting') ORDER BY app_id, version"
+        );
         self.all(&sql, (), read)
     }
 
@@ -196,7 +210,8 @@ impl Writer<'_> {
     #[doc(hidden)]
     pub fn try_to_change_release(&self, id: ReleaseId) -> Result<bool> {
         let sql = "UPDATE releases SET description = 'changed' WHERE id = ?1 RETURNING id";
-        let changed = self.connection.prepare_cached(sql)?.query_row([id.to_string()], |_| Ok(())).optional()?;
+        let changed =
+            self.connection.prepare_cached(sql)?.query_row([id.to_string()], |_| Ok(())).optional()?;
         Ok(changed.is_some())
     }
 }

@@ -24,7 +24,8 @@ impl Reader<'_> {
 
     /// Those of this boot.
     pub fn crashes(&self, release: ReleaseId, boot: &BootId) -> Result<Vec<(ProcessType, u32, CrashRecord)>> {
-        let sql = "SELECT process_type, slot, count, last_exit FROM crashes WHERE release_id = ?1 AND boot_id = ?2";
+        let sql =
+            "SELECT process_type, slot, count, last_exit FROM crashes WHERE release_id = ?1 AND boot_id = ?2";
         self.all(sql, (release.to_string(), &boot.0), |row| {
             let last_exit = BootMillis(number(row, "last_exit")?);
             let record = CrashRecord { count: small_number(row, "count")?, last_exit };
@@ -41,7 +42,8 @@ impl Writer<'_> {
 
     /// `slot` `None`: every place of the type.
     pub fn unstop_slots(&self, app: AppId, process_type: &ProcessType, slot: Option<u32>) -> Result<()> {
-        let sql = "DELETE FROM stopped_slots WHERE app_id = ?1 AND process_type = ?2 AND (?3 IS NULL OR slot = ?3)";
+        let sql =
+            "DELETE FROM stopped_slots WHERE app_id = ?1 AND process_type = ?2 AND (?3 IS NULL OR slot = ?3)";
         self.run(sql, (app.to_string(), process_type.as_str(), slot)).map(drop)
     }
 

@@ -11,7 +11,8 @@ use subtle::ConstantTimeEq;
 
 pub type SecretHash = [u8; 32];
 
-const COLUMNS: &str = "SELECT tokens.id, account_id, email, prefix, description, tokens.created_at, expires_at, secret_hash
+const COLUMNS: &str =
+    "SELECT tokens.id, account_id, email, prefix, description, tokens.created_at, expires_at, secret_hash
     FROM tokens JOIN accounts ON accounts.id = account_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Authorization> {
@@ -30,7 +31,8 @@ impl Reader<'_> {
     /// The token with this secret, expired or not.
     pub fn token_by_secret(&self, hash: &SecretHash) -> Result<Option<Authorization>> {
         let sql = format!("{COLUMNS} WHERE secret_hash = ?1");
-        let found = self.one(&sql, [hash.as_slice()], |row| Ok((read(row)?, row.get::<_, Vec<u8>>("secret_hash")?)))?;
+        let found =
+            self.one(&sql, [hash.as_slice()], |row| Ok((read(row)?, row.get::<_, Vec<u8>>("secret_hash")?)))?;
         Ok(found.filter(|(_, kept)| bool::from(kept.ct_eq(hash.as_slice()))).map(|(token, _)| token))
     }
 
@@ -46,7 +48,8 @@ impl Reader<'_> {
 
 impl Writer<'_> {
     pub fn insert_token(&self, token: &Authorization, hash: &SecretHash) -> Result<()> {
-        let sql = "INSERT INTO tokens (id, account_id, secret_hash, prefix, description, created_at, expires_at)
+        let sql =
+            "INSERT INTO tokens (id, account_id, secret_hash, prefix, description, created_at, expires_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let expires_at = token.expires_at.map(|at| int(at.0));
         let (id, account) = (token.id.to_string(), token.account.id.to_string());
