@@ -7,6 +7,7 @@ mod launcher;
 mod router;
 mod serve;
 mod settings;
+mod static_server;
 mod supervise;
 
 use settings::Settings;
@@ -49,7 +50,7 @@ fn parse_word(word: &OsStr) -> Option<Daemon> {
 pub fn dispatch() -> Option<ExitCode> {
     let mut words = std::env::args_os();
     let program = words.next()?;
-    if let Some(hook) = server::git::hook::HookKind::from_program(&program) {
+    if let Some(hook) = server::git::HookKind::from_program(&program) {
         return Some(server::git::hook::run(hook, |name| std::env::var_os(name)));
     }
     let daemon = parse_word(&words.next()?)?;
@@ -59,8 +60,8 @@ pub fn dispatch() -> Option<ExitCode> {
 fn start(daemon: Daemon) -> ExitCode {
     match daemon {
         Daemon::Shim => sandbox::shim::run(),
-        Daemon::BuildStep => builder::step::run(),
-        Daemon::StaticServer => builder::native::static_site::serve::run(),
+        Daemon::BuildStep => builder::step::run(&words_after(2)),
+        Daemon::StaticServer => static_server::run(&words_after(2)),
         Daemon::Launcher => with_settings(|settings| launcher::run(settings).map_err(Into::into)),
         Daemon::Router => with_settings(|settings| router::run(settings).map_err(Into::into)),
         Daemon::Serve => with_settings(|settings| serve::run(settings).map_err(Into::into)),
@@ -68,8 +69,12 @@ fn start(daemon: Daemon) -> ExitCode {
     }
 }
 
+fn words_after(count: usize) -> Vec<String> {
+    std::env::args_os().skip(count).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 fn supervise_server(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    let words: Vec<String> = std::env::args().skip(2).collect();
+    let words = words_after(2);
     match words.first().map(String::as_str) {
         None => Ok(supervise::run(settings)?),
         Some("stop") => Ok(supervise::stop(settings, &words)?),

@@ -8,7 +8,8 @@ use sandbox::launcher::{
 use sandbox::network::NetworkSettings;
 use sandbox::protocol::{Daemon, ListenerName};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// From SIGTERM to SIGKILL. The server has nothing to finish; the router finishes requests.
@@ -19,9 +20,37 @@ const MOST_ROUTER_THREADS: usize = 64;
 /// Variables that daemons get besides their settings.
 const PASSED_ON: &[&str] = &["PATH", "LANG", "TZ", "RUST_BACKTRACE", "SSL_CERT_FILE"];
 
+/// Why the launcher could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum LauncherFailure {
+    #[error("cannot put a copy of the program at {}", path.display())]
+    Copy { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Launcher(#[from] LauncherError),
+}
+
 /// Runs the launcher until it is told to end.
-pub fn run(settings: &Settings) -> Result<(), LauncherError> {
-    sandbox::launcher::run(render(settings))
+pub fn run(settings: &Settings) -> Result<(), LauncherFailure> {
+    let path = program_copy(settings);
+    copy_program(&path).map_err(|source| LauncherFailure::Copy { path, source })?;
+    Ok(sandbox::launcher::run(render(settings))?)
+}
+
+/// Our own program where every user may execute it: the checkout it was started from may lie in a private folder.
+pub fn program_copy(settings: &Settings) -> PathBuf {
+    settings.data.root().join("bin/dozen")
+}
+
+fn copy_program(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
+    std::fs::create_dir_all(folder)?;
+    for shared in [folder.parent().unwrap_or(folder), folder] {
+        std::fs::set_permissions(shared, std::fs::Permissions::from_mode(0o755))?;
+    }
+    let new = path.with_extension("new");
+    std::fs::copy("/proc/self/exe", &new)?;
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755))?;
+    std::fs::rename(new, path)
 }
 
 /// The router accepts on this many sockets, one for each of its threads.

@@ -20,10 +20,9 @@ use domain::observed::ObservedRouter;
 use engine::ports::{Ports, Random, Workers};
 use engine::{Engine, ops};
 use host::{Host, HostSettings, RouterControl};
-use sandbox::client::{BoundListener, LISTENERS_VARIABLE, take_inherited_listeners};
+use sandbox::client::{BoundListener, LISTENERS_VARIABLE, Launcher, take_inherited_listeners};
 use server::ServerParts;
-use server::ca::Authority;
-use server::git::GitRepositories;
+use server::git::{GitRepositories, GitTool};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,7 +84,8 @@ fn open(settings: &Settings) -> Result<Plane, ServeError> {
     let writer = WriterId::from_uuid(Ids::seeded(seed).next_uuid());
     let hub = Hub::open(&settings.data.logs(), HubSettings::new(writer)).map_err(at("cannot open the logs"))?;
     let hub = Arc::new(hub);
-    let repositories = GitRepositories::new(root.join("git"));
+    let tool = GitTool { program: PathBuf::from("git"), hooks: root.join("git/hooks") };
+    let repositories = GitRepositories::new(&root.join("git"), tool).map_err(at("cannot use the repositories"))?;
     let ports = Ports {
         log: Arc::new(logs::HubLog(Arc::clone(&hub))),
         repositories: Arc::new(repositories.clone()),
@@ -134,7 +134,7 @@ async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError>
 fn start_workers(plane: &Plane) -> Result<(), ServeError> {
     let (settings, data) = (&plane.settings, plane.settings.data.clone());
     let slugs = SlugStore::open(&data.root().join("slugs")).map_err(at("cannot open the slug store"))?;
-    builder::clean_abandoned(&data).map_err(at("cannot clean up builds that were cut off"))?;
+    clean_builds(plane)?;
     let host = HostSettings {
         routes: data.root().join("routes"),
         routers: routers_folder(settings),
@@ -149,6 +149,18 @@ fn start_workers(plane: &Plane) -> Result<(), ServeError> {
     let builder = Builder { data, slugs: Arc::new(slugs), incarnation, limits, stack: STACK.to_owned() };
     let workers = Workers { backend: Arc::new(backend), builder: Arc::new(NativeBuilds { builder }) };
     plane.engine.start(workers).map_err(at("cannot start the driver"))
+}
+
+/// Ends what a server before left of its builds. Without a launcher their processes stay until it is back.
+fn clean_builds(plane: &Plane) -> Result<(), ServeError> {
+    let data = &plane.settings.data;
+    let mut launcher = Launcher::connect(&data.launcher_socket()).ok();
+    let greeted = launcher.as_mut().map(|launcher| launcher.hello(plane.incarnation));
+    let mut launcher = launcher.filter(|_| matches!(greeted, Some(Ok(()))));
+    let cleaned = builder::clean_abandoned(data, launcher.as_mut());
+    let cleaned = cleaned.map_err(at("cannot clean up builds that were cut off"))?;
+    cleaned.left.iter().for_each(|left| tracing::warn!(left, "something of an earlier build is left over"));
+    Ok(())
 }
 
 fn routers_folder(settings: &Settings) -> PathBuf {
@@ -182,16 +194,15 @@ fn parts(plane: &Plane, listener: TcpListener) -> Result<ServerParts, ServeError
         listener,
         engine: plane.engine.clone(),
         repositories: plane.repositories.clone(),
-        authority: Authority::new(&settings.data.root().join("ca"), &[settings.api_host.to_string()]),
+        data: settings.data.root().to_owned(),
         trees: Arc::new(trees::PushedTrees),
         logs: Arc::new(logs::HubFeeds { hub: Arc::clone(&plane.hub), engine: plane.engine.clone(), runtime }),
         doctor: Arc::new(doctor::MachineDoctor { settings: settings.clone(), incarnation: plane.incarnation }),
-        hook_socket: settings.data.run().join("hook.sock"),
         settings: server::Settings {
             base_domain: settings.base_domain.clone(),
             app_port: settings.http_listen.port(),
             names: vec![settings.api_host.to_string(), settings.base_domain.to_string()],
-            hook_binary: std::env::current_exe().map_err(at("cannot find our own program"))?,
+            hook_binary: super::launcher::program_copy(settings),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     })
