@@ -1,7 +1,6 @@
 //! Making, repairing and removing networks, beside other people's.
 
 use super::world::*;
-use domain::ids::AppId;
 use sandbox::network::lab;
 use sandbox::network::{ForwardingState, FoundState, Network, NetworkError, NetworkSettings, RulesState};
 use std::net::Ipv4Addr;
