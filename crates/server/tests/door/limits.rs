@@ -1,0 +1,100 @@
+//! What the front door takes, and how it refuses more.
+
+use crate::Case;
+use crate::client::{read_answer, read_head};
+use crate::world::World;
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
+
+pub const CASES: &[Case] = &[
+    ("limits::large_headers", large_headers),
+    ("limits::large_bodies", large_bodies),
+    ("limits::plain_http_is_told", plain_http_is_told),
+    ("limits::garbage_is_dropped", garbage_is_dropped),
+    ("limits::keep_alive", keep_alive),
+    ("limits::the_certificate_is_for_every_name", the_certificate_is_for_every_name),
+];
+
+fn large_headers() {
+    let world = World::start();
+    let client = world.client();
+    let ids = "0123456789abcdef,".repeat(1000);
+    assert_eq!(client.send("GET", "/account", &[("Request-Id", &ids)], b"").status, 200, "clients send this much");
+    let huge = "x".repeat(10 * 1024 * 1024);
+    let refused = client.send("GET", "/account", &[("X-Huge", &huge)], b"");
+    assert_eq!(refused.status, 431, "refused, and the answer can be read");
+    let mut tls = client.connect();
+    let many: String = (0..5000).map(|n| format!("X-{n}: y\r\n")).collect();
+    tls.write_all(format!("GET /account HTTP/1.1\r\nHost: x\r\n{many}\r\n").as_bytes()).unwrap();
+    assert_eq!(read_answer(&mut tls).status, 431);
+}
+
+fn large_bodies() {
+    let world = World::start();
+    let client = world.client();
+    let refused = client.post("/apps", &format!("{{\"name\":\"{}\"}}", "x".repeat(3 * 1024 * 1024)));
+    assert_eq!((refused.status, refused.json()["id"].as_str()), (413, Some("request_too_large")));
+}
+
+fn plain_http_is_told() {
+    let world = World::start();
+    let _ready = world.client();
+    let mut plain = TcpStream::connect(world.address).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    plain.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("https://"), "{answer}");
+}
+
+fn garbage_is_dropped() {
+    let world = World::start();
+    let client = world.client();
+    for garbage in [b"\x16\x03\x01\x00\x01\x00".as_slice(), b"\x00\x00\x00", b"\xff".as_slice()] {
+        let mut tcp = TcpStream::connect(world.address).unwrap();
+        tcp.write_all(garbage).unwrap();
+        tcp.shutdown(std::net::Shutdown::Write).unwrap();
+        let _alert = tcp.read_to_end(&mut Vec::new());
+    }
+    for inside in [format!("rdv{}\r\n", "0".repeat(64)), "rdvnonsense and more of it than a secret has, to be sure of it\r\n\r\n".into()] {
+        let mut tls = client.connect();
+        tls.write_all(inside.as_bytes()).unwrap();
+        let mut said = Vec::new();
+        let _closed = tls.read_to_end(&mut said);
+        assert!(said.is_empty(), "an unknown secret learns nothing");
+    }
+    assert_eq!(client.get("/account").status, 200, "the server is well");
+}
+
+fn keep_alive() {
+    let world = World::start();
+    let client = world.client();
+    let mut tls = client.connect();
+    for _ in 0..3 {
+        tls.write_all(b"GET /dozen/server HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut reader = BufReader::new(&mut tls);
+        let (status, headers) = read_head(&mut reader);
+        let length = headers.iter().find(|(name, _)| name == "content-length").unwrap().1.parse().unwrap();
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        assert_eq!(status, 200);
+    }
+}
+
+fn the_certificate_is_for_every_name() {
+    let world = World::start();
+    let client = world.client();
+    // The client's own connection checks `localhost`; curl, where there is one, checks the others.
+    assert_eq!(client.get("/dozen/server").status, 200);
+    let port = world.address.port();
+    for name in ["localhost", "127.0.0.1", "paas.example"] {
+        let curl = std::process::Command::new("curl")
+            .args(["--silent", "--show-error", "--cacert"])
+            .arg(world.ca())
+            .args(["--resolve", &format!("{name}:{port}:127.0.0.1"), &format!("https://{name}:{port}/dozen/server")])
+            .output();
+        match curl {
+            Ok(done) => assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr)),
+            Err(_) => eprintln!("skipped: {name}, there is no curl"),
+        }
+    }
+}
