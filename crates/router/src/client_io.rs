@@ -50,7 +50,7 @@ pub(crate) struct ClientIo<S> {
 enum WaitingFor {
     Request,
     RestOfHead,
-    /// Whatever it is, somebody else counts the time.
+    /// A response, or the rest of a body: somebody else counts that time.
     Other,
 }
 
@@ -174,6 +174,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
     }
 
     /// The socket has nothing: how long may that go on?
+    ///
+    /// The library does not look here when a response ends, so the timer also runs during one, only to look what is waited for since;
+    /// an idle connection is closed after one to two times its time.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waiting_for = if self.connection.is_busy() {
             WaitingFor::Other
@@ -186,17 +189,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
         };
         if waiting_for != self.waiting_for {
             self.waiting_for = waiting_for;
-            match waiting_for {
-                WaitingFor::Request => self.read_timer.restart(self.timeouts.keep_alive),
-                WaitingFor::RestOfHead => self.read_timer.restart(self.timeouts.head),
-                WaitingFor::Other => {}
-            }
+            self.read_timer.restart(match waiting_for {
+                WaitingFor::RestOfHead => self.timeouts.head,
+                WaitingFor::Request | WaitingFor::Other => self.timeouts.keep_alive,
+            });
         }
+        ready!(self.read_timer.poll_expired(context));
         match waiting_for {
-            WaitingFor::Other => Poll::Pending,
-            WaitingFor::Request => self.read_timer.poll_expired(context).map(Ok),
-            WaitingFor::RestOfHead => {
-                self.read_timer.poll_expired(context).map(|()| Err(ErrorKind::TimedOut.into()))
+            WaitingFor::Request => Poll::Ready(Ok(())),
+            WaitingFor::RestOfHead => Poll::Ready(Err(ErrorKind::TimedOut.into())),
+            WaitingFor::Other => {
+                self.read_timer.restart(self.timeouts.keep_alive);
+                // To be woken; whether it is time says nothing here.
+                let _ = self.read_timer.poll_expired(context);
+                Poll::Pending
             }
         }
     }

@@ -72,6 +72,17 @@ impl Shared {
         }
     }
 
+    /// Returns once the router takes no new connections. Holds nothing afterwards: what a watch lends is locked while it is held.
+    pub(crate) async fn stopping(&self) {
+        let mut stage = self.stage.subscribe();
+        // The sender lives in `self`, so this cannot fail.
+        stage.wait_for(|stage| *stage >= Stage::Stopping).await.map(drop).unwrap_or_default();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stage.borrow() >= Stage::Stopping
+    }
+
     pub(crate) fn is_ended(&self) -> bool {
         *self.stage.borrow() == Stage::Ended
     }

@@ -261,7 +261,7 @@ impl Supervisor {
                 }
                 farewell = farewells.recv() => match farewell {
                     None => return Ok(()),
-                    Some((_, Some(Ok(())))) if deadline.is_some() => {}
+                    Some((_, Some(Ok(())))) if self.shared.is_stopping() => {}
                     Some((index, result)) => {
                         self.shared.stage.send_replace(Stage::Ended);
                         return Err(match result {

@@ -144,11 +144,10 @@ impl Worker {
     }
 
     async fn accept(self: Rc<Self>, listener: TcpListener) {
-        let mut stage = self.shared.stage.subscribe();
         loop {
             let slot = tokio::select! {
                 slot = self.slots.take() => slot,
-                _ = stage.wait_for(|stage| *stage >= Stage::Stopping) => return,
+                () = self.shared.stopping() => return,
             };
             tokio::select! {
                 biased;
@@ -162,7 +161,7 @@ impl Worker {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                _ = stage.wait_for(|stage| *stage >= Stage::Stopping) => return,
+                () = self.shared.stopping() => return,
             }
         }
     }

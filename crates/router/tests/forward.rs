@@ -2,7 +2,7 @@
 
 mod kit;
 
-use kit::{HOST, House, PATIENCE, Process, Wire, respond, until};
+use kit::{BodyRule, HOST, House, PATIENCE, Process, Wire, respond, until};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -170,8 +170,7 @@ fn responses_without_a_body_have_none() {
     });
     house.route(&[&process]);
     let mut wire = house.connect();
-    let cases =
-        [("HEAD", "/", 200, Some("1234")), ("GET", "/204", 204, None), ("GET", "/304", 304, Some("99"))];
+    let cases = [("HEAD", "/", 200, Some("1234")), ("GET", "/204", 204, None), ("GET", "/304", 304, None)];
     for (method, path, status, length) in cases {
         wire.send(format!("{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes());
         let response = wire.response_to_head();
@@ -235,8 +234,7 @@ fn one_hundred_continue_comes_from_the_process() {
         counter.fetch_add(1, Ordering::SeqCst);
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n");
         let body = wire.exactly(5);
-        wire.send(&respond(200, &body));
-        wire.head();
+        wire.send(&[b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".as_slice(), &body].concat());
     });
     house.route(&[&process]);
     let mut wire = house.connect();
@@ -251,7 +249,7 @@ fn one_hundred_continue_comes_from_the_process() {
     assert_eq!(wire.response().text(), "abcde");
     let mut wire = house.connect();
     wire.send(&put("/no"));
-    let refused = wire.any_response(kit::ByHead);
+    let refused = wire.any_response(BodyRule::ByHead);
     assert_eq!((refused.status(), refused.text().as_str()), (403, "no"), "no 100 before a refusal");
 }
 
@@ -334,6 +332,25 @@ fn a_kept_connection_that_died_costs_nothing() {
         wire.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes());
         assert_eq!(wire.response().status(), 200, "round {round}");
         std::thread::sleep(Duration::from_micros(round * 37 % 5000));
+    }
+}
+
+#[test]
+fn a_request_that_must_not_be_repeated_takes_no_closed_connection() {
+    let house = House::start_with(|settings| settings.threads = 1.try_into().expect("one"));
+    let process = Process::raw(|mut wire| {
+        wire.head();
+        wire.exactly(3);
+        wire.send(&respond(200, b"once"));
+    });
+    house.route(&[&process]);
+    let mut wire = house.connect();
+    for round in 1..=50 {
+        wire.send(format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 3\r\n\r\nabc").as_bytes());
+        assert_eq!(wire.response().status(), 200, "round {round}");
+        assert_eq!(process.connections(), round);
+        // Long enough for the end of the connection to arrive, whoever looks.
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -6,7 +6,7 @@ use http::header::{
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Uri, Version, request, response};
+use http::{HeaderMap, Uri, Version, request, response};
 use std::net::IpAddr;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -69,7 +69,7 @@ pub(crate) fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> String {
 pub(crate) fn rewrite_request(parts: &mut request::Parts, facts: &HeadFacts, added: &Added<'_>) {
     let expects = parts.version == Version::HTTP_11 && !added.is_bodyless;
     parts.version = Version::HTTP_11;
-    parts.uri = origin_form(&parts.method, std::mem::take(&mut parts.uri));
+    parts.uri = origin_form(std::mem::take(&mut parts.uri));
     let headers = &mut parts.headers;
     remove_hop_by_hop(headers);
     if !expects {
@@ -134,16 +134,9 @@ pub(crate) fn render_interim(status: http::StatusCode, headers: &HeaderMap) -> V
     out
 }
 
-fn origin_form(method: &Method, uri: Uri) -> Uri {
-    let parts = uri.into_parts();
-    let bare = parts.path_and_query.filter(|path| !path.as_str().is_empty());
-    let path = match bare {
-        // OPTIONS of an absolute target without a path is about the server (RFC 9112 section 3.2.4).
-        None if *method == Method::OPTIONS => PathAndQuery::from_static("*"),
-        None => PathAndQuery::from_static("/"),
-        Some(path) => path,
-    };
-    Uri::from(path)
+fn origin_form(uri: Uri) -> Uri {
+    let path = uri.into_parts().path_and_query.filter(|path| !path.as_str().is_empty());
+    Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -16,7 +16,6 @@ use crate::client_io::ClientIo;
 use crate::codes::{Code, RequestFault};
 use crate::connection::{Connection, UpgradeAnswer, Verdict};
 use crate::pages::{self, Page};
-use crate::shared::Stage;
 use crate::strict::{Framing, HEAD_BYTES, HEADERS, HeadFacts, Refusal};
 use crate::table::Upstream;
 use crate::worker::{Slot, Worker};
@@ -60,7 +59,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, slot: Slot) {
     let connection = Arc::new(Connection::default());
     let io = ClientIo::new(stream, Arc::clone(&connection), Arc::clone(&worker.shared.timeouts));
     let origin = Origin { peer: peer.ip().to_canonical(), port: local.port() };
-    let mut stage = worker.shared.stage.subscribe();
+    let shared = Arc::clone(&worker.shared);
     let client = Rc::new(Client { worker, connection, origin, _slot: slot });
     let service = service_fn(move |request| {
         let client = Rc::clone(&client);
@@ -72,7 +71,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, slot: Slot) {
     // A connection that breaks has left its lines in the access log; there is nothing more to say.
     tokio::select! {
         _ = driver.as_mut() => {}
-        _ = stage.wait_for(|stage| *stage >= Stage::Stopping) => {
+        () = shared.stopping() => {
             driver.as_mut().graceful_shutdown();
             driver.await.ok();
         }
@@ -221,8 +220,7 @@ impl Sending<'_> {
         let (worker, connection) = (&client.worker, &client.connection);
         let timeouts = &worker.shared.timeouts;
         let repeatable = framing == Framing::Length(0) && is_idempotent(&parts.method);
-        let mut wanted =
-            Wanted::PooledWithin(if repeatable { timeouts.pooled } else { timeouts.pooled_fresh });
+        let mut wanted = if repeatable { Wanted::Kept } else { Wanted::KeptAndOpen };
         let mut search = Search::new(worker);
         let mut request = Request::from_parts(parts, upload);
         let mut sends = 0;

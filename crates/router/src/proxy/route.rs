@@ -39,8 +39,10 @@ pub(crate) enum Source {
 /// Which connections a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// From the pool if it was used within this time.
-    PooledWithin(Duration),
+    /// Any kept one: if the process just closes it, the request can be sent again.
+    Kept,
+    /// A kept one that was used a moment ago and is surely open: the request cannot be sent again.
+    KeptAndOpen,
     New,
 }
 
@@ -184,13 +186,25 @@ impl<'w> Search<'w> {
     }
 
     async fn link(&self, upstream: &Upstream, wanted: Wanted) -> Result<(Link, Source), ConnectFailure> {
-        if let Wanted::PooledWithin(age) = wanted
-            && let Some(link) = self.worker.pool.borrow_mut().take(&upstream.door, age)
-        {
+        if let Some(link) = self.kept(upstream, wanted).await {
             return Ok((link, Source::Pool));
         }
         let link = connect(upstream.endpoint, self.worker.shared.timeouts.connect).await?;
         Ok((link, Source::New))
+    }
+
+    async fn kept(&self, upstream: &Upstream, wanted: Wanted) -> Option<Link> {
+        let timeouts = &self.worker.shared.timeouts;
+        match wanted {
+            Wanted::Kept => self.worker.pool.borrow_mut().take(&upstream.door, timeouts.pooled),
+            Wanted::KeptAndOpen => {
+                let link = self.worker.pool.borrow_mut().take(&upstream.door, timeouts.pooled_fresh)?;
+                // Lets the runtime look at its sockets, and the link's driver see an end that has arrived by now.
+                tokio::task::yield_now().await;
+                (link.is_usable() && link.sender.is_ready()).then_some(link)
+            }
+            Wanted::New => None,
+        }
     }
 
     fn note(&self, upstream: &Upstream, failure: ConnectFailure) -> Code {

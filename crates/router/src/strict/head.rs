@@ -53,17 +53,25 @@ pub(crate) fn check_head(head: &[u8]) -> Result<HeadFacts, Refusal> {
     match request.parse_with_uninit_headers(head, &mut headers) {
         Ok(Status::Complete(length)) if length == head.len() => check_request(&request),
         Ok(Status::Complete(_) | Status::Partial) => Err(RequestFault::BadHeader.into()),
-        Err(error) => Err(fault_of(error).into()),
+        Err(error) => Err(fault_of(error, head).into()),
     }
 }
 
-const fn fault_of(error: Error) -> RequestFault {
+fn fault_of(error: Error, head: &[u8]) -> RequestFault {
     match error {
         Error::TooManyHeaders => RequestFault::OversizedHeader,
-        Error::Token => RequestFault::BadRequestLine,
-        Error::Version => RequestFault::UnsupportedVersion,
+        Error::Version if names_a_version(head) => RequestFault::UnsupportedVersion,
+        Error::Token | Error::Version => RequestFault::BadRequestLine,
         Error::HeaderName | Error::HeaderValue | Error::NewLine | Error::Status => RequestFault::BadHeader,
     }
+}
+
+/// Whether the request line has three parts, of which the last is the name of some HTTP version.
+fn names_a_version(head: &[u8]) -> bool {
+    let line = head.split(|b| *b == b'\r').next().unwrap_or_default();
+    let parts: Vec<_> = line.split(|b| *b == b' ').collect();
+    matches!(parts[..], [_, _, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
 fn check_request(request: &httparse::Request<'_, '_>) -> Result<HeadFacts, Refusal> {

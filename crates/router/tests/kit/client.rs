@@ -1,13 +1,14 @@
 //! A client that is a raw socket: it can send anything, and reads responses by the book.
 
 use super::PATIENCE;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 /// A connection, with what was read ahead.
 pub struct Wire {
     pub stream: TcpStream,
     buffer: Vec<u8>,
+    timed_out: bool,
 }
 
 /// A whole response.
@@ -40,11 +41,11 @@ impl Wire {
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream.set_write_timeout(Some(PATIENCE)).expect("set");
         stream.set_nodelay(true).expect("set");
-        Self { stream, buffer: Vec::new() }
+        Self { stream, buffer: Vec::new(), timed_out: false }
     }
 
     pub fn of(stream: TcpStream) -> Self {
-        Self { stream, buffer: Vec::new() }
+        Self { stream, buffer: Vec::new(), timed_out: false }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -97,9 +98,12 @@ impl Wire {
         }
     }
 
+    /// Reads on. 0 at the end of the stream, and when nothing came in time.
     fn more(&mut self) -> usize {
         let mut piece = [0; 65536];
-        let length = self.stream.read(&mut piece).unwrap_or(0);
+        let read = self.stream.read(&mut piece);
+        self.timed_out = read.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        let length = read.unwrap_or(0);
         self.buffer.extend_from_slice(&piece[..length]);
         length
     }
@@ -151,7 +155,7 @@ impl Wire {
 
     /// Whether the other side has closed, and sent nothing more.
     pub fn is_closed(&mut self) -> bool {
-        self.more() == 0 && self.buffer.is_empty()
+        self.more() == 0 && self.buffer.is_empty() && !self.timed_out
     }
 }
 

@@ -1,12 +1,11 @@
 //! A house for router tests: a real router on a port of its own, real processes (small servers in threads), raw sockets as clients.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 mod client;
 mod process;
 
-pub use client::BodyRule::ByHead;
-pub use client::{Response, Wire};
-pub use process::{Process, Request, respond};
+pub use client::{BodyRule, Response, Wire};
+pub use process::{Process, respond};
 
 use domain::endpoint::Endpoint;
 use domain::ids::{AppId, ProcessId, RouterId, WriterId};
@@ -180,14 +179,15 @@ fn read_lines(dir: &Path, thread: usize) -> Vec<(u64, String)> {
     let mut reader = SegmentReader::from_start(dir, writer);
     let mut lines = Vec::new();
     loop {
-        match reader.next().expect("a readable journal") {
-            Event::Frame(frame) => {
+        match reader.next_event().expect("a readable journal") {
+            Event::Frame { frame, .. } => {
                 assert_eq!((frame.name, frame.app), ("router", APP));
                 let text = String::from_utf8(frame.payload.to_vec()).expect("text");
                 lines.push((frame.stamp.wall_micros, text));
             }
-            Event::End => return lines,
-            _ => {}
+            Event::Idle => return lines,
+            Event::SegmentEnd { .. } => {}
+            other => panic!("damage in the journal: {other:?}"),
         }
     }
 }

@@ -5,8 +5,8 @@ use domain::endpoint::Endpoint;
 use domain::ids::ProcessId;
 use domain::route::RoutedProcess;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -20,6 +20,7 @@ pub struct Process {
     /// Requests whose head was read.
     pub requests: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 /// A request as the process saw it.
@@ -53,6 +54,7 @@ impl Process {
         let number = u128::from(NEXT.fetch_add(1, Ordering::SeqCst));
         let address = listener.local_addr().expect("bound");
         let (connections, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let streams: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
         let process = Self {
             id: ProcessId::from_u128(number),
             number,
@@ -60,6 +62,7 @@ impl Process {
             connections: Arc::clone(&connections),
             requests: Arc::default(),
             stop: Arc::clone(&stop),
+            streams: Arc::clone(&streams),
         };
         let talk = Arc::new(talk);
         std::thread::spawn(move || {
@@ -69,6 +72,7 @@ impl Process {
                 }
                 connections.fetch_add(1, Ordering::SeqCst);
                 let (stream, talk) = (stream.expect("accepted"), Arc::clone(&talk));
+                streams.lock().expect("no panic").push(stream.try_clone().expect("cloned"));
                 std::thread::spawn(move || talk(wire(stream)));
             }
         });
@@ -80,7 +84,7 @@ impl Process {
     pub fn http(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let requests: Arc<AtomicUsize> = Arc::default();
         let counted = Arc::clone(&requests);
-        let process = Self::raw(move |mut wire| {
+        let mut process = Self::raw(move |mut wire| {
             while let Some(request) = read_request(&mut wire, &counted) {
                 let answer = answer(&request);
                 let closes = answer.windows(17).any(|window| window == b"Connection: close");
@@ -89,7 +93,8 @@ impl Process {
                 }
             }
         });
-        Self { requests, ..process }
+        process.requests = requests;
+        process
     }
 
     /// Answers "hello from" and its number.
@@ -120,6 +125,16 @@ impl Process {
         // Wakes the thread, which then drops the listener.
         drop(TcpStream::connect(self.address));
         super::until("the port is closed", || TcpStream::connect(self.address).is_err());
+    }
+}
+
+impl Process {
+    /// Ends at once, as by SIGKILL: nothing is accepted, every connection is cut.
+    pub fn kill(&self) {
+        self.close();
+        for stream in self.streams.lock().expect("no panic").drain(..) {
+            stream.shutdown(std::net::Shutdown::Both).ok();
+        }
     }
 }
 
