@@ -13,8 +13,9 @@ use crate::native::static_site::{Site, StaticfileError};
 use crate::output::{Output, Printer};
 use crate::processes::{self, Processes};
 use crate::request::{BuildLimits, BuildRequest, BuiltSlug};
-use blobs::tree::{ReadError, SourceTree};
+use blobs::tree::{ExtractError, ReadError, Refusal, SourceTree};
 use blobs::{Published, SlugMeta, SlugStore, StagedSlug};
+use domain::ids::ProcessId;
 use domain::process::ExitStatus;
 use sandbox::client::Launcher;
 use sandbox::layout::DataFolder;
@@ -137,7 +138,7 @@ impl Run<'_> {
             return Err(NativeError::from(RustError::NoToolchain).into());
         }
         let binaries = self.builder.slugs.stage()?;
-        self.compile(&mut launcher, &binaries)?;
+        self.compile(launcher, &binaries)?;
         let staged = self.adopted()?;
         staged.put(rust::TARGET, binaries)?;
         let tree = SourceTree::open(&staged.tree_path())
@@ -153,7 +154,7 @@ impl Run<'_> {
     }
 
     /// Runs the step; what it hands out lies in `into` afterwards.
-    fn compile(&mut self, launcher: &mut Launcher, into: &StagedSlug) -> Result<(), BuildError> {
+    fn compile(&mut self, mut launcher: Launcher, into: &StagedSlug) -> Result<(), BuildError> {
         let boot = execute::boot_id()?;
         let now = sandbox::system::boot_now();
         let spec = rust::plan_step(self.request, &self.listing, &self.builder.limits, boot, now);
@@ -164,12 +165,20 @@ impl Run<'_> {
             result: into.tree(),
             cancel: self.cancel,
         };
-        let ran = execute::run(&step, launcher, &mut self.printer);
+        let ran = execute::run(&step, &mut launcher, &mut self.printer);
         self.printer.end();
-        if let Err(error) = execute::clean(launcher, &spec, self.request.build) {
+        self.clean(spec.process);
+        self.judge(ran?)
+    }
+
+    /// By a connection of its own: the launcher may have been started anew while the build ran.
+    fn clean(&mut self, process: ProcessId) {
+        let cleaned = self
+            .launcher()
+            .and_then(|mut launcher| Ok(execute::clean(&mut launcher, process, Some(self.request.build))?));
+        if let Err(error) = cleaned {
             self.printer.warning(&format!("What the build left on disk could not be removed now: {error}"));
         }
-        self.judge(ran?)
     }
 
     fn judge(&self, ran: Ran) -> Result<(), BuildError> {
@@ -180,15 +189,18 @@ impl Run<'_> {
             }
             End::Exited(exit) => exit,
         };
-        if exit.out_of_memory {
-            let mebibytes = self.builder.limits.process.memory_bytes / (1024 * 1024);
-            return Err(BuildError::OutOfMemory { mebibytes });
-        }
-        match exit.status {
-            ExitStatus::Code(0) => ran.result.map(|_| ()).map_err(BuildError::Result),
-            status @ (ExitStatus::Code(_) | ExitStatus::Signal(_) | ExitStatus::NotStarted) => {
-                Err(BuildError::StepFailed { status: status.to_string() })
+        match (exit.status, ran.result) {
+            (ExitStatus::Code(0), result) => result.map(|_| ()).map_err(BuildError::Result),
+            // It failed because nobody read on: the refusal is the reason. Nothing handed out is a cut archive as well.
+            (_, Err(ExtractError::Refused(refusal))) if !matches!(refusal, Refusal::Truncated { .. }) => {
+                Err(BuildError::Result(refusal.into()))
             }
+            // The kernel kills one process of many; what then failed says little about why.
+            (_, _) if exit.out_of_memory => {
+                let mebibytes = self.builder.limits.process.memory_bytes / (1024 * 1024);
+                Err(BuildError::OutOfMemory { mebibytes })
+            }
+            (status, _) => Err(BuildError::StepFailed { status: status.to_string() }),
         }
     }
 

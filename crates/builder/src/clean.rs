@@ -1,7 +1,7 @@
 //! What a server that died left of its builds. At the start of the next one no build is under way: whatever is found belongs to
 //! none. The engine fails their rows; this removes their traces.
 
-use crate::execute::ExecuteError;
+use crate::execute::{self, ExecuteError};
 use blobs::tree::remove_tree;
 use domain::ids::BuildId;
 use sandbox::client::Launcher;
@@ -42,7 +42,7 @@ pub fn clean_abandoned(
             builds.insert(build);
         }
         if let Some(launcher) = launcher.as_deref_mut() {
-            note(&mut cleaned, "a build's run folder", launcher.remove_process(step.spec.process));
+            note(&mut cleaned, "a build's run folder", execute::clean(launcher, step.spec.process, None));
         }
     }
     builds.extend(named_by_builds(&data.build_works()));

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn decides_in_order() {
-        let cases: &[(&[&str], &str, Option<(Detected, &str)>)] = &[
+        type Case<'a> = (&'a [&'a str], &'a str, Option<(Detected, &'a str)>);
+        let cases: &[Case<'_>] = &[
             (&[], "", None),
             (&["Cargo.toml"], "", Some((Detected::Rust, "Cargo.toml"))),
             (&["Cargo.toml", "index.html", "Staticfile"], "web: x", Some((Detected::Rust, "Cargo.toml"))),

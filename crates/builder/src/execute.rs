@@ -7,7 +7,7 @@
 use crate::cancel::CancelToken;
 use crate::output::{Lines, Printer};
 use blobs::tree::{ExtractError, Limits, TreeSummary, extract};
-use domain::ids::ProcessId;
+use domain::ids::{BuildId, ProcessId};
 use domain::observed::ProcessState;
 use domain::process::Exit;
 use domain::time::BootId;
@@ -21,10 +21,12 @@ use sandbox::client::{ClientError, Launcher};
 use sandbox::control;
 use sandbox::environment::{EnvironmentError, SealedEnvironment};
 use sandbox::layout::DataFolder;
+use sandbox::protocol::RefusalReason;
 use sandbox::run_folder::{self, RunFolderError};
 use sandbox::spec::ProcessSpec;
 use std::fs::File;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a cancellation and the clock are looked at while nothing is printed.
@@ -35,6 +37,8 @@ const EXIT_TICK: Duration = Duration::from_millis(5);
 const TIME_LIMIT_SLACK: Duration = Duration::from_secs(30);
 /// Longest wait for the end of a sandbox that was killed.
 const KILL_WAIT: Duration = Duration::from_secs(30);
+/// Longest wait for a shim that has written its exit to end.
+const LET_GO_WAIT: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 64 * 1024;
 /// Anybody may open the pipes by `/dev/stdout` and `/dev/stderr`: inside only the build's own uid can reach them.
 const PIPE_MODE: Mode = Mode::from_raw_mode(0o666);
@@ -50,8 +54,8 @@ pub enum ExecuteError {
     RunFolder(#[from] RunFolderError),
     #[error("its pipes could not be made or read")]
     Pipe(#[source] io::Error),
-    #[error("its sandbox could not be made; the reason is in the journal of process {process}")]
-    NotStarted { process: ProcessId },
+    #[error("its sandbox could not be made; the reason is in the lines above")]
+    NotStarted,
     #[error("it vanished: its shim ended without a record, or did not end when killed")]
     Lost,
 }
@@ -93,16 +97,42 @@ pub(crate) fn run(
     let (output, output_inside) = pipe()?;
     let (result, result_inside) = pipe()?;
     let inside = [input.as_fd(), output_inside.as_fd(), output_inside.as_fd(), result_inside.as_fd()];
-    launcher.spawn(step.spec, &environment, &inside)?;
+    if let Err(error) = launcher.spawn(step.spec, &environment, &inside) {
+        // The answer may have been lost after the deed.
+        let _ = control::kill(step.data, step.spec.process);
+        return Err(error.into());
+    }
     // Ours must close, or the pipes would never end.
     drop((output_inside, result_inside));
+    let gave_up = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let extraction = scope.spawn(|| extract(&mut File::from(result), step.result, &Limits::SOURCE));
+        let mut reader = ResultReader { pipe: result, gave_up: &gave_up };
+        let extraction = scope.spawn(move || extract(&mut reader, step.result, &Limits::SOURCE));
         let end = follow(step, &output, printer);
-        // The sandbox has ended, and with it every writer.
+        gave_up.store(end.is_err(), Ordering::Release);
+        // If the sandbox has ended, so has every writer.
         let result = extraction.join().expect("extraction does not panic");
         end.map(|end| Ran { end, result })
     })
+}
+
+/// The result's pipe. Gives up waiting when nobody knows any more whether its writers live.
+struct ResultReader<'a> {
+    pipe: OwnedFd,
+    gave_up: &'a AtomicBool,
+}
+
+impl io::Read for ResultReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.gave_up.load(Ordering::Acquire) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            if is_readable(&self.pipe, TICK).map_err(io::Error::other)? {
+                return Ok(rustix::io::read(&self.pipe, buffer)?);
+            }
+        }
+    }
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), ExecuteError> {
@@ -204,9 +234,7 @@ impl Watch<'_> {
         match self.cut {
             Some((Cut::Cancelled, _)) => Ok(End::Cancelled),
             Some((Cut::TimedOut, _)) => Ok(End::TimedOut),
-            None if exit.status == domain::process::ExitStatus::NotStarted => {
-                Err(ExecuteError::NotStarted { process: self.step.spec.process })
-            }
+            None if exit.status == domain::process::ExitStatus::NotStarted => Err(ExecuteError::NotStarted),
             // Nobody else stops builds: it was the sandbox's own clock.
             None if exit.stop_requested => Ok(End::TimedOut),
             None => Ok(End::Exited(exit)),
@@ -228,11 +256,24 @@ fn is_readable(fd: &OwnedFd, wait: Duration) -> Result<bool, ExecuteError> {
 /// server, which cleans up again.
 pub(crate) fn clean(
     launcher: &mut Launcher,
-    spec: &ProcessSpec,
-    build: domain::ids::BuildId,
+    process: ProcessId,
+    build: Option<BuildId>,
 ) -> Result<(), ClientError> {
-    let process = launcher.remove_process(spec.process);
-    launcher.remove_build(build).and(process)
+    remove_process(launcher, process)?;
+    build.map_or(Ok(()), |build| launcher.remove_build(build))
+}
+
+/// A shim writes its exit a moment before it lets go: until then it is busy.
+fn remove_process(launcher: &mut Launcher, process: ProcessId) -> Result<(), ClientError> {
+    let deadline = Instant::now() + LET_GO_WAIT;
+    loop {
+        match launcher.remove_process(process) {
+            Err(error) if error.refusal() == Some(RefusalReason::Busy) && Instant::now() < deadline => {
+                std::thread::sleep(EXIT_TICK);
+            }
+            result => return result,
+        }
+    }
 }
 
 /// This boot's id, for specs and for reading run folders.

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Larger files are no Procfiles.
 pub const MAX_BYTES: usize = 64 * 1024;
+/// Longest command: with the shell around it, what a sandbox accepts as a command line.
+pub const MAX_COMMAND_BYTES: usize = 16_000;
 /// More process types than anybody runs, and few enough to print.
 pub const MAX_TYPES: usize = 100;
 
@@ -50,6 +52,11 @@ pub enum ProcfileError {
          pasted invisible characters"
     )]
     ControlCharacter { line: usize, process_type: ProcessType },
+    #[error(
+        "Procfile line {line}: the command of \"{process_type}\" is longer than {MAX_COMMAND_BYTES} bytes. Fix: move it into a \
+         script and call that"
+    )]
+    CommandTooLong { line: usize, process_type: ProcessType },
     #[error(
         "Procfile lines {first} and {second} both declare \"{process_type}\". Fix: remove one, or rename it to a process type of \
          its own"
@@ -124,6 +131,9 @@ fn parse_line(line: usize, text: &str) -> Result<Option<(ProcessType, String)>, 
     if command.chars().any(|c| c.is_control() && c != '\t') {
         return Err(ProcfileError::ControlCharacter { line, process_type });
     }
+    if command.len() > MAX_COMMAND_BYTES {
+        return Err(ProcfileError::CommandTooLong { line, process_type });
+    }
     Ok(Some((process_type, command.to_owned())))
 }
 
@@ -170,7 +180,9 @@ mod tests {
     #[test]
     fn refuses_with_line_and_remedy() {
         let many: String = (0..=MAX_TYPES).map(|n| format!("t{n}: x\n")).collect();
+        let long = format!("web: {}", "x".repeat(MAX_COMMAND_BYTES + 1));
         let cases: &[(&[u8], &[&str])] = &[
+            (long.as_bytes(), &["line 1", "\"web\" is longer than 16000 bytes"]),
             (b"", &["declares no process type", "Fix: add a line"]),
             (b"\n  \n# only a comment\n", &["declares no process type"]),
             (b"web ./server", &["line 1", "\"web ./server\"", "type: command"]),

@@ -9,6 +9,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+const SHELL: &str = "/bin/sh";
+/// Executes its arguments without the descriptor of the result, which no build script is to write into by mistake.
+const WITHOUT_RESULT: [&str; 3] = ["-c", "exec \"$@\" 3>&-", "sh"];
 /// Longest line of text that is passed on whole.
 const MAX_TEXT_LINE: u64 = 64 * 1024;
 /// Longest JSON message; longer ones are not about artifacts.
@@ -47,8 +50,10 @@ struct Package {
 
 /// Cargo in the work folder, with its home and its target folder in the cache.
 pub(super) fn command(places: &Places, cache: &Cache) -> Command {
-    let mut command = Command::new(places.toolchain.join("bin/cargo"));
+    let mut command = Command::new(SHELL);
     command
+        .args(WITHOUT_RESULT)
+        .arg(places.toolchain.join("bin/cargo"))
         .current_dir(&places.work)
         .env("CARGO_HOME", cache.path("cargo"))
         .env("CARGO_TARGET_DIR", cache.path("target"))
