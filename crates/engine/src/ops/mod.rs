@@ -9,6 +9,7 @@ pub mod config;
 pub mod domains;
 pub mod events;
 pub mod formation;
+mod process_view;
 pub mod processes;
 pub mod releases;
 pub mod run;
