@@ -4,6 +4,7 @@
 //! The same rules hold for a shim's control socket ([`ControlRequest`]).
 
 use crate::format::Format;
+use crate::probe::ProbeReport;
 use crate::spec::{ProcessSpec, WindowSize};
 use domain::ids::{AppId, BuildId, ProcessId};
 use domain::process::BootDiagnosis;
@@ -107,6 +108,8 @@ pub struct LauncherStatus {
     pub daemons: Vec<DaemonStatus>,
     /// Which network processes get: [`crate::spec::Network::Host`] is accepted only where this is shared.
     pub network: crate::probe::NetworkForm,
+    /// What the launcher, with root's rights, found of each layer at its start.
+    pub probe: ProbeReport,
     /// Missing layers that a setting allows going without, each as text for people.
     pub weaker: Vec<String>,
     /// Why no process can be started, if so.

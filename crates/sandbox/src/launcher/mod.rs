@@ -31,7 +31,7 @@ use crate::run_folder;
 use crate::spec::Toolchain;
 use crate::system::{boot_id, boot_now};
 use connections::{Asked, Connections};
-use daemons::{Daemons, Means};
+use daemons::{Adopted, Daemons, Means};
 use domain::time::BootId;
 use error::failed;
 use listeners::Bound;
@@ -58,6 +58,7 @@ struct State {
 
 /// What the machine can do, as far as it matters here.
 struct Layers {
+    probe: ProbeReport,
     cannot_start: Option<String>,
     weaker: Vec<String>,
     without: LayerSet,
@@ -80,14 +81,17 @@ pub fn run(settings: LauncherSettings) -> Result<(), LauncherError> {
     }
     // Fails for who leads its process group already: then it has a session of its own, or a supervisor's.
     let _ = rustix::process::setsid();
-    rustix::process::umask(Mode::from_raw_mode(0o027));
+    // Modes are given explicitly wherever they matter; shims must be able to read their control groups.
+    rustix::process::umask(Mode::from_raw_mode(0o022));
     folders::prepare(&settings)?;
     let _lock = take_lock(&settings)?;
-    let listeners = listeners::bind_all(&settings.listeners)?;
     let state = prepare(settings)?;
+    let mut adopted = daemons::find(&state.settings, &state.boot_id);
+    let taken_over = adopted.iter_mut().flat_map(|daemon| std::mem::take(&mut daemon.listeners)).collect();
+    let listeners = listeners::bind_all(&state.settings.listeners, taken_over)?;
     let socket = listen(&state.settings)?;
     let connections = Connections::new(socket, state.settings.server.uid);
-    serve(state, connections, &listeners)
+    serve(state, connections, &listeners, adopted)
 }
 
 fn take_lock(settings: &LauncherSettings) -> Result<OwnedFd, LauncherError> {
@@ -123,6 +127,7 @@ fn judge_layers(report: &ProbeReport, allow_weaker: &LayerSet) -> Layers {
     let verdict = probe::verdict(report, allow_weaker);
     let missing = report.layers.iter().map(|entry| entry.layer).filter(|layer| !report.has(*layer));
     let layers = Layers {
+        probe: report.clone(),
         cannot_start: verdict.as_ref().err().map(ToString::to_string),
         weaker: verdict.unwrap_or_default().iter().map(ToString::to_string).collect(),
         without: missing.collect(),
@@ -149,19 +154,22 @@ fn listen(settings: &LauncherSettings) -> Result<OwnedFd, LauncherError> {
     let path = settings.data.launcher_socket();
     let failed = |source| LauncherError::Socket { path: path.clone(), source };
     let socket = crate::message::listen(&path, BACKLOG).map_err(failed)?;
-    let owner = (rustix::fs::Uid::from_raw(settings.server.uid), rustix::fs::Gid::from_raw(settings.server.gid));
-    rustix::fs::chown(&path, Some(owner.0), Some(owner.1)).map_err(|errno| failed(errno.into()))?;
-    rustix::fs::chmod(&path, Mode::RUSR | Mode::WUSR).map_err(|errno| failed(errno.into()))?;
+    folders::give_socket(&path, settings.server).map_err(|errno| failed(errno.into()))?;
     Ok(socket)
 }
 
-fn serve(mut state: State, mut connections: Connections, listeners: &[Bound]) -> Result<(), LauncherError> {
+fn serve(
+    mut state: State,
+    mut connections: Connections,
+    listeners: &[Bound],
+    adopted: Vec<Adopted>,
+) -> Result<(), LauncherError> {
     let signals =
         watch_signals().map_err(|source| LauncherError::Step { step: "watch for signals", source })?;
     let settings = state.settings.clone();
     let boot_id = state.boot_id.clone();
     let means = Means { settings: &settings, listeners, boot_id: &boot_id };
-    let mut daemons = Daemons::new(&means);
+    let mut daemons = Daemons::new(&means, adopted);
     let mut course = Course::On;
     say(&format!("ready at {}", settings.data.launcher_socket().display()));
     loop {
@@ -261,6 +269,7 @@ fn status(state: &mut State, daemons: &Daemons, connections: &Connections) -> La
         live_shims: state.live.count(),
         daemons: daemons.statuses(),
         network: state.layers.network,
+        probe: state.layers.probe.clone(),
         weaker: state.layers.weaker.clone(),
         cannot_start: state.layers.cannot_start.clone(),
         toolchains: state.settings.rust_prefix.iter().map(|_| Toolchain::Rust).collect(),

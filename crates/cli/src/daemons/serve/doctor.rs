@@ -4,8 +4,9 @@ use super::super::settings::Settings;
 use super::super::chain;
 use api::dozen::doctor::{Check, DoctorReport, Outcome};
 use domain::observed::ObservedRouter;
-use sandbox::client::Launcher;
+use sandbox::client::{ClientError, Launcher};
 use sandbox::probe;
+use sandbox::protocol::LauncherStatus;
 use server::ports::Doctor;
 
 /// Below this much free space a warning is due.
@@ -19,49 +20,54 @@ pub struct MachineDoctor {
 
 impl Doctor for MachineDoctor {
     fn report(&self) -> DoctorReport {
-        let mut checks = self.layers();
-        let launcher = self.launcher();
+        let status = self.ask_launcher();
+        let mut checks = status.as_ref().map(layers).unwrap_or_default();
+        let launcher = launcher(status.as_ref());
         let can_start_apps = launcher.outcome != Outcome::Failure;
         checks.extend([launcher, self.routers(), self.disk()]);
         DoctorReport { can_start_apps, checks }
     }
 }
 
-impl MachineDoctor {
-    fn layers(&self) -> Vec<Check> {
-        let cgroup = sandbox::cgroup::CgroupSettings { name: self.settings.cgroup.clone(), ..Default::default() };
-        let report = probe::run(&self.settings.probe_mask, &cgroup);
-        report.layers.iter().map(|layer| self.layer(layer)).collect()
-    }
+/// What the launcher found with root's rights: this process could not try it.
+fn layers(status: &LauncherStatus) -> Vec<Check> {
+    status.probe.layers.iter().map(layer).collect()
+}
 
-    fn layer(&self, layer: &probe::LayerReport) -> Check {
-        let name = layer.layer.to_string();
-        let area = "sandbox".to_owned();
-        match &layer.state {
-            probe::State::Present { detail } => {
-                Check { area, name, outcome: Outcome::Ok, detail: detail.clone(), hint: None }
-            }
-            // What is missing for good is the launcher's verdict to tell: it has root's rights, this process has not.
-            probe::State::Missing { why, fix } => {
-                Check { area, name, outcome: Outcome::Warning, detail: why.clone(), hint: Some(fix.clone()) }
-            }
+fn layer(layer: &probe::LayerReport) -> Check {
+    let name = layer.layer.to_string();
+    let area = "sandbox".to_owned();
+    match &layer.state {
+        probe::State::Present { detail } => {
+            Check { area, name, outcome: Outcome::Ok, detail: detail.clone(), hint: None }
+        }
+        probe::State::Missing { why, fix } => {
+            let outcome = match layer.requirement {
+                probe::Requirement::Required => Outcome::Failure,
+                probe::Requirement::OneOf | probe::Requirement::Optional => Outcome::Warning,
+            };
+            Check { area, name, outcome, detail: why.clone(), hint: Some(fix.clone()) }
         }
     }
+}
 
-    fn launcher(&self) -> Check {
-        let asked = Launcher::connect(&self.settings.data.launcher_socket()).and_then(|mut launcher| {
-            launcher.hello(self.incarnation)?;
-            launcher.status()
-        });
-        let (outcome, detail) = match asked {
-            Err(error) => (Outcome::Failure, chain(&error)),
-            Ok(status) => match (&status.cannot_start, status.weaker.as_slice()) {
-                (Some(reason), _) => (Outcome::Failure, reason.clone()),
-                (None, []) => (Outcome::Ok, format!("{} processes run; every required layer holds", status.live_shims)),
-                (None, weaker) => (Outcome::Warning, weaker.join("; ")),
-            },
-        };
-        check("launcher", "launcher", outcome, detail)
+fn launcher(status: Result<&LauncherStatus, &ClientError>) -> Check {
+    let (outcome, detail) = match status {
+        Err(error) => (Outcome::Failure, chain(error)),
+        Ok(status) => match (&status.cannot_start, status.weaker.as_slice()) {
+            (Some(reason), _) => (Outcome::Failure, reason.clone()),
+            (None, []) => (Outcome::Ok, format!("{} processes run; every required layer holds", status.live_shims)),
+            (None, weaker) => (Outcome::Warning, weaker.join("; ")),
+        },
+    };
+    check("launcher", "launcher", outcome, detail)
+}
+
+impl MachineDoctor {
+    fn ask_launcher(&self) -> Result<LauncherStatus, ClientError> {
+        let mut launcher = Launcher::connect(&self.settings.data.launcher_socket())?;
+        launcher.hello(self.incarnation)?;
+        launcher.status()
     }
 
     fn routers(&self) -> Check {

@@ -59,6 +59,8 @@ struct Plane {
 
 /// Runs until SIGTERM.
 pub fn run(settings: &Settings) -> Result<(), ServeError> {
+    // Slugs and sources are read by apps' users; what is private lies in folders that are.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let value = std::env::var(LISTENERS_VARIABLE).map_err(at("the server is started by the launcher"))?;
     let listeners = take_inherited_listeners(&value).map_err(at("cannot take the listener"))?;
     let listener = listeners.into_iter().next().ok_or("none was passed").map_err(at("cannot take the listener"))?;
