@@ -53,9 +53,12 @@ fn try_run(
 
 /// Default dispositions, nothing blocked: an exec keeps what was ignored or blocked.
 fn reset_signals() {
+    // `struct sigaction` as the kernel has it, all zero: the default. The C library's own call refuses two numbers that it keeps
+    // for itself and that its `posix_spawn` leaves ignored.
+    let default = [0_u64; 4];
     for signal in 1..=64 {
-        // SAFETY: sets a default disposition; for SIGKILL, SIGSTOP and reserved numbers it fails, which is fine.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: reads one structure that is as large as the kernel's; SIGKILL and SIGSTOP fail, which is fine.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8) };
     }
     // SAFETY: the set is a local that sigemptyset fills in before it is read.
     unsafe {

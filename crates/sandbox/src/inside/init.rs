@@ -19,7 +19,7 @@ const MAX_REPORT_BYTES: usize = 1024;
 /// Never returns but by an error before the app was started.
 pub fn run(
     command: &Command,
-    link: InitLink,
+    link: &InitLink,
     stdio: Descriptors,
     environment: OwnedFd,
 ) -> Result<Infallible, InsideError> {
@@ -27,12 +27,12 @@ pub fn run(
     let leader = start(command, stdio, environment)?;
     link.tell(&FromInit::Started);
     loop {
-        wait(&link, &children);
+        wait(link, &children);
         if let Some(status) = reap(leader) {
             link.tell(&FromInit::Exited(status));
             exit(0);
         }
-        answer(&link, leader);
+        answer(link, leader);
     }
 }
 

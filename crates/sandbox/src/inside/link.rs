@@ -59,11 +59,6 @@ pub fn pair() -> std::io::Result<(ShimLink, InitLink)> {
 }
 
 impl InitLink {
-    /// A second handle, for the report of a failure.
-    pub fn clone_handle(&self) -> Option<Self> {
-        self.socket.try_clone().ok().map(|socket| Self { socket })
-    }
-
     /// A shim that is gone cannot be told anything: then this process is about to be killed as well.
     pub fn tell(&self, what: &FromInit) {
         let _ = message::send(self.socket.as_fd(), what, &[]);
@@ -78,7 +73,7 @@ impl InitLink {
         message::receive(self.socket.as_fd()).map(|(what, _)| what)
     }
 
-    pub fn wait_for_start(&mut self) -> Result<(), InsideError> {
+    pub fn wait_for_start(&self) -> Result<(), InsideError> {
         match self.receive().map_err(InsideError::at("hear from the shim"))? {
             ToInit::Start => Ok(()),
             ToInit::Signal(..) | ToInit::Diagnose(_) => {

@@ -29,12 +29,17 @@ use crate::probe::{Layer, LayerSet};
 use crate::shim::orders::Orders;
 use link::{FromInit, InitLink};
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 /// What the app's process gets.
 pub(crate) struct Inside<'a> {
     pub orders: &'a Orders,
     pub link: InitLink,
+    pub parts: Parts,
+}
+
+/// The descriptors that are meant for the inside, beside the link.
+pub(crate) struct Parts {
     pub stdio: InsideStdio,
     /// The sealed memfd.
     pub environment: OwnedFd,
@@ -76,26 +81,25 @@ impl fmt::Display for InsideError {
 
 /// Becomes the sandbox. Called right after the clone, in the child.
 pub(crate) fn enter(inside: Inside<'_>) -> ! {
-    let link = inside.link.clone_handle();
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(inside)));
+    let Inside { orders, link, parts } = inside;
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(orders, &link, parts)));
     let what = match outcome {
         Ok(Ok(never)) => match never {},
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the sandbox's init failed on a broken assumption of its own".to_owned(),
     };
-    if let Some(link) = link {
-        link.tell(&FromInit::Failed { what });
-    }
+    link.tell(&FromInit::Failed { what });
     exit(1)
 }
 
-fn run(inside: Inside<'_>) -> Result<std::convert::Infallible, InsideError> {
-    let Inside { orders, mut link, stdio, environment, helper } = inside;
+fn run(orders: &Orders, link: &InitLink, parts: Parts) -> Result<std::convert::Infallible, InsideError> {
     credentials::die_with_the_shim()?;
-    rootfs::build(orders, helper.as_ref())?;
+    close_the_shims_descriptors(link, &parts)?;
+    let Parts { stdio, environment, helper } = parts;
+    rootfs::build(orders, helper)?;
     let stdio = match stdio {
         InsideStdio::Given(descriptors) => descriptors,
-        InsideStdio::Terminal(size) => terminal::open(size, orders.app, &link)?,
+        InsideStdio::Terminal(size) => terminal::open(size, orders.app, link)?,
     };
     // The shim has put this process under its limits once it says so; nothing of the app's runs before.
     link.wait_for_start()?;
@@ -113,8 +117,56 @@ fn enter_cgroup_namespace(without: &LayerSet) -> Result<(), InsideError> {
         .map_err(InsideError::at("enter a control group namespace"))
 }
 
+/// Closes what the clone copied from the shim, above all its ends of the app's pipes: as long as they are open here, nobody sees
+/// their end. The values that own those descriptors are never dropped in this process.
+fn close_the_shims_descriptors(link: &InitLink, parts: &Parts) -> Result<(), InsideError> {
+    let mut kept: Vec<RawFd> = vec![0, 1, 2, link.as_fd().as_raw_fd(), parts.environment.as_raw_fd()];
+    kept.extend(parts.helper.as_ref().map(AsRawFd::as_raw_fd));
+    match &parts.stdio {
+        InsideStdio::Terminal(_) => {}
+        InsideStdio::Given(Descriptors { input, output, error, extra }) => {
+            kept.extend([input, output, error].map(AsRawFd::as_raw_fd));
+            kept.extend(extra.as_ref().map(AsRawFd::as_raw_fd));
+        }
+    }
+    for (first, last) in gaps(kept) {
+        // SAFETY: closes descriptors of this process only, none of which is used here again.
+        if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
+            return Err(InsideError::new("close the shim's descriptors", std::io::Error::last_os_error()));
+        }
+    }
+    Ok(())
+}
+
+/// The ranges of numbers between those that are kept, the last without end.
+fn gaps(mut kept: Vec<RawFd>) -> Vec<(u32, u32)> {
+    kept.sort_unstable();
+    kept.dedup();
+    let mut gaps = Vec::new();
+    let mut next = 0;
+    for number in kept.into_iter().filter_map(|number| u32::try_from(number).ok()) {
+        if number > next {
+            gaps.push((next, number - 1));
+        }
+        next = number + 1;
+    }
+    gaps.push((next, u32::MAX));
+    gaps
+}
+
 /// Ends this process without running anything that belongs to the shim that it was cloned from.
 pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: ends the process; runs no destructor and no exit handler, which is the point.
     unsafe { libc::_exit(code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gaps;
+
+    #[test]
+    fn gaps_lie_between_what_is_kept() {
+        assert_eq!(gaps(vec![0, 1, 2, 7, 5, 5]), [(3, 4), (6, 6), (8, u32::MAX)]);
+        assert_eq!(gaps(vec![]), [(0, u32::MAX)]);
+    }
 }

@@ -43,7 +43,7 @@ fn our_binary() -> Result<OwnedFd, InsideError> {
 }
 
 /// Builds it and makes it the root of this process's mount namespace.
-pub fn build(orders: &Orders, helper: Option<&OwnedFd>) -> Result<(), InsideError> {
+pub fn build(orders: &Orders, helper: Option<OwnedFd>) -> Result<(), InsideError> {
     let data = DataFolder::new(&orders.data);
     begin(&data)?;
     bind_usr()?;
@@ -122,11 +122,11 @@ fn bind_toolchain(orders: &Orders) -> Result<(), InsideError> {
     }
 }
 
-fn bind_helper(helper: Option<&OwnedFd>) -> Result<(), InsideError> {
+fn bind_helper(helper: Option<OwnedFd>) -> Result<(), InsideError> {
     let Some(tree) = helper else { return Ok(()) };
     make_folder(".dozen")?;
     make_file(".dozen/dozen", b"")?;
-    mounts::attach(tree, ".dozen/dozen", Access::ReadOnly)
+    mounts::attach(&tree, ".dozen/dozen", Access::ReadOnly)
 }
 
 fn make_tmp(memory_bytes: u64) -> Result<(), InsideError> {

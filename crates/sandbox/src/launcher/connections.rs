@@ -59,7 +59,7 @@ impl Connections {
                 Err(MessageError::TimedOut) => self.connections.push(connection),
                 Err(MessageError::Closed | MessageError::Socket(_)) => {}
                 Err(error @ (MessageError::TooLarge | MessageError::Json(_))) => {
-                    respond(&connection.socket, Err(invalid(error.to_string())), &[]);
+                    respond(&connection.socket, Err(invalid(crate::shim::chain(&error))), &[]);
                 }
                 Ok((message, descriptors)) => {
                     asked.extend(self.admit(&mut connection, message.request, descriptors));

@@ -4,7 +4,7 @@ use super::folders;
 use super::listeners::Bound;
 use super::settings::{DaemonSettings, LauncherSettings, UserIds};
 use crate::client::LISTENERS_VARIABLE;
-use crate::protocol::Daemon;
+use crate::protocol::{Daemon, ListenerName};
 use rustix::process::{Pid, PidfdFlags};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -27,12 +27,12 @@ pub fn start(
         Daemon::Server => settings.server,
         Daemon::Router => settings.router,
     };
-    let chosen: Vec<&Bound> = listeners.iter().filter(|bound| daemon.listeners.contains(&bound.name)).collect();
+    let chosen = chosen(daemon, listeners);
     let copies = copy_high(&chosen)?;
     let mut command = Command::new("/proc/self/exe");
     command.arg0("dozen").args(&daemon.arguments).env_clear();
     command.envs(daemon.environment.iter().map(|(name, value)| (name, value)));
-    command.env(LISTENERS_VARIABLE, listeners_value(&chosen));
+    command.env(LISTENERS_VARIABLE, listeners_value(&numbered(daemon, listeners)));
     command.env(WRITERS_VARIABLE, make_journal_folders(daemon, settings, user)?.join(","));
     command.stdin(Stdio::null()).current_dir("/").process_group(0);
     // The standard library clears supplementary groups when root changes to another user.
@@ -62,10 +62,19 @@ fn copy_high(listeners: &[&Bound]) -> std::io::Result<Vec<OwnedFd>> {
     listeners.iter().map(|bound| Ok(rustix::io::fcntl_dupfd_cloexec(&bound.listener, FIRST_COPY)?)).collect()
 }
 
+fn chosen<'a>(daemon: &DaemonSettings, listeners: &'a [Bound]) -> Vec<&'a Bound> {
+    listeners.iter().filter(|bound| daemon.listeners.contains(&bound.name)).collect()
+}
+
+/// The daemon's listeners with their numbers in it.
+pub fn numbered(daemon: &DaemonSettings, listeners: &[Bound]) -> Vec<(ListenerName, RawFd)> {
+    chosen(daemon, listeners).iter().map(|bound| bound.name).zip(FIRST_LISTENER_FD..).collect()
+}
+
 /// `http=3,http=4,api=5`.
-fn listeners_value(listeners: &[&Bound]) -> String {
-    let parts = (FIRST_LISTENER_FD..).zip(listeners).map(|(number, bound)| format!("{}={number}", bound.name.as_word()));
-    parts.collect::<Vec<_>>().join(",")
+fn listeners_value(numbered: &[(ListenerName, RawFd)]) -> String {
+    let parts: Vec<_> = numbered.iter().map(|(name, number)| format!("{}={number}", name.as_word())).collect();
+    parts.join(",")
 }
 
 /// New ones at each start: a writer's folder has one writer for good.

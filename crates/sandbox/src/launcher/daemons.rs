@@ -5,13 +5,14 @@ use super::daemon_child;
 use super::listeners::Bound;
 use super::settings::{DaemonSettings, LauncherSettings, StartDaemon};
 use crate::format::Format;
-use crate::protocol::{Daemon, DaemonState, DaemonStatus};
+use crate::protocol::{Daemon, DaemonState, DaemonStatus, ListenerName};
 use crate::run_folder;
 use crate::system::boot_now;
 use domain::time::{BootId, BootMillis};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal};
 use serde::{Deserialize, Serialize};
-use std::os::fd::OwnedFd;
+use std::net::TcpListener;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 
 /// The wait before a restart: the first, and the longest. It doubles from one to the next.
@@ -49,6 +50,27 @@ struct Record {
     pid: u32,
     /// In clock ticks since boot, as the kernel tells it: pids are used again, pairs are not.
     start_ticks: u64,
+    /// The listeners that it inherited: their numbers in it.
+    listeners: Vec<(ListenerName, RawFd)>,
+}
+
+/// A daemon that a predecessor of this launcher started.
+pub struct Adopted {
+    daemon: Daemon,
+    pid: Pid,
+    pidfd: OwnedFd,
+    /// Copies of the listeners that it holds.
+    pub listeners: Vec<Bound>,
+}
+
+/// Looks for the daemons of the settings among what runs.
+pub fn find(settings: &LauncherSettings, boot_id: &BootId) -> Vec<Adopted> {
+    let named = settings.daemons.iter().map(|daemon| daemon.daemon);
+    named.filter_map(|daemon| adopt(daemon, &record_path(settings, daemon), boot_id)).collect()
+}
+
+fn record_path(settings: &LauncherSettings, daemon: Daemon) -> PathBuf {
+    settings.data.run().join(format!("daemon-{}.json", word(daemon)))
 }
 
 /// What starting a daemon needs.
@@ -59,14 +81,14 @@ pub struct Means<'a> {
 }
 
 impl Daemons {
-    /// Finds those that run; starts the others that are to start at once.
-    pub fn new(means: &Means<'_>) -> Self {
+    /// Goes on with those that run; starts the others that are to start at once.
+    pub fn new(means: &Means<'_>, mut adopted: Vec<Adopted>) -> Self {
         let mut cells = Vec::new();
         for settings in &means.settings.daemons {
-            let record = means.settings.data.run().join(format!("daemon-{}.json", word(settings.daemon)));
-            let found = adopt(&record, means.boot_id);
-            let phase = match (found, settings.start) {
-                (Some((pid, pidfd)), _) => Phase::Running { pid, pidfd, since: boot_now() },
+            let record = record_path(means.settings, settings.daemon);
+            let found = adopted.iter().position(|found| found.daemon == settings.daemon);
+            let phase = match (found.map(|index| adopted.swap_remove(index)), settings.start) {
+                (Some(Adopted { pid, pidfd, .. }), _) => Phase::Running { pid, pidfd, since: boot_now() },
                 (None, StartDaemon::AtOnce) => Phase::BackingOff { until: BootMillis(0) },
                 (None, StartDaemon::OnRequest) => Phase::Stopped,
             };
@@ -180,7 +202,7 @@ impl Cell {
         match daemon_child::start(&self.settings, means.settings, means.listeners) {
             Ok((pid, pidfd)) => {
                 super::say(&format!("{} runs as process {}", word(self.settings.daemon), number(pid)));
-                self.write_record(pid, means.boot_id);
+                self.write_record(pid, means);
                 self.phase = Phase::Running { pid, pidfd, since: now };
             }
             Err(error) => {
@@ -191,9 +213,15 @@ impl Cell {
     }
 
     /// Without the record a later launcher could not adopt this daemon; it would find its lock held and say so.
-    fn write_record(&self, pid: Pid, boot_id: &BootId) {
+    fn write_record(&self, pid: Pid, means: &Means<'_>) {
         let Some(start_ticks) = start_ticks(pid) else { return };
-        let record = Record { format: Format, boot_id: boot_id.clone(), pid: number(pid), start_ticks };
+        let record = Record {
+            format: Format,
+            boot_id: means.boot_id.clone(),
+            pid: number(pid),
+            start_ticks,
+            listeners: daemon_child::numbered(&self.settings, means.listeners),
+        };
         if let (Some(folder), Some(name)) = (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
             && let Err(error) = run_folder::write_json(folder, name, &record)
         {
@@ -231,14 +259,24 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
     matches!(rustix::event::poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1))
 }
 
-/// The daemon that a predecessor started, if it is still the same process.
-fn adopt(record: &std::path::Path, boot_id: &BootId) -> Option<(Pid, OwnedFd)> {
+/// The daemon of a record, if it is still the same process.
+fn adopt(daemon: Daemon, record: &std::path::Path, boot_id: &BootId) -> Option<Adopted> {
     let record: Record = run_folder::read_json(record).ok().flatten()?;
     let pid = Pid::from_raw(i32::try_from(record.pid).ok()?)?;
     // The descriptor first: it names one process for good, whose start time is then compared.
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
     let same = record.boot_id == *boot_id && start_ticks(pid) == Some(record.start_ticks) && !has_ended(&pidfd);
-    same.then_some((pid, pidfd))
+    let listeners = record.listeners.iter().filter_map(|(name, number)| take_over(&pidfd, *name, *number)).collect();
+    same.then_some(Adopted { daemon, pid, pidfd, listeners })
+}
+
+/// A copy of a listener that a daemon holds; `None` if the number is something else by now.
+fn take_over(pidfd: &OwnedFd, name: ListenerName, number: RawFd) -> Option<Bound> {
+    let copy = rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()).ok()?;
+    rustix::net::sockopt::socket_acceptconn(&copy).ok()?.then_some(())?;
+    let listener = TcpListener::from(copy);
+    let address = listener.local_addr().ok()?;
+    Some(Bound { name, address, listener })
 }
 
 fn start_ticks(pid: Pid) -> Option<u64> {
@@ -254,6 +292,7 @@ fn parse_start_ticks(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn the_start_time_is_found_behind_any_name() {
@@ -271,14 +310,18 @@ mod tests {
         let boot = crate::system::boot_id().unwrap();
         let pid = rustix::process::getpid();
         let ticks = start_ticks(pid).unwrap();
-        let check = |record: &Record| {
-            run_folder::write_json(folder.path(), "d.json", record).unwrap();
-            adopt(&folder.path().join("d.json"), &boot).is_some()
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = std::fs::File::open("/dev/null").unwrap();
+        let found = |boot_id: &BootId, start_ticks| {
+            let listeners = vec![(ListenerName::Http, listener.as_raw_fd()), (ListenerName::Http, other.as_raw_fd())];
+            let record = Record { format: Format, boot_id: boot_id.clone(), pid: number(pid), start_ticks, listeners };
+            run_folder::write_json(folder.path(), "d.json", &record).unwrap();
+            adopt(Daemon::Router, &folder.path().join("d.json"), &boot)
         };
-        let record = Record { format: Format, boot_id: boot.clone(), pid: number(pid), start_ticks: ticks };
-        assert!(check(&record));
-        assert!(!check(&Record { start_ticks: ticks + 1, ..record }));
-        let other = Record { format: Format, boot_id: BootId("other".to_owned()), pid: number(pid), start_ticks: ticks };
-        assert!(!check(&other));
+        let adopted = found(&boot, ticks).unwrap();
+        let addresses: Vec<_> = adopted.listeners.iter().map(|bound| bound.address).collect();
+        assert_eq!(addresses, [listener.local_addr().unwrap()]);
+        assert!(found(&boot, ticks + 1).is_none());
+        assert!(found(&BootId("other".to_owned()), ticks).is_none());
     }
 }

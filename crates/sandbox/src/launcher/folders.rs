@@ -102,6 +102,12 @@ pub fn give(file: &OwnedFd, owner: UserIds, mode: u32) -> rustix::io::Result<()>
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
 }
 
+/// Gives a socket that root has just bound, in a folder of root's, to somebody: only they connect.
+pub fn give_socket(path: &Path, owner: UserIds) -> rustix::io::Result<()> {
+    rustix::fs::chown(path, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))?;
+    rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR)
+}
+
 /// Makes a folder for somebody below `parent`, which may belong to somebody less trusted. `Ok` also if it is there and theirs.
 pub fn make_for(parent: &Path, name: &str, owner: UserIds, mode: u32) -> std::io::Result<()> {
     let parent = open_folder(parent)?;

@@ -19,11 +19,14 @@ pub struct Bound {
 }
 
 /// Binds all of them, or says which cannot be bound. A port of 0 is chosen once and shared by its sockets.
-pub fn bind_all(settings: &[ListenerSettings]) -> Result<Vec<Bound>, LauncherError> {
-    let mut bound = Vec::new();
+///
+/// `bound`: sockets that a living daemon holds already. They are taken over as they are: a second set beside them would get its
+/// share of the connections, and nobody would accept those.
+pub fn bind_all(settings: &[ListenerSettings], mut bound: Vec<Bound>) -> Result<Vec<Bound>, LauncherError> {
     for setting in settings {
-        let mut address = setting.address;
-        for _ in 0..setting.sockets.max(1) {
+        let held: Vec<_> = bound.iter().filter(|socket| matches(setting, socket)).map(|socket| socket.address).collect();
+        let mut address = held.first().copied().unwrap_or(setting.address);
+        for _ in held.len()..setting.sockets.max(1) as usize {
             let listener = bind(address)
                 .map_err(|source| LauncherError::Listen { address: address.to_string(), source })?;
             address = listener
@@ -33,6 +36,12 @@ pub fn bind_all(settings: &[ListenerSettings]) -> Result<Vec<Bound>, LauncherErr
         }
     }
     Ok(bound)
+}
+
+/// Whether a socket is one of those that a setting asks for, whatever port was chosen.
+fn matches(setting: &ListenerSettings, socket: &Bound) -> bool {
+    let same_port = setting.address.port() == 0 || setting.address.port() == socket.address.port();
+    setting.name == socket.name && setting.address.ip() == socket.address.ip() && same_port
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -54,12 +63,17 @@ mod tests {
     fn sockets_of_one_name_share_a_port() {
         let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let setting = ListenerSettings { name: ListenerName::Http, address, sockets: 3 };
-        let bound = bind_all(std::slice::from_ref(&setting)).unwrap();
+        let settings = std::slice::from_ref(&setting);
+        let mut bound = bind_all(settings, Vec::new()).unwrap();
         assert_eq!(bound.len(), 3);
         assert!(bound.iter().all(|socket| socket.address == bound[0].address && socket.address.port() != 0));
+        let (first, address) = (bound.remove(0), bound[0].address);
+        let completed = bind_all(settings, vec![first]).unwrap();
+        assert!(completed.len() == 3 && completed.iter().all(|socket| socket.address == address));
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let plain = std::net::TcpListener::bind(taken).unwrap();
-        let error = bind_all(&[ListenerSettings { address: plain.local_addr().unwrap(), ..setting }]).unwrap_err();
+        let other = ListenerSettings { address: plain.local_addr().unwrap(), ..setting };
+        let error = bind_all(&[other], Vec::new()).unwrap_err();
         assert!(error.to_string().contains(&plain.local_addr().unwrap().to_string()), "{error}");
     }
 }

@@ -8,7 +8,8 @@ use crate::format::Format;
 use crate::layout::DataFolder;
 use crate::probe::NetworkForm;
 use crate::protocol::{Answer, Refusal, RefusalReason};
-use crate::run_folder::{self, LOCK_FILE, SPEC_FILE};
+use crate::message;
+use crate::run_folder::{self, CONTROL_SOCKET, LOCK_FILE, SPEC_FILE};
 use crate::shim::orders::{CgroupOrders, Orders, SHIM_WORD};
 use crate::spec::{Kind, Network, Passed, ProcessSpec, Stdio, Toolchain};
 use domain::ids::WriterId;
@@ -16,6 +17,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+/// Connections to a shim that wait to be accepted.
+const CONTROL_BACKLOG: i32 = 16;
 /// What a folder in the making is called, before the process id.
 pub const IN_THE_MAKING: &str = ".new-";
 
@@ -31,8 +34,8 @@ pub fn spawn(state: &mut State, spec: ProcessSpec, descriptors: Vec<OwnedFd>) ->
     }
     let orders = orders(state, spec, passed.len())?;
     make_folders(&state.settings, &orders)?;
-    let lock = make_run_folder(&state.settings, &orders.spec)?;
-    match start_shim(&orders, &lock, &environment, &passed) {
+    let run_folder = make_run_folder(&state.settings, &orders.spec)?;
+    match start_shim(&orders, &run_folder, &environment, &passed) {
         Ok(shim_pid) => {
             state.live.add(&orders.spec);
             Ok(Answer::Spawned { shim_pid })
@@ -129,27 +132,33 @@ fn make_folders(settings: &LauncherSettings, orders: &Orders) -> Result<(), Refu
     }
 }
 
-/// Makes the run folder under a temporary name and lets it appear whole, its lock held already: whoever sees it sees a living
-/// process. Returns the lock.
-fn make_run_folder(settings: &LauncherSettings, spec: &ProcessSpec) -> Result<OwnedFd, Refusal> {
+/// What a run folder's shim inherits.
+struct RunFolder {
+    lock: OwnedFd,
+    control: OwnedFd,
+}
+
+/// Makes the run folder under a temporary name and lets it appear whole, its lock held and its socket listening already: whoever
+/// sees it sees a living process and can ask for its end.
+fn make_run_folder(settings: &LauncherSettings, spec: &ProcessSpec) -> Result<RunFolder, Refusal> {
     let data = &settings.data;
     let making = data.processes().join(format!("{IN_THE_MAKING}{}", spec.process));
     let failed = |error: &dyn std::error::Error| failed(&format!("cannot make {}", making.display()), error);
     let _ = std::fs::remove_dir_all(&making);
     rustix::fs::mkdir(&making, Mode::RWXU).map_err(|errno| failed(&errno))?;
     let made = fill_run_folder(&making, settings.server, spec).map_err(|error| failed(&*error));
-    let lock = made.and_then(|lock| publish(data, &making, spec).map(|()| lock));
-    if lock.is_err() {
+    let published = made.and_then(|made| publish(data, &making, spec).map(|()| made));
+    if published.is_err() {
         let _ = std::fs::remove_dir_all(&making);
     }
-    lock
+    published
 }
 
 fn fill_run_folder(
     folder: &Path,
     owner: UserIds,
     spec: &ProcessSpec,
-) -> Result<OwnedFd, Box<dyn std::error::Error>> {
+) -> Result<RunFolder, Box<dyn std::error::Error>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let lock = rustix::fs::open(folder.join(LOCK_FILE), flags, Mode::RUSR | Mode::WUSR)?;
     rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
@@ -157,8 +166,10 @@ fn fill_run_folder(
     run_folder::write_json(folder, SPEC_FILE, spec)?;
     let spec_file = rustix::fs::open(folder.join(SPEC_FILE), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     folders::give(&spec_file, owner, 0o640)?;
+    let control = message::listen(&folder.join(CONTROL_SOCKET), CONTROL_BACKLOG)?;
+    folders::give_socket(&folder.join(CONTROL_SOCKET), owner)?;
     folders::give(&folders::open_folder(folder)?, owner, 0o750)?;
-    Ok(lock)
+    Ok(RunFolder { lock, control })
 }
 
 fn publish(data: &DataFolder, making: &PathBuf, spec: &ProcessSpec) -> Result<(), Refusal> {
@@ -172,13 +183,13 @@ fn publish(data: &DataFolder, making: &PathBuf, spec: &ProcessSpec) -> Result<()
 
 fn start_shim(
     orders: &Orders,
-    lock: &OwnedFd,
+    run_folder: &RunFolder,
     environment: &SealedEnvironment,
     passed: &[OwnedFd],
 ) -> Result<u32, Refusal> {
     let what = format!("cannot start the shim of process {}", orders.spec.process);
     let memfd = orders.to_memfd().map_err(|error| failed(&what, &error))?;
-    let mut descriptors = vec![memfd.as_fd(), lock.as_fd(), environment.as_fd()];
+    let mut descriptors = vec![memfd.as_fd(), run_folder.lock.as_fd(), environment.as_fd(), run_folder.control.as_fd()];
     descriptors.extend(passed.iter().map(AsFd::as_fd));
     child::spawn_self(SHIM_WORD, &descriptors).map_err(|error| failed(&what, &error))
 }

@@ -3,18 +3,15 @@
 use crate::format::Format;
 use crate::message::{self, MessageError};
 use crate::protocol::{ControlAnswer, ControlMessage, ControlRefusal, ControlRequest, ControlResponseMessage};
-use rustix::fs::Mode;
 use rustix::net::SocketFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 /// Connections that have not asked yet; beyond, the oldest is dropped.
 const MAX_CONNECTIONS: usize = 8;
-const BACKLOG: i32 = 16;
 
 /// The listening socket and the connections that have not asked yet.
 pub struct Control {
-    listener: Option<OwnedFd>,
+    listener: OwnedFd,
     connections: Vec<OwnedFd>,
     owner: u32,
 }
@@ -31,16 +28,13 @@ pub struct Reply {
 }
 
 impl Control {
-    /// Without a socket (the folder has gone, the disk is full) nobody can ask; the app runs on.
-    pub fn listen(path: &Path, owner: u32) -> Self {
-        let listener = message::listen(path, BACKLOG).ok();
-        let _ = rustix::fs::chmod(path, Mode::RUSR | Mode::WUSR);
+    pub const fn new(listener: OwnedFd, owner: u32) -> Self {
         Self { listener, connections: Vec::new(), owner }
     }
 
-    /// All that is to be watched: the listener first, if there is one.
+    /// All that is to be watched.
     pub fn sockets(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.listener.iter().chain(&self.connections)
+        std::iter::once(&self.listener).chain(&self.connections)
     }
 
     /// Something is readable: accepts who may ask, and gives what they ask for.
@@ -61,9 +55,8 @@ impl Control {
     }
 
     fn accept(&mut self) {
-        let Some(listener) = &self.listener else { return };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        while let Ok(connection) = rustix::net::accept_with(listener, flags) {
+        while let Ok(connection) = rustix::net::accept_with(&self.listener, flags) {
             let allowed = rustix::net::sockopt::socket_peercred(&connection)
                 .is_ok_and(|peer| [0, self.owner].contains(&peer.uid.as_raw()));
             if allowed {

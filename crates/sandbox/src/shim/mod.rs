@@ -46,7 +46,7 @@ pub fn run() -> ExitCode {
 }
 
 fn hold(inherited: Inherited) -> ExitCode {
-    let Inherited { orders, lock, environment, passed } = inherited;
+    let Inherited { orders, lock, environment, control, passed } = inherited;
     let started = start::start(&orders, environment, passed);
     if let Err(error) = inside::become_shim(orders.shim) {
         // Nothing may go on with root's rights; the sandbox dies with this process.
@@ -54,7 +54,7 @@ fn hold(inherited: Inherited) -> ExitCode {
         return ExitCode::from(EXIT_FAILED);
     }
     silence_standard_descriptors();
-    supervise::supervise(&orders, started);
+    supervise::supervise(&orders, started, control);
     // Held until here: whoever finds it free finds the exit record as well.
     drop(lock);
     ExitCode::SUCCESS

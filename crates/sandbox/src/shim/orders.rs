@@ -20,8 +20,10 @@ pub const SHIM_WORD: &str = "shim";
 pub const ORDERS_FD: RawFd = 3;
 pub const LOCK_FD: RawFd = 4;
 pub const ENVIRONMENT_FD: RawFd = 5;
+/// The control socket, listening since before the run folder appeared: whoever sees a process can ask its shim.
+pub const CONTROL_FD: RawFd = 6;
 /// The first of those that came with the spawn request.
-pub const FIRST_PASSED_FD: RawFd = 6;
+pub const FIRST_PASSED_FD: RawFd = 7;
 
 /// Everything a shim needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,7 +40,7 @@ pub struct Orders {
     /// Layers that this machine lacks, or that are hidden, and that settings allow going without.
     pub without: LayerSet,
     pub cgroup: CgroupOrders,
-    /// How many descriptors follow [`ENVIRONMENT_FD`].
+    /// How many descriptors follow [`CONTROL_FD`].
     pub passed: u8,
 }
 
@@ -101,6 +103,7 @@ pub struct Inherited {
     /// The run folder's lock, held by this open file description.
     pub lock: OwnedFd,
     pub environment: OwnedFd,
+    pub control: OwnedFd,
     pub passed: Vec<OwnedFd>,
 }
 
@@ -112,8 +115,9 @@ impl Inherited {
         let orders: Orders = serde_json::from_slice(&bytes).map_err(OrdersError::Parse)?;
         let lock = take(LOCK_FD)?;
         let environment = take(ENVIRONMENT_FD)?;
+        let control = take(CONTROL_FD)?;
         let passed = (0..RawFd::from(orders.passed)).map(|number| take(FIRST_PASSED_FD + number));
-        Ok(Self { lock, environment, passed: passed.collect::<Result<_, _>>()?, orders })
+        Ok(Self { lock, environment, control, passed: passed.collect::<Result<_, _>>()?, orders })
     }
 }
 

@@ -6,7 +6,7 @@ use super::orders::Orders;
 use super::stdio::{self, Made, Outside};
 use crate::cgroup::{Cgroups, Owner, ProcessGroup};
 use crate::inside::link::{self, ShimLink};
-use crate::inside::{Inside, InsideError};
+use crate::inside::{Inside, InsideError, Parts};
 use crate::layout::DataFolder;
 use crate::spec::Network;
 use rustix::fs::{Mode, OFlags};
@@ -45,10 +45,10 @@ fn make_sandbox(
         .map_err(InsideError::at("use the environment"))?;
     let group = make_group(orders)?;
     enter_network(orders)?;
-    let helper = crate::inside::helper_tree(&orders.spec)?;
+    let parts = Parts { stdio, environment, helper: crate::inside::helper_tree(&orders.spec)? };
     let (shim_link, init_link) = link::pair().map_err(InsideError::at("make a socket pair"))?;
     let init = clone_into_namespaces(&orders.without, || {
-        crate::inside::enter(Inside { orders, link: init_link, stdio, environment, helper });
+        crate::inside::enter(Inside { orders, link: init_link, parts });
     })
     .map_err(InsideError::at("make namespaces"))?;
     let pid = init.pid.as_raw_nonzero().get().unsigned_abs();

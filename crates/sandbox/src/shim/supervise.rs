@@ -15,7 +15,6 @@ use crate::cgroup::ProcessGroup;
 use crate::inside::link::{FromInit, ShimLink, ToInit};
 use crate::layout::DataFolder;
 use crate::protocol::{ControlAnswer, ControlRequest};
-use crate::run_folder::CONTROL_SOCKET;
 use crate::spec::{Readiness, WindowSize};
 use crate::system::boot_now;
 use domain::process::{BootDiagnosis, Exit, ExitStatus};
@@ -31,15 +30,15 @@ const HELD_LINGER_SECONDS: u64 = 60;
 const LONGEST_WAIT_MILLIS: u64 = 60_000;
 
 /// Holds the process to its end and writes down how it ended.
-pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>) {
+pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>, control: OwnedFd) {
     let folder = DataFolder::new(&orders.data).process(orders.spec.process);
-    let mut facts = Facts::new(folder.clone(), orders.spec.boot_id.clone());
+    let mut facts = Facts::new(folder, orders.spec.boot_id.clone());
     let mut journal = ProcessJournal::open(orders);
     journal.platform(&lines::starting(&orders.spec.command.shown));
     journal.flush();
     match started {
         Ok(started) => {
-            let control = Control::listen(&folder.join(CONTROL_SOCKET), orders.shim.uid);
+            let control = Control::new(control, orders.shim.uid);
             Supervisor::new(orders, started, facts, journal, control).run();
         }
         Err(NotStarted { problem, outside }) => {

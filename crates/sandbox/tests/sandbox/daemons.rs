@@ -140,7 +140,11 @@ fn restart(world: &World) {
     let first = start(world);
     ask();
     let pid = rustix::process::Pid::from_raw(i32::try_from(first).unwrap()).unwrap();
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    // Until it has ended it may still accept.
+    let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut fds, None).unwrap();
     // Asked at once: the connection waits in the launcher's socket for the next daemon.
     for _ in 0..10 {
         let said = ask();

@@ -18,7 +18,7 @@ fn with_limits(world: &World, limits: Limits, line: &str) -> ProcessSpec {
 fn memory(world: &World) {
     let limits = Limits { memory_bytes: 64 * 1024 * 1024, ..Limits::DEFAULT };
     let ended = world.run(&with_limits(world, limits, "exec /.dozen/dozen inside eat 200"));
-    assert_eq!((ended.exit.status, ended.exit.out_of_memory), (ExitStatus::Signal(9), true));
+    assert_eq!((ended.exit.status, ended.exit.out_of_memory), (ExitStatus::Signal(9), true), "{:?}", ended.lines.all());
     let platform = ended.lines.platform();
     assert!(platform.contains(&"Error R15 (Memory quota vastly exceeded)".to_owned()), "{platform:?}");
     let within = world.run(&with_limits(world, limits, "exec /.dozen/dozen inside eat 20"));

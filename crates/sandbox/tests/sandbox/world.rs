@@ -215,6 +215,9 @@ impl World {
         let writer = WriterId::of_process(process);
         let mut reader = SegmentReader::from_start(self.data.log(writer), writer);
         let mut lines = Vec::new();
+        if !self.data.log(writer).exists() {
+            return Lines(lines);
+        }
         loop {
             match reader.next_event() {
                 Ok(Event::Frame { frame, .. }) => {
