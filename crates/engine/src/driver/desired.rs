@@ -132,7 +132,7 @@ fn living(seen: &Observed, app: AppId) -> Vec<(&ProcessType, u32, BootMillis)> {
 }
 
 /// How far the release phase of a candidate is.
-pub(super) fn release_phase(reader: &Reader<'_>, release: &Release) -> Result<ReleasePhase, Error> {
+fn release_phase(reader: &Reader<'_>, release: &Release) -> Result<ReleasePhase, Error> {
     if release_phase_command(release).is_none() {
         return Ok(ReleasePhase::Done);
     }

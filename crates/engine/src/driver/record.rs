@@ -1,6 +1,5 @@
 //! Facts become rows: each in a transaction of its own, with its event and its lines in the app's log.
 
-use super::desired::release_phase;
 use super::diagnosis::Diagnoses;
 use crate::append::log_system;
 use crate::context::Context;
@@ -8,7 +7,6 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::ops::{Done, record as record_event};
 use crate::ports::Status;
-use domain::desired::ReleasePhase;
 use domain::event::ResourceKind;
 use domain::ids::{AppId, JobId, ReleaseId};
 use domain::job::JobState;
@@ -37,7 +35,7 @@ pub(super) fn advance(engine: &Engine) -> Result<bool, Error> {
         for release in
             releases.iter().filter(|release| Some(release.version) == head.as_ref().map(|h| h.version))
         {
-            moved |= begin_boot(engine, release)?;
+            moved |= settle_phase(engine, release)?;
         }
     }
     Ok(moved)
@@ -59,7 +57,9 @@ pub(super) fn record(
         Transition::JobAdopted { job, process, .. } => {
             engine.write(|writer| Ok(writer.adopt_job(job, process, engine.now())?))
         }
-        Transition::JobEnded { job, outcome, .. } => job_ended(engine, job, outcome),
+        Transition::JobEnded { job, outcome, .. } => {
+            engine.write(|writer| end_job(engine, writer, job, outcome))
+        }
         Transition::PhaseStarted { release, .. } => {
             step(engine, release, ReleaseStep::PhaseStarted, "phase_started")
         }
@@ -73,42 +73,50 @@ pub(super) fn record(
     }
 }
 
+/// The end of a process, and with it that of its job: a run folder may be removed once its end is recorded, and a job without
+/// either would count as lost.
 fn ended(engine: &Engine, row: &ExitRow, crash: Option<Crash>) -> Result<bool, Error> {
     let boot = engine.boot_id();
     engine.write(|writer| {
         let new = writer.record_exit(row, &boot)?;
         writer.delete_placement(row.process)?;
-        let release = row.purpose.release();
-        if let Some(crash) = crash.filter(|_| new)
-            && writer.release(release)?.is_some()
-        {
-            writer.put_crash(release, &crash.process_type, crash.index, &crash.record, &boot)?;
+        match &row.purpose {
+            Purpose::Job { job, .. } => {
+                writer.adopt_job(*job, row.process, engine.now())?;
+                let status = row.exit.as_ref().map(|exit| exit.status);
+                let outcome = status.map_or(JobOutcome::Lost, |status| JobOutcome::Exited { status });
+                end_job(engine, writer, *job, outcome)?;
+            }
+            Purpose::Slot { release, .. } => {
+                if let Some(crash) = crash.filter(|_| new)
+                    && writer.release(*release)?.is_some()
+                {
+                    writer.put_crash(*release, &crash.process_type, crash.index, &crash.record, &boot)?;
+                }
+            }
         }
         Ok(new)
     })
 }
 
-fn job_ended(engine: &Engine, job: JobId, outcome: JobOutcome) -> Result<bool, Error> {
-    engine.write(|writer| {
-        let Some(row) = writer.job(job)? else { return Ok(false) };
-        let process = row.job.state.process();
-        let state = match (outcome, process) {
-            (JobOutcome::Exited { status }, Some(process)) => JobState::Ended { process, status },
-            (JobOutcome::Lost, Some(process)) => JobState::Lost { process },
-            (JobOutcome::Cancelled, None) => JobState::NeverStarted,
-            // Started or adopted meanwhile: the next pass sees how it ends.
-            (JobOutcome::Exited { .. } | JobOutcome::Lost, None) | (JobOutcome::Cancelled, Some(_)) => {
-                return Ok(false);
-            }
-        };
-        let ended = writer.end_job(job, &state, engine.now())?;
-        if ended {
-            let done = Done::new("job:ended", Some(row.job.app), ResourceKind::Job, job);
-            let done = done.after("name", row.job.display_name()).after("outcome", outcome_word(&state));
-            record_event(engine, writer, &system(), done)?;
+fn end_job(engine: &Engine, writer: &Writer<'_>, job: JobId, outcome: JobOutcome) -> Result<bool, Error> {
+    let Some(row) = writer.job(job)? else { return Ok(false) };
+    let state = match (outcome, row.job.state.process()) {
+        (JobOutcome::Exited { status }, Some(process)) => JobState::Ended { process, status },
+        (JobOutcome::Lost, Some(process)) => JobState::Lost { process },
+        (JobOutcome::Cancelled, None) => JobState::NeverStarted,
+        // Started or adopted meanwhile: the next pass sees how it ends.
+        (JobOutcome::Exited { .. } | JobOutcome::Lost, None) | (JobOutcome::Cancelled, Some(_)) => {
+            return Ok(false);
         }
-        Ok(ended)
-    })
+    };
+    let ended = writer.end_job(job, &state, engine.now())?;
+    if ended {
+        let done = Done::new("job:ended", Some(row.job.app), ResourceKind::Job, job);
+        let done = done.after("name", row.job.display_name()).after("outcome", outcome_word(&state));
+        record_event(engine, writer, &system(), done)?;
+    }
+    Ok(ended)
 }
 
 fn outcome_word(state: &JobState) -> String {
@@ -174,8 +182,9 @@ fn cancel_waiting_phase(engine: &Engine, writer: &Writer<'_>, release: ReleaseId
     Ok(())
 }
 
-/// The release phase of a candidate has succeeded, or it has none.
-fn begin_boot(engine: &Engine, release: &Release) -> Result<bool, Error> {
+/// The release phase of a candidate is over, or it has none: it boots or has failed. Looked up anew in every pass, since the
+/// server may have died between the end of the phase and what follows from it.
+fn settle_phase(engine: &Engine, release: &Release) -> Result<bool, Error> {
     match release.status {
         ReleaseStatus::Pending | ReleaseStatus::PhaseRunning => {}
         ReleaseStatus::Starting
@@ -183,9 +192,18 @@ fn begin_boot(engine: &Engine, release: &Release) -> Result<bool, Error> {
         | ReleaseStatus::Failed { .. }
         | ReleaseStatus::Superseded => return Ok(false),
     }
-    match engine.read(|reader| release_phase(reader, release))? {
-        ReleasePhase::Done => step(engine, release.id, ReleaseStep::BootStarted, "starting"),
-        ReleasePhase::Waiting => Ok(false),
+    let job = engine.read(|reader| Ok(reader.release_phase_job(release.id)?))?;
+    let failure = match job.map(|row| row.job.state) {
+        None => None,
+        Some(JobState::Ended { status, .. }) if status.is_success() => None,
+        Some(JobState::Ended { status, .. }) => Some(ReleaseFailure::PhaseFailed { status }),
+        Some(JobState::Lost { .. }) => Some(ReleaseFailure::PhaseLost),
+        Some(JobState::NeverStarted) => Some(ReleaseFailure::PhaseCancelled),
+        Some(JobState::Waiting | JobState::Started { .. }) => return Ok(false),
+    };
+    match failure {
+        None => step(engine, release.id, ReleaseStep::BootStarted, "starting"),
+        Some(reason) => failed(engine, release.id, &reason),
     }
 }
 
