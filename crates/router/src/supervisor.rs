@@ -150,6 +150,7 @@ impl Supervisor {
             return Err(RouterError::JournalCount { threads, journals });
         }
         let folder = ControlFolder::take(&settings.control_dir)?;
+        control::remove_dead_siblings(&settings.control_dir);
         let control = folder.listen()?;
         let sink = Sink::start(&settings.journals)?;
         let listeners = Listeners::open(settings.listeners, threads)?;
@@ -225,8 +226,8 @@ impl Supervisor {
                 .spawn(move || farewell.after(parts))
                 .map_err(|source| RouterError::Spawn { source })
         };
-        let started = listeners.into_iter().enumerate().map(start).collect();
-        if matches!(started, Err(_)) {
+        let started: Result<_, _> = listeners.into_iter().enumerate().map(start).collect();
+        if started.is_err() {
             self.shared.stage.send_replace(Stage::Ended);
         }
         started

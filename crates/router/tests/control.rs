@@ -95,7 +95,7 @@ fn nonsense_gets_an_answer_and_does_no_harm() {
 fn drain_ends_the_router_in_order() {
     let house = House::start();
     let (control, root) = (house.control(), root(&house));
-    assert_eq!(client::living(&root).expect("listed"), [control.clone()]);
+    assert_eq!(client::living(&root).expect("listed"), vec![control.clone()]);
     let report = client::drain(&control, PATIENCE).expect("an answer");
     assert_eq!(report.activity, Activity::Draining);
     house.end();
@@ -123,6 +123,26 @@ fn life_is_the_lock_and_nothing_else() {
     let observed = client::observe(&root, Duration::from_millis(200)).expect("observed");
     assert!(observed.contains(&ObservedRouter::Silent) && observed.len() == 2, "{observed:?}");
     assert_eq!(client::observe(Path::new("/nowhere/at/all"), PATIENCE).expect("observed"), []);
+}
+
+#[test]
+fn a_router_clears_away_what_dead_ones_left() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let root = dir.path().join("run/router");
+    let sibling = |number: u32| root.join(format!("00000000-0000-0000-0000-0000000000{number}"));
+    for number in [11, 12] {
+        std::fs::create_dir_all(sibling(number)).expect("made");
+        std::fs::write(sibling(number).join("lock"), "").expect("written");
+    }
+    std::fs::write(sibling(11).join("ctl"), "").expect("written");
+    std::fs::create_dir(root.join("something-else")).expect("made");
+    let alive = std::fs::File::open(sibling(12).join("lock")).expect("opened");
+    rustix::fs::flock(&alive, rustix::fs::FlockOperation::LockExclusive).expect("locked");
+    let house = House::try_start(dir, |_| {}, |settings| settings);
+    assert!(!sibling(11).exists(), "dead");
+    assert!(sibling(12).exists() && root.join("something-else").exists(), "alive, and not ours");
+    assert_eq!(client::living(&root).expect("listed").len(), 2);
+    drop(house);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The folder of one router instance: `lock`, held exclusively for its whole life (that is how others know that it lives), and `ctl`,
 //! its socket.
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use domain::ids::RouterId;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -42,14 +43,16 @@ pub(crate) struct ControlFolder {
 impl ControlFolder {
     /// Takes the lock. This comes before the first look at a route table: whoever finds no lock may be sure that no table was loaded.
     pub(crate) fn take(path: &Path) -> Result<Self, FolderError> {
-        fs::create_dir_all(path).map_err(|source| FolderError::Make { path: path.to_owned(), source })?;
-        let directory = open_directory(path)?;
-        let lock_path = path.join(LOCK_FILE);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let lock = rustix::fs::openat(&directory, LOCK_FILE, flags, Mode::from_raw_mode(0o644))
-            .map_err(|source| FolderError::Open { path: lock_path.clone(), source: source.into() })?;
-        lock_exclusively(&lock, &lock_path)?;
-        Ok(Self { path: path.to_owned(), directory, _lock: lock })
+        for _ in 0..LOCK_ATTEMPTS {
+            make(path)?;
+            let directory = open_directory(path)?;
+            let lock = open_lock(&directory, path)?;
+            if try_lock(&lock, path)? == Attempt::Taken && is_in_place(&directory, &lock) {
+                return Ok(Self { path: path.to_owned(), directory, _lock: lock });
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        Err(FolderError::Held { path: path.join(LOCK_FILE) })
     }
 
     /// Makes the socket. Anyone may connect to it; who may speak is decided by the peer's credentials.
@@ -70,24 +73,87 @@ impl ControlFolder {
 impl Drop for ControlFolder {
     /// Leaves nothing behind after an orderly end. After any other, the free lock says enough.
     fn drop(&mut self) {
-        let removed = fs::remove_file(socket_path(&self.directory))
-            .and_then(|()| fs::remove_file(self.path.join(LOCK_FILE)))
-            .and_then(|()| fs::remove_dir(&self.path));
-        if let Err(error) = removed {
-            tracing::debug!(%error, "the control folder could not be removed");
+        remove(&self.path);
+    }
+}
+
+/// Removes what routers left that were killed: folders beside this one whose lock nobody holds. Best effort: they harm nobody.
+pub(crate) fn remove_dead_siblings(path: &Path) {
+    let Some(Ok(entries)) = path.parent().map(fs::read_dir) else { return };
+    for entry in entries.flatten() {
+        let is_router = entry.file_name().to_str().is_some_and(|name| name.parse::<RouterId>().is_ok());
+        if is_router && entry.path() != path {
+            remove_if_dead(&entry.path());
         }
     }
 }
 
-fn lock_exclusively(lock: &OwnedFd, path: &Path) -> Result<(), FolderError> {
-    for _ in 0..LOCK_ATTEMPTS {
-        match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
-            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
-            Err(source) => return Err(FolderError::Lock { path: path.to_owned(), source: source.into() }),
-        }
+/// The lock is held over the removal, so that a router that is just starting there notices: see [`is_in_place`].
+fn remove_if_dead(path: &Path) {
+    let lock = open_directory(path).and_then(|directory| open_lock(&directory, path));
+    let Ok(lock) = lock else { return };
+    if matches!(try_lock(&lock, path), Ok(Attempt::Taken)) {
+        tracing::debug!(folder = %path.display(), "removing what a dead router left");
+        remove(path);
     }
-    Err(FolderError::Held { path: path.to_owned() })
+}
+
+/// The socket first and the lock last: without its lock a router counts as dead.
+fn remove(path: &Path) {
+    let gone = |result: io::Result<()>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    let removed = gone(fs::remove_file(path.join(SOCKET_FILE)))
+        .and_then(|()| gone(fs::remove_file(path.join(LOCK_FILE))))
+        .and_then(|()| gone(fs::remove_dir(path)));
+    if let Err(error) = removed {
+        tracing::debug!(%error, folder = %path.display(), "a control folder could not be removed");
+    }
+}
+
+/// A folder that is made here can be entered by all, whatever the umask: observers are other users.
+fn make(path: &Path) -> Result<(), FolderError> {
+    let failed = |source| FolderError::Make { path: path.to_owned(), source };
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    match fs::create_dir(path) {
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn open_lock(directory: &OwnedFd, path: &Path) -> Result<OwnedFd, FolderError> {
+    let failed =
+        |source: rustix::io::Errno| FolderError::Open { path: path.join(LOCK_FILE), source: source.into() };
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let readable_by_all = Mode::from_raw_mode(0o644);
+    let lock = rustix::fs::openat(directory, LOCK_FILE, flags, readable_by_all).map_err(failed)?;
+    rustix::fs::fchmod(&lock, readable_by_all).map_err(failed)?;
+    Ok(lock)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Attempt {
+    Taken,
+    Held,
+}
+
+fn try_lock(lock: &OwnedFd, path: &Path) -> Result<Attempt, FolderError> {
+    match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Attempt::Taken),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(Attempt::Held),
+        Err(source) => Err(FolderError::Lock { path: path.join(LOCK_FILE), source: source.into() }),
+    }
+}
+
+/// Whether the locked file is the one that others will find, and was not removed between its opening and its locking.
+fn is_in_place(directory: &OwnedFd, lock: &OwnedFd) -> bool {
+    let found = rustix::fs::statat(directory, LOCK_FILE, AtFlags::SYMLINK_NOFOLLOW);
+    let held = rustix::fs::fstat(lock);
+    matches!((found, held), (Ok(found), Ok(held)) if (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino))
 }
 
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, FolderError> {

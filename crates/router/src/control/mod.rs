@@ -5,7 +5,7 @@ mod folder;
 pub(crate) mod wire;
 
 pub use folder::FolderError;
-pub(crate) use folder::{ControlFolder, LOCK_FILE, open_directory, socket_path};
+pub(crate) use folder::{ControlFolder, LOCK_FILE, open_directory, remove_dead_siblings, socket_path};
 
 use crate::shared::{Serial, Shared};
 use std::io;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) enum Answer {
     Page(Option<Bytes>),
-    Process(Download),
+    Process(Box<Download>),
 }
 
 /// A body that comes from a process.

@@ -170,7 +170,7 @@ impl Client {
         let Route { upstream, permit, link, .. } = route;
         let worker = Rc::clone(&self.worker);
         let exchange = Exchange { worker, record, upstream, link, permit, progress };
-        Response::from_parts(parts, Answer::Process(Download::new(body, exchange)))
+        Response::from_parts(parts, Answer::Process(Box::new(Download::new(body, exchange))))
     }
 
     fn switch(

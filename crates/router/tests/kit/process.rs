@@ -4,9 +4,12 @@ use super::{PATIENCE, Wire, routed};
 use domain::endpoint::Endpoint;
 use domain::ids::ProcessId;
 use domain::route::RoutedProcess;
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+
+type Streams = Arc<Mutex<HashMap<usize, TcpStream>>>;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -20,7 +23,8 @@ pub struct Process {
     /// Requests whose head was read.
     pub requests: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
-    streams: Arc<Mutex<Vec<TcpStream>>>,
+    /// Second handles of the open connections, by number: for [`Process::kill`].
+    streams: Streams,
 }
 
 /// A request as the process saw it.
@@ -54,7 +58,7 @@ impl Process {
         let number = u128::from(NEXT.fetch_add(1, Ordering::SeqCst));
         let address = listener.local_addr().expect("bound");
         let (connections, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let streams: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let streams = Streams::default();
         let process = Self {
             id: ProcessId::from_u128(number),
             number,
@@ -70,10 +74,14 @@ impl Process {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                connections.fetch_add(1, Ordering::SeqCst);
-                let (stream, talk) = (stream.expect("accepted"), Arc::clone(&talk));
-                streams.lock().expect("no panic").push(stream.try_clone().expect("cloned"));
-                std::thread::spawn(move || talk(wire(stream)));
+                let number = connections.fetch_add(1, Ordering::SeqCst);
+                let (stream, talk, streams) =
+                    (stream.expect("accepted"), Arc::clone(&talk), Arc::clone(&streams));
+                streams.lock().expect("no panic").insert(number, stream.try_clone().expect("cloned"));
+                std::thread::spawn(move || {
+                    talk(wire(stream));
+                    streams.lock().expect("no panic").remove(&number);
+                });
             }
         });
         process
@@ -132,7 +140,7 @@ impl Process {
     /// Ends at once, as by SIGKILL: nothing is accepted, every connection is cut.
     pub fn kill(&self) {
         self.close();
-        for stream in self.streams.lock().expect("no panic").drain(..) {
+        for (_, stream) in self.streams.lock().expect("no panic").drain() {
             stream.shutdown(std::net::Shutdown::Both).ok();
         }
     }
