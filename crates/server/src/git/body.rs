@@ -116,15 +116,20 @@ impl GitBody {
     /// Feeds `first` and the rest to git, then closes its input. Whatever happens to either side, this ends; a client that still
     /// sends after git has stopped reading is read out.
     pub async fn feed(mut self, first: Option<Bytes>, mut input: impl AsyncWrite + Unpin) -> Result<(), BodyError> {
-        let mut piece = first;
-        while let Some(bytes) = piece {
-            if input.write_all(&bytes).await.is_err() {
+        let mut read = first;
+        loop {
+            let piece = match read.take() {
+                Some(piece) => piece,
+                None => match self.next().await? {
+                    Some(piece) => piece,
+                    None => return Ok(()),
+                },
+            };
+            if input.write_all(&piece).await.is_err() {
                 drop(input);
                 return self.discard().await;
             }
-            piece = self.next().await?;
         }
-        Ok(())
     }
 
     async fn discard(mut self) -> Result<(), BodyError> {
@@ -149,10 +154,24 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    /// Whether the handler looked at the first piece.
+    #[derive(PartialEq, Eq)]
+    enum Peeked {
+        Yes,
+        No,
+    }
+
     async fn fed(chunks: Vec<Vec<u8>>, encoding: Encoding) -> Result<Vec<u8>, BodyError> {
+        let unpeeked = fed_after(Peeked::No, chunks.clone(), encoding).await?;
+        let peeked = fed_after(Peeked::Yes, chunks, encoding).await?;
+        assert_eq!(unpeeked, peeked);
+        Ok(peeked)
+    }
+
+    async fn fed_after(peeked: Peeked, chunks: Vec<Vec<u8>>, encoding: Encoding) -> Result<Vec<u8>, BodyError> {
         let body = Body::from_stream(stream::iter(chunks.into_iter().map(Ok::<_, io::Error>)));
         let mut body = GitBody::new(body, encoding);
-        let first = body.next().await?;
+        let first = if peeked == Peeked::Yes { body.next().await? } else { None };
         let mut input = Vec::new();
         body.feed(first, &mut input).await?;
         Ok(input)

@@ -143,6 +143,7 @@ fn wait_for_server(server: &UnixStream, output: &mut Output) -> Result<(), HookE
 /// Streams `git archive` of a commit. The objects are still in quarantine, and git has put the way to them into our environment.
 fn send_tree(server: &mut UnixStream, commit: &CommitId) -> Result<(), HookError> {
     let error = match object_kind(commit)?.as_str() {
+        "commit" if !has_whole_history(commit)? => Some(SHALLOW.to_owned()),
         "commit" => archive(server, commit)?,
         other => Some(format!(
             "the deploy branch needs a commit and got a {other}; push its commit: git push REMOTE NAME^{{commit}}:main"
@@ -158,6 +159,16 @@ fn object_kind(commit: &CommitId) -> Result<String, HookError> {
     let found = Command::new("git").args(["cat-file", "-t", commit.as_str()]).stdin(Stdio::null()).output();
     let found = found.map_err(HookError::Git)?;
     Ok(String::from_utf8_lossy(&found.stdout).trim().to_owned())
+}
+
+const SHALLOW: &str = "it comes from a shallow clone, and a part of its history is missing here; fetch the rest with \
+    `git fetch --unshallow` and push again";
+
+/// Git itself finds out after this hook that a shallow push cannot be taken, when the build would have been done.
+fn has_whole_history(commit: &CommitId) -> Result<bool, HookError> {
+    let walk = ["rev-list", "--quiet", commit.as_str(), "--not", "--all"];
+    let walked = Command::new("git").args(walk).stdin(Stdio::null()).output().map_err(HookError::Git)?;
+    Ok(walked.status.success())
 }
 
 /// Sends the tree. Gives git's complaint if it failed, and an empty text if the server interrupted: then it wants no more.

@@ -14,8 +14,8 @@ pub enum Form {
 impl Form {
     /// Events for whoever asks for them by `Accept`.
     pub fn of(headers: &HeaderMap) -> Self {
-        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if accept.contains("text/event-stream") { Self::Events } else { Self::Lines }
+        let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        if accepted.any(|types| types.contains("text/event-stream")) { Self::Events } else { Self::Lines }
     }
 
     pub const fn content_type(self) -> &'static str {

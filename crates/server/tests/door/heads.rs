@@ -81,7 +81,7 @@ fn shallow_clones() {
     let url = repo.run(&["remote", "get-url", "dozen"]).text.trim().to_owned();
     let folder = world.folder.path().join("shallow");
     let push = || Ran::of(command(&folder, &world.ca(), &["push", &url, "HEAD:main"]).output().unwrap());
-    push().refused(&["remote: This is a push from a shallow clone", "git fetch --unshallow", "shallow update not allowed"]);
+    push().refused(&["remote: This is a push from a shallow clone", "git fetch --unshallow", "comes from a shallow clone"]);
     assert_eq!((world.head_of(app), world.releases(app).len()), (None, 0));
     Ran::of(command(&folder, &world.ca(), &["fetch", "--quiet", "--unshallow"]).output().unwrap()).says(&[]);
     push().says(&["Released v1"]);

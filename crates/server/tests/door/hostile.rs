@@ -216,7 +216,7 @@ fn too_many_refs() {
 /// Who may connect is decided by uid; who may speak, by the secret of a push that is under way.
 fn strangers_at_the_hook_socket() {
     let world = World::start();
-    let _ready = world.client();
+    assert_eq!(world.client().get("/account").status, 200);
     let socket = world.data().join("run/hook.sock");
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
     let talk = |bytes: &[u8]| {
