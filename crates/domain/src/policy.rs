@@ -151,6 +151,8 @@ actions! {
     TokenCreate = "token:create",
     TokenRevoke = "token:revoke",
     EventRead = "event:read",
+    /// Events of everybody.
+    AuditRead = "audit:read",
     /// Health of the installation: `doctor`.
     InstallationRead = "installation:read",
 }
@@ -195,7 +197,7 @@ impl Action {
             | Self::TokenCreate
             | Self::TokenRevoke
             | Self::EventRead => Role::Owner,
-            Self::AccountCreate => Role::Admin,
+            Self::AccountCreate | Self::AuditRead => Role::Admin,
         }
     }
 }
@@ -277,6 +279,7 @@ mod tests {
         (Action::TokenCreate, [true, true, false, false, false]),
         (Action::TokenRevoke, [true, true, false, false, false]),
         (Action::EventRead, [true, true, false, false, false]),
+        (Action::AuditRead, [true, false, false, false, false]),
         (Action::InstallationRead, [true, true, true, true, false]),
     ];
 

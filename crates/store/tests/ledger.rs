@@ -1,5 +1,7 @@
 //! The ledger on a real disk: what is kept, what is undone, what cannot be moved, and what a killed writer leaves.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use domain::account::{Account, Email};
 use domain::app::App;
 use domain::config_vars::ConfigVars;
@@ -286,9 +288,8 @@ fn a_killed_writer_loses_nothing_that_it_announced() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let announced = lines
-            .map_while(Result::ok)
-            .filter_map(|line| Some(line.split_once("committed ")?.1.parse().ok()?));
+        let announced =
+            lines.map_while(Result::ok).filter_map(|line| line.split_once("committed ")?.1.parse().ok());
         let last: u64 = announced.take(round * 3).last().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();

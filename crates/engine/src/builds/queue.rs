@@ -120,7 +120,11 @@ impl Builds {
 
     pub(crate) fn cancel_all(&self) {
         let mut state = self.lock();
-        state.lanes.waiting.clear();
+        let waiting: Vec<_> = state.lanes.waiting.drain(..).collect();
+        for live in waiting.iter().filter_map(|ticket| state.live.get(&ticket.build)) {
+            live.line(" !     The server is stopping; push again when it is back.");
+            live.end(domain::build::BuildStatus::Failed { reason: "the server stopped".to_owned() });
+        }
         for (_, cancel) in state.lanes.running.values() {
             cancel.cancel();
         }

@@ -13,8 +13,7 @@ pub const PAGE_LIMIT: usize = 1000;
 
 /// Of the whole installation, in order, those after `after`.
 pub fn list(engine: &Engine, context: &Context, after: u64, limit: usize) -> Result<Vec<Event>, Error> {
-    // Owning apps is not owning the installation.
-    policy::authorise(&context.actor, Action::AccountCreate, &Resource::Installation)?;
+    policy::authorise(&context.actor, Action::AuditRead, &Resource::Installation)?;
     engine.read(|reader| Ok(reader.events(after, limit.min(PAGE_LIMIT))?))
 }
 
