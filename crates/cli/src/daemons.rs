@@ -78,7 +78,11 @@ fn supervise_server(settings: &Settings) -> Result<(), Box<dyn Error>> {
     match words.first().map(String::as_str) {
         None => Ok(supervise::run(settings)?),
         Some("stop") => Ok(supervise::stop(settings, &words)?),
-        Some(other) => Err(format!("dozen server knows no \"{other}\"\n  usage: dozen server [stop [--apps]]").into()),
+        Some("settings") => {
+            print!("{}", settings::render_reference());
+            Ok(())
+        }
+        Some(other) => Err(format!("dozen server knows no \"{other}\"\n  usage: dozen server [stop [--apps] | settings]").into()),
     }
 }
 

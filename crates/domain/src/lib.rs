@@ -25,5 +25,6 @@ pub mod procfile;
 pub mod release;
 pub mod route;
 pub mod secret;
+pub mod serving;
 pub mod time;
 pub mod transition;

@@ -5,7 +5,11 @@ use crate::error::Error;
 use crate::ops::releases::waits;
 use domain::ids::ReleaseId;
 use domain::release::{Release, ReleaseStatus};
+use domain::serving::is_served_by;
 use std::time::{Duration, Instant};
+
+/// How long to wait, after a promotion, until routers have taken the table that leads to the release.
+const VISIBLE_WAIT: Duration = Duration::from_secs(10);
 
 /// What there is to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +29,13 @@ pub struct Follow {
     told: Vec<String>,
     /// What has been told last: a change of what it waits for is news, its repetition is not.
     last: Option<String>,
+    /// When it was first seen as promoted.
+    promoted: Option<Instant>,
 }
 
 /// Begins with what is to be told now.
 pub fn follow(engine: &Engine, release: ReleaseId) -> Result<Follow, Error> {
-    let follow = Follow { engine: engine.clone(), release, told: Vec::new(), last: None };
+    let follow = Follow { engine: engine.clone(), release, told: Vec::new(), last: None, promoted: None };
     follow.read()?;
     Ok(follow)
 }
@@ -41,7 +47,7 @@ impl Follow {
         loop {
             let seen = self.engine.changed().rings();
             let release = self.read()?;
-            if release.status.is_final() {
+            if release.status.is_final() && self.is_visible(&release) {
                 return Ok(Progress::End(release.status));
             }
             if let Some(line) = self.news(&release) {
@@ -53,6 +59,17 @@ impl Follow {
             }
             self.engine.changed().wait_past(seen, left);
         }
+    }
+
+    /// Whether a promoted release can be seen by requests, too. Waited for within bounds: who was told "it serves" and asks at once
+    /// should meet it, but a router that is away must not hold the word back for ever.
+    fn is_visible(&mut self, release: &Release) -> bool {
+        if release.status != ReleaseStatus::Succeeded {
+            return true;
+        }
+        let since = *self.promoted.get_or_insert_with(Instant::now);
+        let status = self.engine.status();
+        is_served_by(&status.observed, release.app, release.id) || since.elapsed() > VISIBLE_WAIT
     }
 
     fn read(&self) -> Result<Release, Error> {

@@ -2,13 +2,11 @@
 
 use crate::{HostSettings, chain, table};
 use domain::desired::Desired;
-use domain::ids::AppId;
 use domain::observed::{BootEvidence, Observed, ObservedRouter, ProcessState};
 use domain::time::BootMillis;
 use engine::ports::BackendError;
 use sandbox::run_folder::{self, RunScan};
 use sandbox::{control, system};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Looks at everything. What could not be read is told beside it; if a living process may hide behind that, nothing may be
@@ -25,12 +23,16 @@ pub(crate) fn observe(
         errors.push(everyone(chain(&error)));
         None
     });
+    let networks = sandbox::network::pinned_apps(&settings.data.networks()).unwrap_or_else(|error| {
+        errors.push(everyone(format!("networks cannot be seen: {error}")));
+        Default::default()
+    });
     let observed = Observed {
         network_base: settings.network_base,
         processes: scan.processes.iter().filter_map(run_folder::RunObservation::to_observed).collect(),
         published,
         routers,
-        networks: list_networks(&settings.data.networks()),
+        networks,
         cannot_start: cannot_start.or(blind),
     };
     (observed, errors)
@@ -63,11 +65,6 @@ fn find_hidden(settings: &HostSettings, scan: &RunScan) -> Option<String> {
     let held = |folder: &Path| run_folder::is_lock_held(&folder.join(run_folder::LOCK_FILE)).unwrap_or(true);
     let hidden = entries.map(|entry| entry.path()).find(|folder| !known(folder) && held(folder))?;
     Some(format!("the process in {} is running and cannot be recognised", hidden.display()))
-}
-
-fn list_networks(folder: &Path) -> BTreeSet<AppId> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// What web processes listen on that have used up their boot time.

@@ -63,6 +63,7 @@ pub fn router_threads(settings: &Settings) -> NonZeroUsize {
 fn render(settings: &Settings) -> LauncherSettings {
     let sockets = u32::try_from(router_threads(settings).get()).unwrap_or(1);
     let mut network = NetworkSettings::new(settings.data.networks());
+    network.range = settings.network_range;
     network.prefix = settings.network_prefix.clone();
     network.table = settings.network_table.clone();
     network.deny_outbound = settings.deny_outbound.clone();
@@ -76,7 +77,7 @@ fn render(settings: &Settings) -> LauncherSettings {
         cgroup: CgroupSettings {
             delegated: settings.cgroup_delegated.clone(),
             name: settings.cgroup.clone(),
-            ..CgroupSettings::default()
+            hidden: sandbox::probe::hidden_controllers(&settings.probe_mask),
         },
         network,
         listeners: vec![

@@ -6,7 +6,7 @@
 use domain::names::HostName;
 use sandbox::cgroup::GroupName;
 use sandbox::layout::DataFolder;
-use sandbox::network::{InterfacePrefix, Ipv4Range, TableName};
+use sandbox::network::{AppRange, InterfacePrefix, Ipv4Range, TableName};
 use sandbox::probe::LayerSet;
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -38,6 +38,7 @@ pub const ALL: &[Setting] = &[
     setting("DOZEN_ROUTER_UID", "64991", "User and group id of the router."),
     setting("DOZEN_APP_UID_BASE", "2000000", "First user id of the range for apps: two for each app, 100,000 in all."),
     setting("DOZEN_RUST_PREFIX", "", "The Rust toolchain for builds (a sysroot). Found by asking `rustc` at the start if it is not set."),
+    setting("DOZEN_NETWORK_RANGE", "10.212.0.0/15", "The private range that apps' addresses come from, one for each app. Two installations on one machine need different ones."),
     setting("DOZEN_NETWORK_PREFIX", "dz", "What the names of apps' network links begin with. Two installations on one machine need different ones."),
     setting("DOZEN_NETWORK_TABLE", "dozen", "The name of the nftables table."),
     setting("DOZEN_CGROUP", "dozen", "The name of the folder in which control groups are made."),
@@ -75,6 +76,7 @@ pub struct Settings {
     pub router_uid: u32,
     pub app_uid_base: u32,
     pub rust_prefix: Option<PathBuf>,
+    pub network_range: AppRange,
     pub network_prefix: InterfacePrefix,
     pub network_table: TableName,
     pub cgroup: GroupName,
@@ -110,6 +112,7 @@ impl Settings {
             router_uid: read.one("DOZEN_ROUTER_UID")?,
             app_uid_base: read.one("DOZEN_APP_UID_BASE")?,
             rust_prefix: read.some("DOZEN_RUST_PREFIX")?,
+            network_range: read.range("DOZEN_NETWORK_RANGE")?,
             network_prefix: read.one("DOZEN_NETWORK_PREFIX")?,
             network_table: read.one("DOZEN_NETWORK_TABLE")?,
             cgroup: read.one("DOZEN_CGROUP")?,
@@ -147,6 +150,11 @@ impl Reader<'_> {
     fn some<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<Option<T>, SettingsError> {
         let value = (self.lookup)(name).filter(|value| !value.is_empty());
         value.map(|value| parse(name, &value)).transpose()
+    }
+
+    fn range(&self, name: &'static str) -> Result<AppRange, SettingsError> {
+        let range: Ipv4Range = self.one(name)?;
+        AppRange::new(range).map_err(|reason| error(name, &range.to_string(), &reason.to_string()))
     }
 
     fn list<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<Vec<T>, SettingsError> {

@@ -2,23 +2,32 @@
 //! release and process served a request, and whether a process is still the same.
 //!
 //! `GET /` what it is; `GET /slow?ms=N` the same, late; `POST /upload` the number of body bytes; `GET /connect?to=HOST:PORT` whether a
-//! TCP connection succeeds; `GET /crash` ends the process; `GET /env?name=N` a variable.
+//! TCP connection succeeds, and `/udp?to=`, `/unix?path=`, `/abstract?name=`, `/see?path=` the same of a datagram that is answered, a
+//! socket by its path, one by its abstract name, a file; `GET /crash` ends the process; `GET /env?name=N` a variable.
+//!
+//! `PROBE_BIND` is the address it listens on (`none`: it does not), `PROBE_PORT` the port instead of `PORT`, `PROBE_WORKER_PORT` the one
+//! on which a worker listens too.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 fn main() {
-    let port = std::env::var("PORT").unwrap_or_else(|_| "5000".into());
+    let port = given("PROBE_PORT").or_else(|| given("PORT")).unwrap_or_else(|| "5000".into());
     if std::env::args().nth(1).as_deref() == Some("worker") {
         println!("worker of release {} at work", variable("HEROKU_RELEASE_VERSION"));
-        loop {
-            std::thread::sleep(Duration::from_secs(3600));
-        }
+        let _listening = given("PROBE_WORKER_PORT").map(|port| TcpListener::bind(format!("0.0.0.0:{port}")).expect("the port is free"));
+        sleep_for_ever();
     }
-    let host = std::env::var("PROBE_BIND").unwrap_or_else(|_| "0.0.0.0".into());
+    let host = given("PROBE_BIND").unwrap_or_else(|| "0.0.0.0".into());
+    if host == "none" {
+        println!("listening nowhere");
+        sleep_for_ever();
+    }
     let delay = std::env::var("PROBE_BOOT_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(0);
     std::thread::sleep(Duration::from_millis(delay));
     let listener = TcpListener::bind(format!("{host}:{port}")).expect("the port is free");
@@ -28,6 +37,17 @@ fn main() {
         let count = Arc::clone(&count);
         std::thread::spawn(move || serve(stream, &count));
     }
+}
+
+fn sleep_for_ever() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// A variable that is set to something.
+fn given(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn variable(name: &str) -> String {
@@ -49,6 +69,10 @@ fn serve(stream: TcpStream, count: &AtomicU64) {
             }
             "/upload" => format!("{{\"method\":\"{method}\",\"bytes\":{received},\"release\":\"{}\"}}", variable("HEROKU_RELEASE_VERSION")),
             "/connect" => connect(argument),
+            "/udp" => told(ask_by_datagram(argument), "answered"),
+            "/unix" => told(UnixStream::connect(argument), "connected"),
+            "/abstract" => told(UnixAddress::from_abstract_name(argument).and_then(|to| UnixStream::connect_addr(&to)), "connected"),
+            "/see" => told(std::fs::symlink_metadata(argument), "seen"),
             "/env" => variable(argument),
             "/crash" => std::process::exit(3),
             _ => describe(number),
@@ -80,6 +104,18 @@ fn connect(to: &str) -> String {
         Ok(_) => "connected".into(),
         Err(error) => format!("refused: {error}"),
     }
+}
+
+fn told<T>(tried: std::io::Result<T>, word: &str) -> String {
+    tried.map_or_else(|error| format!("refused: {error}"), |_| word.to_owned())
+}
+
+fn ask_by_datagram(to: &str) -> std::io::Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+    socket.connect(to)?;
+    socket.send(b"anybody there?")?;
+    socket.recv(&mut [0; 64]).map(drop)
 }
 
 /// Method, target and body length; `u64::MAX` for a chunked body.

@@ -6,7 +6,10 @@
 
 pub mod http;
 pub mod load;
+pub mod outside;
+pub mod pushing;
 pub mod repository;
+pub mod rust;
 pub mod server;
 
 use std::time::{Duration, Instant};

@@ -27,11 +27,16 @@ impl Server {
 
     /// Starts with more settings.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_on(free_port(), free_port(), settings)
+    }
+
+    /// Starts with these ports.
+    pub fn start_on(api_port: u16, http_port: u16, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("dozen-e2e-").tempdir().expect("a temporary folder");
         // Daemons of other users must be able to pass through.
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut server = Self { folder, api_port: free_port(), http_port: free_port(), settings, foreground: None };
+        let mut server = Self { folder, api_port, http_port, settings, foreground: None };
         server.start_again();
         server
     }
@@ -51,6 +56,12 @@ impl Server {
             (answers && self.credentials().exists()).then_some(())
         });
         self.foreground = Some(child);
+    }
+
+    /// Changes a setting from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
     }
 
     pub fn data(&self) -> PathBuf {

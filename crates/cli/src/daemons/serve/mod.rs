@@ -140,7 +140,7 @@ fn start_workers(plane: &Plane) -> Result<(), ServeError> {
     let host = HostSettings {
         routes: data.root().join("routes"),
         routers: routers_folder(settings),
-        network_base: sandbox::network::NetworkSettings::new(data.networks()).range.range().base(),
+        network_base: settings.network_range.range().base(),
         seed: random_seed().map_err(at("cannot read random bytes"))?,
         incarnation: plane.incarnation,
         data: data.clone(),

@@ -1,0 +1,63 @@
+//! What lies beyond the host, all of it made here: an uplink to a second network namespace in which a listener holds addresses of
+//! the test's choice. Nothing leaves for a network that is not ours.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// The host's address on its uplink.
+pub const UPLINK: &str = "192.0.2.1";
+/// A host of the outside that apps may reach.
+pub const NEIGHBOUR: &str = "198.51.100.7";
+/// The metadata service of clouds.
+pub const METADATA: &str = "169.254.169.254";
+
+/// The outside. Dropping it takes the uplink away.
+pub struct Outside {
+    listener: Child,
+}
+
+impl Outside {
+    /// `listener` is a program that listens on every address and on the port that the variable `PORT` names.
+    pub fn make(listener: &Path, port: u16) -> Self {
+        assert_own_network();
+        let script = format!(
+            "echo apart && read go && ip link set lo up && ip addr add 192.0.2.2/24 dev down0 && ip link set down0 up && \
+             ip addr add {METADATA}/32 dev lo && ip addr add {NEIGHBOUR}/32 dev lo && exec \"$0\""
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--", "sh", "-c", &script]).arg(listener).env("PORT", port.to_string());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut next = move || lines.next().expect("a line").expect("of text");
+        assert_eq!(next(), "apart");
+        let pid = child.id().to_string();
+        ip(&["link", "add", "up0", "type", "veth", "peer", "name", "down0"]);
+        ip(&["link", "set", "down0", "netns", &pid]);
+        ip(&["addr", "add", &format!("{UPLINK}/24"), "dev", "up0"]);
+        ip(&["link", "set", "up0", "up"]);
+        ip(&["route", "add", "default", "via", "192.0.2.2"]);
+        child.stdin.take().expect("a pipe").write_all(b"go\n").expect("it listens");
+        assert!(next().starts_with("listening on"));
+        Self { listener: child }
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let _ended = self.listener.kill();
+        let _reaped = self.listener.wait();
+    }
+}
+
+/// `ip` with these words must succeed.
+pub fn ip(words: &[&str]) {
+    let output = Command::new("ip").args(words).output().expect("ip runs");
+    assert!(output.status.success(), "ip {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Fails in the machine's own network: what these tests do there would meet others.
+pub fn assert_own_network() {
+    let of = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("the namespace can be read");
+    assert_ne!(of("self"), of("1"), "run this test in a network namespace of its own, as `cargo xtask test` does");
+}
