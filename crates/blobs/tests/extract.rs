@@ -61,23 +61,6 @@ fn what_is_honest_is_kept_and_normalised() {
     place.assert_outside_untouched();
 }
 
-#[test]
-fn the_umask_changes_nothing() {
-    // Set in a child, since a umask belongs to the whole process.
-    let place = Place::new();
-    let folder = place.tree();
-    let bytes =
-        Tar::new().folder("a").file("a/b", "x").entry(EntryType::Regular, b"run", b"", 0o755, b"").end();
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let result = place.extract(&bytes, &Limits::SOURCE);
-    rustix::process::umask(before);
-    result.expect("accepted");
-    assert_eq!(
-        (mode(&folder.join("a")), mode(&folder.join("a/b")), mode(&folder.join("run"))),
-        (0o755, 0o644, 0o755)
-    );
-}
-
 fn git(folder: &Path, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("git")
         .current_dir(folder)

@@ -1,6 +1,6 @@
 //! From source to slug.
 //!
-//! [`Builder::build`] looks at an extracted source tree ([`detect`], pure), lets a native builder work, and publishes the result
+//! [`Builder::build`] looks at an extracted source tree ([`detect()`], pure), lets a native builder work, and publishes the result
 //! in the slug store. What executes an app's code runs in the sandbox, as the app's build uid; this side only reads single small
 //! files by `openat2`, passes output lines on, and extracts what the sandbox hands out.
 //!

@@ -1,3 +1,5 @@
+//! The store on a real file system: publishing, reading back, collecting, and what damage does.
+
 use super::*;
 use std::collections::BTreeMap;
 use std::fs;

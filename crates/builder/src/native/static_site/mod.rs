@@ -104,7 +104,7 @@ impl Site {
         }
     }
 
-    /// The command of the default `web` process. Words are safe in a shell by [`parse_root`].
+    /// The command of the default `web` process. A root holds no character that means anything to a shell.
     pub fn command(&self) -> String {
         let mut words = vec![HELPER_PATH, SERVER_COMMAND];
         if !self.root.is_empty() {
