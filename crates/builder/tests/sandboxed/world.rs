@@ -33,6 +33,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub const APP: u32 = 5;
+/// The folder of our control groups, in every hierarchy.
+const GROUP: &str = "dozen-builder-test";
 const PATIENCE: Duration = Duration::from_secs(120);
 const INCARNATION: u64 = 1;
 /// What the builder's part prints before its one line of JSON.
@@ -141,7 +143,7 @@ pub fn be_launcher(data: &str) -> ExitCode {
 
 fn settings(data: DataFolder) -> LauncherSettings {
     let mut settings = LauncherSettings::new(data);
-    settings.cgroup.name = "dozen-builder-test".parse().unwrap();
+    settings.cgroup.name = GROUP.parse().unwrap();
     settings.rust_prefix = Some(sysroot());
     settings
 }
@@ -408,8 +410,9 @@ impl World {
         self.connect().shutdown().unwrap();
         until("the launcher has ended", || self.launcher.borrow_mut().try_wait().unwrap());
         let groups = sandbox::cgroup::Cgroups::detect(&settings(self.data.clone()).cgroup).unwrap();
-        let left =
-            groups.list().unwrap().into_iter().map(|process| format!("the control group of {process}"));
+        let left = groups.list().unwrap();
+        let left = left.into_iter().map(|process| format!("the control group of {process}"));
+        remove_group_folders();
         left.chain(scan.problems.iter().map(ToString::to_string)).collect()
     }
 }
@@ -491,5 +494,15 @@ pub fn copy_for(from: &Path, to: &Path, uid: u32) {
             fs::copy(entry.path(), &target).unwrap();
             chown(&target, Some(uid), Some(uid)).unwrap();
         }
+    }
+}
+
+/// An installation keeps its own folder of control groups; a test leaves none.
+fn remove_group_folders() {
+    let hierarchies =
+        fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
+    for hierarchy in hierarchies.chain(["/sys/fs/cgroup".into()]) {
+        // Most have none.
+        let _ = fs::remove_dir(hierarchy.join(GROUP));
     }
 }
