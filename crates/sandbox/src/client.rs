@@ -5,7 +5,8 @@ use crate::environment::SealedEnvironment;
 use crate::format::Format;
 use crate::message::{self, MessageError};
 use crate::protocol::{
-    Answer, Daemon, LauncherStatus, ListenerName, Refusal, RefusalReason, Request, RequestMessage, ResponseMessage,
+    Answer, Daemon, LauncherStatus, ListenerName, Refusal, RefusalReason, Request, RequestMessage,
+    ResponseMessage,
 };
 use crate::spec::ProcessSpec;
 use domain::ids::{AppId, BuildId, ProcessId};
@@ -88,7 +89,9 @@ impl Launcher {
         descriptors.extend_from_slice(passed);
         match self.call("spawn", Request::Spawn { spec: spec.clone() }, &descriptors)?.0 {
             Answer::Spawned { shim_pid } => Ok(shim_pid),
-            Answer::Done | Answer::Listeners { .. } | Answer::Status(_) => Err(ClientError::Confused { request: "spawn" }),
+            Answer::Done | Answer::Listeners { .. } | Answer::Status(_) => {
+                Err(ClientError::Confused { request: "spawn" })
+            }
         }
     }
 
@@ -155,7 +158,12 @@ impl Launcher {
         self.done("shutdown", Request::Shutdown, &[])
     }
 
-    fn done(&mut self, name: &'static str, request: Request, fds: &[BorrowedFd<'_>]) -> Result<(), ClientError> {
+    fn done(
+        &mut self,
+        name: &'static str,
+        request: Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(), ClientError> {
         match self.call(name, request, fds)?.0 {
             Answer::Done => Ok(()),
             Answer::Spawned { .. } | Answer::Listeners { .. } | Answer::Status(_) => {
@@ -171,8 +179,10 @@ impl Launcher {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(Answer, Vec<OwnedFd>), ClientError> {
         let failed = |source| ClientError::Call { request: name, source };
-        message::send(self.socket.as_fd(), &RequestMessage { format: Format, request }, descriptors).map_err(failed)?;
-        let (message, descriptors) = message::receive::<ResponseMessage>(self.socket.as_fd()).map_err(failed)?;
+        message::send(self.socket.as_fd(), &RequestMessage { format: Format, request }, descriptors)
+            .map_err(failed)?;
+        let (message, descriptors) =
+            message::receive::<ResponseMessage>(self.socket.as_fd()).map_err(failed)?;
         match message.response {
             Ok(answer) => Ok((answer, descriptors)),
             Err(refusal) => Err(ClientError::Refused { request: name, refusal }),

@@ -88,7 +88,8 @@ pub fn resize(data: &DataFolder, process: ProcessId, size: WindowSize) -> Result
 
 /// Changes the size of a terminal by its master.
 pub fn set_terminal_size(master: BorrowedFd<'_>, size: WindowSize) -> std::io::Result<()> {
-    let size = rustix::termios::Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let size =
+        rustix::termios::Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     Ok(rustix::termios::tcsetwinsize(master, size)?)
 }
 
@@ -117,7 +118,8 @@ fn call(
         }
     };
     message::send(socket.as_fd(), &ControlMessage { format: Format, request }, &[]).map_err(failed)?;
-    let (message, descriptors) = message::receive::<ControlResponseMessage>(socket.as_fd()).map_err(failed)?;
+    let (message, descriptors) =
+        message::receive::<ControlResponseMessage>(socket.as_fd()).map_err(failed)?;
     match message.response {
         Ok(answer) => Ok((answer, descriptors)),
         Err(refusal) => Err(ControlError::Refused { process, refusal }),

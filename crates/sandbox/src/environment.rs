@@ -118,7 +118,10 @@ mod tests {
             assert!(matches!(SealedEnvironment::seal([(name, value)]), Err(EnvironmentError::Malformed(_))));
         }
         let long = "x".repeat(MAX_VARIABLE_BYTES);
-        assert!(matches!(SealedEnvironment::seal([("A", &*long)]), Err(EnvironmentError::VariableTooLong(_))));
+        assert!(matches!(
+            SealedEnvironment::seal([("A", &*long)]),
+            Err(EnvironmentError::VariableTooLong(_))
+        ));
         let plain = rustix::fs::memfd_create("plain", MemfdFlags::CLOEXEC).unwrap();
         assert!(matches!(SealedEnvironment::from_fd(plain), Err(EnvironmentError::NotSealed)));
         let file: OwnedFd = File::open("/dev/null").unwrap().into();

@@ -21,7 +21,9 @@ impl<'de> Deserialize<'de> for Format {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u32::deserialize(deserializer)? {
             FORMAT => Ok(Self),
-            other => Err(D::Error::custom(format!("format {other} is not known here; this version reads {FORMAT}"))),
+            other => Err(D::Error::custom(format!(
+                "format {other} is not known here; this version reads {FORMAT}"
+            ))),
         }
     }
 }

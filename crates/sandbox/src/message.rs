@@ -43,7 +43,8 @@ impl From<rustix::io::Errno> for MessageError {
 
 /// Connects to a socket that lies at any depth: `sun_path` holds 108 bytes, so the folder is named by a descriptor.
 pub fn connect(path: &Path, timeout: Duration) -> Result<OwnedFd, MessageError> {
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let socket =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     set_timeouts(&socket, timeout)?;
     let (_folder, address) = short_address(path)?;
     rustix::net::connect(&socket, &address)?;
@@ -55,7 +56,9 @@ pub fn listen(path: &Path, backlog: i32) -> Result<OwnedFd, MessageError> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(MessageError::Socket(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(MessageError::Socket(error));
+        }
         Ok(()) | Err(_) => {}
     }
     let (_folder, address) = short_address(path)?;
@@ -132,7 +135,8 @@ mod tests {
     use std::os::fd::AsFd;
 
     fn pair() -> (OwnedFd, OwnedFd) {
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .unwrap()
     }
 
     #[test]

@@ -30,23 +30,44 @@ pub struct RequestMessage {
 pub enum Request {
     /// The first on every connection. Connections of a lower incarnation are refused from then on: a server that was thought
     /// dead cannot act beside its successor.
-    Hello { incarnation: u64 },
+    Hello {
+        incarnation: u64,
+    },
     /// Descriptors: the sealed environment, then what [`crate::spec::Stdio::Passed`] announces.
-    Spawn { spec: ProcessSpec },
-    NetworkCreate { app: AppId, index: u32 },
-    NetworkRemove { app: AppId },
+    Spawn {
+        spec: ProcessSpec,
+    },
+    NetworkCreate {
+        app: AppId,
+        index: u32,
+    },
+    NetworkRemove {
+        app: AppId,
+    },
     /// Kills what is left in an ended process's cgroups and removes them and its run folder. Refused while its shim lives.
-    ProcessRemove { process: ProcessId },
+    ProcessRemove {
+        process: ProcessId,
+    },
     /// Removes the working folder of a build. Refused while one of its steps runs.
-    BuildRemove { build: BuildId },
+    BuildRemove {
+        build: BuildId,
+    },
     /// Removes an app's build cache. Refused while one of its builds runs.
-    CacheRemove { app: AppId },
+    CacheRemove {
+        app: AppId,
+    },
     /// Answers with the bound listeners of a name; the descriptors come with the response.
-    Listeners { name: ListenerName },
+    Listeners {
+        name: ListenerName,
+    },
     /// Starts a daemon of the settings, unless it runs already, and keeps it running.
-    DaemonStart { daemon: Daemon },
+    DaemonStart {
+        daemon: Daemon,
+    },
     /// Stops a daemon (SIGTERM, then SIGKILL) and keeps it stopped.
-    DaemonStop { daemon: Daemon },
+    DaemonStop {
+        daemon: Daemon,
+    },
     Status,
     /// Stops the daemons and ends the launcher; app processes go on. Only root may ask.
     Shutdown,
@@ -65,9 +86,13 @@ pub struct ResponseMessage {
 pub enum Answer {
     Done,
     /// The shim runs and holds its lock. Whether the process could be started is told by its run folder.
-    Spawned { shim_pid: u32 },
+    Spawned {
+        shim_pid: u32,
+    },
     /// One descriptor each, in this order.
-    Listeners { addresses: Vec<SocketAddr> },
+    Listeners {
+        addresses: Vec<SocketAddr>,
+    },
     Status(LauncherStatus),
 }
 
@@ -139,7 +164,9 @@ pub struct DaemonStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DaemonState {
-    Running { pid: u32 },
+    Running {
+        pid: u32,
+    },
     /// It ended and is started again at the end of a back-off.
     BackingOff,
     Stopped,

@@ -167,7 +167,8 @@ fn observe_state(folder: &Path, spec: &ProcessSpec, boot: &BootId) -> Result<Pro
 
 /// Whether somebody holds the lock file. A missing file is held by nobody.
 pub fn is_lock_held(path: &Path) -> Result<bool, RunFolderError> {
-    let failed = |errno: rustix::io::Errno| RunFolderError::Read { path: path.to_owned(), source: errno.into() };
+    let failed =
+        |errno: rustix::io::Errno| RunFolderError::Read { path: path.to_owned(), source: errno.into() };
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Err(rustix::io::Errno::NOENT) => return Ok(false),
@@ -190,7 +191,9 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunFolde
     };
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|source| RunFolderError::Parse { path: path.to_owned(), source })
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| RunFolderError::Parse { path: path.to_owned(), source })
 }
 
 /// Writes a file so that a reader sees all of it or nothing. Not synced: a run folder does not outlive its boot.

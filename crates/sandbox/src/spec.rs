@@ -216,7 +216,10 @@ impl Command {
             return Err(InvalidSpec::EmptyCommand);
         }
         let bytes: usize = self.argv.iter().map(|argument| argument.len() + 1).sum();
-        if self.argv.len() > MAX_ARGUMENTS || bytes > MAX_COMMAND_BYTES || self.shown.len() > MAX_COMMAND_BYTES {
+        if self.argv.len() > MAX_ARGUMENTS
+            || bytes > MAX_COMMAND_BYTES
+            || self.shown.len() > MAX_COMMAND_BYTES
+        {
             return Err(InvalidSpec::CommandTooLong);
         }
         if self.argv.iter().chain([&self.shown]).any(|text| text.contains('\0')) {

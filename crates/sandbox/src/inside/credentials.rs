@@ -67,7 +67,9 @@ fn lower_limits(orders: &Orders) {
 
 fn drop_bounding_set() -> Result<(), InsideError> {
     for number in 0..=LAST_CAPABILITY {
-        match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
+        match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(
+            1 << number,
+        )) {
             Ok(()) => {}
             // Beyond the last that this kernel knows.
             Err(rustix::io::Errno::INVAL) => return Ok(()),

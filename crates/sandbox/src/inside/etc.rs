@@ -35,6 +35,7 @@ const SHOWN: [&str; 21] = [
 ];
 /// Configuration of Java packages, which their trees under `/usr` link to: `java-17-openjdk`.
 const SHOWN_PREFIX: &str = "java-";
+const JAVA_TREES: &str = "/usr/lib/jvm";
 /// Folders that some of the names above lie in.
 const PARENTS: [&str; 2] = ["pki", "ssl"];
 /// Files up to this size are copied, which is cheaper than a mount.
@@ -85,7 +86,8 @@ fn resolver(network: Network) -> String {
 
 /// Whether every name server of a `resolv.conf` is a loopback address, and there is one.
 fn only_loopback(text: &str) -> bool {
-    let mut servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver")).map(str::trim).peekable();
+    let mut servers =
+        text.lines().filter_map(|line| line.trim().strip_prefix("nameserver")).map(str::trim).peekable();
     servers.peek().is_some() && servers.all(|server| server.starts_with("127.") || server == "::1")
 }
 
@@ -105,6 +107,9 @@ fn show_all() -> Result<(), InsideError> {
 }
 
 fn prefixed_names() -> Vec<String> {
+    if !Path::new(JAVA_TREES).exists() {
+        return Vec::new();
+    }
     let entries = std::fs::read_dir("/etc").into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names.filter(|name| name.starts_with(SHOWN_PREFIX)).collect()

@@ -58,7 +58,9 @@ fn reset_signals() {
     let default = [0_u64; 4];
     for signal in 1..=64 {
         // SAFETY: reads one structure that is as large as the kernel's; SIGKILL and SIGSTOP fail, which is fine.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8) };
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8)
+        };
     }
     // SAFETY: the set is a local that sigemptyset fills in before it is read.
     unsafe {
@@ -110,7 +112,8 @@ impl Variables {
     fn map(memfd: OwnedFd) -> Result<Self, String> {
         let sealed = SealedEnvironment::from_fd(memfd).map_err(|error| error.to_string())?;
         let length = sealed.byte_count().map_err(|error| error.to_string())?;
-        let bytes = map_read_only(sealed.as_fd(), length).map_err(|errno| format!("could not map the environment: {errno}"))?;
+        let bytes = map_read_only(sealed.as_fd(), length)
+            .map_err(|errno| format!("could not map the environment: {errno}"))?;
         if bytes.last().is_some_and(|byte| *byte != 0) {
             return Err("the environment does not end with a NUL byte".to_owned());
         }
@@ -123,7 +126,10 @@ impl Variables {
     }
 
     fn path(&self) -> &[u8] {
-        self.bytes.split(|byte| *byte == 0).find_map(|variable| variable.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH)
+        self.bytes
+            .split(|byte| *byte == 0)
+            .find_map(|variable| variable.strip_prefix(b"PATH="))
+            .unwrap_or(DEFAULT_PATH)
     }
 }
 
@@ -134,7 +140,8 @@ fn map_read_only(memfd: BorrowedFd<'_>, length: usize) -> rustix::io::Result<&'s
     // SAFETY: a new private mapping at an address of the kernel's choice. The memfd is sealed against shrinking and writing, so
     // its pages stay as they are; nobody unmaps it before this process executes or exits.
     unsafe {
-        let start = rustix::mm::mmap(std::ptr::null_mut(), length, ProtFlags::READ, MapFlags::PRIVATE, memfd, 0)?;
+        let start =
+            rustix::mm::mmap(std::ptr::null_mut(), length, ProtFlags::READ, MapFlags::PRIVATE, memfd, 0)?;
         Ok(std::slice::from_raw_parts(start.cast::<u8>(), length))
     }
 }
@@ -157,8 +164,9 @@ fn find_program(name: &str, path: &[u8]) -> Result<CString, String> {
 fn is_executable(path: &[u8]) -> bool {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::open(path, flags, rustix::fs::Mode::empty()) else { return false };
-    let regular = rustix::fs::fstat(&file)
-        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile);
+    let regular = rustix::fs::fstat(&file).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+    });
     regular && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 

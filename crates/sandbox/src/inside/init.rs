@@ -80,7 +80,11 @@ fn watch_children() -> std::io::Result<OwnedFd> {
         libc::sigaddset(&raw mut set, libc::SIGCHLD);
         libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
         let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if descriptor < 0 { Err(std::io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
+        if descriptor < 0 {
+            Err(std::io::Error::last_os_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(descriptor))
+        }
     }
 }
 
@@ -105,7 +109,9 @@ fn reap(leader: Pid) -> Option<ExitStatus> {
 
 fn exit_status(status: WaitStatus) -> Option<ExitStatus> {
     let code = status.exit_status().and_then(|code| u8::try_from(code).ok()).map(ExitStatus::Code);
-    code.or_else(|| status.terminating_signal().and_then(|number| u8::try_from(number).ok()).map(ExitStatus::Signal))
+    code.or_else(|| {
+        status.terminating_signal().and_then(|number| u8::try_from(number).ok()).map(ExitStatus::Signal)
+    })
 }
 
 /// Does what the shim asks for, if it asks for something. A shim that is gone ends the sandbox.

@@ -85,7 +85,8 @@ fn parse_word(hex: &str) -> Option<[u8; 4]> {
 /// Inodes of the sockets that processes of this pid namespace hold open.
 fn socket_inodes() -> BTreeSet<u64> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let processes = entries.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit));
+    let processes =
+        entries.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit));
     processes.take(MAX_LOOKED_AT).flat_map(|process| inodes_of(&process.path().join("fd"))).collect()
 }
 

@@ -23,7 +23,8 @@ pub fn bind(source: &Path, target: &str, access: Access) -> Result<(), InsideErr
 
 /// A copy of the tree at `source` that is attached nowhere. It may be made in another mount namespace than it is attached in.
 pub fn detached(source: &Path) -> Result<OwnedFd, InsideError> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     rustix::mount::open_tree(CWD, source, flags)
         .map_err(|errno| InsideError::new(format!("open {}", source.display()), errno))
 }
@@ -73,7 +74,8 @@ fn restrict(tree: BorrowedFd<'_>, access: Access) -> std::io::Result<()> {
 pub fn freeze_current() -> std::io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let here = rustix::fs::open(".", flags, Mode::empty())?;
-    let attributes = libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let attributes =
+        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
     mount_setattr(here.as_fd(), libc::AT_EMPTY_PATH, &attributes)
 }
 

@@ -6,7 +6,7 @@ use super::rootfs::make_folder;
 use rustix::mount::MountFlags;
 use std::path::Path;
 
-/// Files that tell about the kernel or the whole machine, or act on it: covered.
+/// Files that tell about the kernel or the whole machine, or act on it: covered, unless nobody but root can open them anyway.
 const COVERED: [&str; 9] = [
     "interrupts",
     "kallsyms",
@@ -18,8 +18,8 @@ const COVERED: [&str; 9] = [
     "sysrq-trigger",
     "timer_list",
 ];
-/// Folders that set the machine's behaviour: readable only.
-const READ_ONLY: [&str; 4] = ["bus", "fs", "irq", "sys"];
+/// The folder of the kernel's settings, some of which are open to all: readable only.
+const SETTINGS: &str = "proc/sys";
 /// Folders with nothing for an app: covered by an empty one.
 const EMPTIED: [&str; 2] = ["acpi", "scsi"];
 
@@ -27,14 +27,13 @@ const EMPTIED: [&str; 2] = ["acpi", "scsi"];
 pub fn build() -> Result<(), InsideError> {
     make_folder("proc")?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount("proc", "proc", "proc", flags, c"hidepid=2").map_err(InsideError::at("mount /proc"))?;
-    for name in existing(&COVERED) {
+    rustix::mount::mount("proc", "proc", "proc", flags, c"hidepid=2")
+        .map_err(InsideError::at("mount /proc"))?;
+    for name in COVERED.iter().map(|name| format!("proc/{name}")).filter(|path| is_open_to_all(path)) {
         mounts::bind_device(Path::new("dev/null"), &name)?;
     }
-    for name in existing(&READ_ONLY) {
-        mounts::bind(Path::new(&name), &name, Access::ReadOnly)?;
-    }
-    for name in existing(&EMPTIED) {
+    mounts::bind(Path::new(SETTINGS), SETTINGS, Access::ReadOnly)?;
+    for name in EMPTIED.iter().map(|name| format!("proc/{name}")).filter(|path| Path::new(path).exists()) {
         let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         rustix::mount::mount("tmpfs", name.as_str(), "tmpfs", flags, c"mode=555,size=4k,nr_inodes=2")
             .map_err(InsideError::at("cover a folder of /proc"))?;
@@ -42,6 +41,8 @@ pub fn build() -> Result<(), InsideError> {
     Ok(())
 }
 
-fn existing(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| format!("proc/{name}")).filter(|path| Path::new(path).exists()).collect()
+/// Whether it exists and others than root have some right to it.
+fn is_open_to_all(path: &str) -> bool {
+    const OTHERS: u32 = 0o077;
+    rustix::fs::stat(path).is_ok_and(|stat| stat.st_mode & OTHERS != 0)
 }

@@ -103,7 +103,8 @@ fn bind_app(orders: &Orders, data: &DataFolder) -> Result<(), InsideError> {
 }
 
 fn bind_in(data: &DataFolder, source: &Path, target: &str, access: Access) -> Result<(), InsideError> {
-    let name = source.strip_prefix(data.root()).map_err(InsideError::at("name a folder of the data folder"))?;
+    let name =
+        source.strip_prefix(data.root()).map_err(InsideError::at("name a folder of the data folder"))?;
     mounts::bind_beneath(data.root(), name, target, access)
 }
 

@@ -5,98 +5,78 @@
 //! * *Refused* with EPERM: known calls that change the machine, reach other processes, or widen the kernel's surface.
 //! * Anything else, calls that do not exist yet included, is answered with ENOSYS.
 //!
-//! Arguments are compared as 32-bit values: every argument judged here is an `int` or a flag word of the lower half. Pointers
-//! cannot be judged, which is why `clone3` (flags behind a pointer) does not exist for an app: the C library falls back to
-//! `clone`.
+//! Arguments are compared as 32-bit values: every argument judged here is an `int` or a flag word, of which the kernel itself
+//! reads no more. Pointers cannot be judged, which is why `clone3` (flags behind a pointer) does not exist for an app: the C
+//! library falls back to `clone`.
 
-/// A call with the arguments for which the entry counts: any one of the alternatives, all tests of one. None: always.
-pub struct Rule {
-    pub call: i64,
-    pub alternatives: Vec<Vec<Argument>>,
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Allow,
+    /// EPERM.
+    Refuse,
+    /// ENOSYS.
+    Unknown,
+    /// Allowed if the test of one argument holds, else refused.
+    Judge {
+        argument: u8,
+        test: Test,
+    },
 }
 
 /// A test of one argument.
-#[derive(Clone, Copy)]
-pub struct Argument {
-    pub index: u8,
-    pub test: Test,
-}
-
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Test {
-    Is(u64),
-    IsNot(u64),
-    HasBit(u64),
-    HasNoBitOf(u64),
+    OneOf(&'static [u32]),
+    NoneOf(&'static [u32]),
+    NoBitOf(u32),
 }
 
-/// Flags of `clone` that make namespaces (Linux, `include/uapi/linux/sched.h`).
-const NAMESPACE_FLAGS: [u64; 8] = [
-    libc::CLONE_NEWNS as u64,
-    libc::CLONE_NEWCGROUP as u64,
-    libc::CLONE_NEWUTS as u64,
-    libc::CLONE_NEWIPC as u64,
-    libc::CLONE_NEWUSER as u64,
-    libc::CLONE_NEWPID as u64,
-    libc::CLONE_NEWNET as u64,
-    // CLONE_NEWTIME lies in the byte of the exit signal and is meaningful to clone3 and unshare only; named for completeness.
-    0x80,
-];
+/// The policy: what becomes of each call, by its number. What lies beyond the end is unknown.
+pub fn table() -> Vec<Verdict> {
+    let mut table = Vec::new();
+    let mut set = |call: i64, verdict| {
+        let index = usize::try_from(call).expect("calls have small positive numbers");
+        if table.len() <= index {
+            table.resize(index + 1, Verdict::Unknown);
+        }
+        table[index] = verdict;
+    };
+    [ALLOWED, ALLOWED_X86].into_iter().flatten().for_each(|call| set(*call, Verdict::Allow));
+    [REFUSED, REFUSED_X86].into_iter().flatten().for_each(|call| set(*call, Verdict::Refuse));
+    JUDGED.iter().for_each(|(call, argument, test)| {
+        set(*call, Verdict::Judge { argument: *argument, test: *test });
+    });
+    table
+}
+
+/// Flags of `clone` that make namespaces. (CLONE_NEWTIME lies in the byte of the exit signal and means nothing to `clone`.)
+const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
 
 /// Socket families that apps need. `AF_NETLINK` without privilege lists addresses and routes of the app's own network.
-const FAMILIES: [u64; 4] =
-    [libc::AF_UNIX as u64, libc::AF_INET as u64, libc::AF_INET6 as u64, libc::AF_NETLINK as u64];
+const FAMILIES: &[u32] =
+    &[libc::AF_UNIX as u32, libc::AF_INET as u32, libc::AF_INET6 as u32, libc::AF_NETLINK as u32];
 
 /// Terminal controls that put input into a terminal, or read another's screen, as if its user had typed.
-const REFUSED_IOCTLS: [u64; 2] = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64];
+const REFUSED_IOCTLS: &[u32] = &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32];
 
 /// `personality`: ask, Linux, and 32-bit address limits, as other container runtimes allow.
-const PERSONALITIES: [u64; 5] = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
+const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
-/// Everything that succeeds as far as the filter goes.
-pub fn allowed() -> Vec<Rule> {
-    let plain = ALLOWED.iter().chain(ALLOWED_X86).map(|call| always(*call));
-    plain.chain(allowed_with_arguments()).collect()
-}
-
-/// Everything that fails with EPERM.
-pub fn refused() -> Vec<Rule> {
-    let plain = REFUSED.iter().chain(REFUSED_X86).map(|call| always(*call));
-    plain.chain(refused_with_arguments()).collect()
-}
-
-fn allowed_with_arguments() -> Vec<Rule> {
-    let all_namespaces = NAMESPACE_FLAGS.iter().take(7).fold(0, |mask, flag| mask | flag);
-    vec![
-        rule(libc::SYS_clone, vec![vec![argument(0, Test::HasNoBitOf(all_namespaces))]]),
-        rule(libc::SYS_socket, FAMILIES.map(|family| vec![argument(0, Test::Is(family))]).to_vec()),
-        rule(libc::SYS_socketpair, vec![vec![argument(0, Test::Is(libc::AF_UNIX as u64))]]),
-        rule(libc::SYS_ioctl, vec![REFUSED_IOCTLS.map(|control| argument(1, Test::IsNot(control))).to_vec()]),
-        rule(libc::SYS_personality, PERSONALITIES.map(|value| vec![argument(0, Test::Is(value))]).to_vec()),
-    ]
-}
-
-fn refused_with_arguments() -> Vec<Rule> {
-    vec![
-        rule(libc::SYS_clone, NAMESPACE_FLAGS[..7].iter().map(|flag| vec![argument(0, Test::HasBit(*flag))]).collect()),
-        rule(libc::SYS_socket, vec![FAMILIES.map(|family| argument(0, Test::IsNot(family))).to_vec()]),
-        rule(libc::SYS_socketpair, vec![vec![argument(0, Test::IsNot(libc::AF_UNIX as u64))]]),
-        rule(libc::SYS_ioctl, REFUSED_IOCTLS.map(|control| vec![argument(1, Test::Is(control))]).to_vec()),
-        rule(libc::SYS_personality, vec![PERSONALITIES.map(|value| argument(0, Test::IsNot(value))).to_vec()]),
-    ]
-}
-
-const fn always(call: i64) -> Rule {
-    Rule { call, alternatives: Vec::new() }
-}
-
-const fn rule(call: i64, alternatives: Vec<Vec<Argument>>) -> Rule {
-    Rule { call, alternatives }
-}
-
-const fn argument(index: u8, test: Test) -> Argument {
-    Argument { index, test }
-}
+/// Call, number of the argument from 0, and what must hold of it.
+const JUDGED: &[(i64, u8, Test)] = &[
+    (libc::SYS_clone, 0, Test::NoBitOf(NAMESPACE_FLAGS)),
+    (libc::SYS_socket, 0, Test::OneOf(FAMILIES)),
+    (libc::SYS_socketpair, 0, Test::OneOf(&[libc::AF_UNIX as u32])),
+    (libc::SYS_ioctl, 1, Test::NoneOf(REFUSED_IOCTLS)),
+    (libc::SYS_personality, 0, Test::OneOf(PERSONALITIES)),
+];
 
 #[rustfmt::skip]
 const ALLOWED: &[i64] = &[
@@ -210,20 +190,30 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn no_call_is_listed_twice_and_none_is_both_allowed_and_refused() {
-        let plain = |rules: Vec<Rule>| -> Vec<i64> {
-            rules.into_iter().filter(|rule| rule.alternatives.is_empty()).map(|rule| rule.call).collect()
-        };
-        let (yes, no) = (plain(allowed()), plain(refused()));
-        let (yes_set, no_set): (BTreeSet<_>, BTreeSet<_>) = (yes.iter().collect(), no.iter().collect());
-        assert_eq!(yes.len(), yes_set.len());
-        assert_eq!(no.len(), no_set.len());
-        assert!(yes_set.is_disjoint(&no_set));
+    fn no_call_is_listed_twice() {
+        let judged = JUDGED.iter().map(|(call, _, _)| *call);
+        let listed = [ALLOWED, ALLOWED_X86, REFUSED, REFUSED_X86].into_iter().flatten().copied();
+        let all: Vec<i64> = listed.chain(judged).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
     }
 
     #[test]
-    fn clone3_does_not_exist_for_an_app() {
-        let known = |rules: Vec<Rule>| rules.iter().any(|rule| rule.call == libc::SYS_clone3);
-        assert!(!known(allowed()) && !known(refused()));
+    fn what_must_never_be_allowed_is_not() {
+        use libc as l;
+        let table = table();
+        let verdict = |call: i64| table.get(call as usize).copied().unwrap_or(Verdict::Unknown);
+        for call in [
+            l::SYS_mount,
+            l::SYS_ptrace,
+            l::SYS_bpf,
+            l::SYS_setns,
+            l::SYS_unshare,
+            l::SYS_keyctl,
+            l::SYS_perf_event_open,
+        ] {
+            assert_eq!(verdict(call), Verdict::Refuse, "{call}");
+        }
+        assert_eq!(verdict(libc::SYS_clone3), Verdict::Unknown, "clone3 does not exist for an app");
+        assert_eq!(verdict(100_000), Verdict::Unknown);
     }
 }

@@ -38,7 +38,10 @@ pub fn spawn_self(word: &str, descriptors: &[BorrowedFd<'_>]) -> std::io::Result
 
 /// So that putting one descriptor in place cannot overwrite the source of another.
 fn copy_high(descriptors: &[BorrowedFd<'_>]) -> std::io::Result<Vec<OwnedFd>> {
-    descriptors.iter().map(|descriptor| Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, FIRST_COPY)?)).collect()
+    descriptors
+        .iter()
+        .map(|descriptor| Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, FIRST_COPY)?))
+        .collect()
 }
 
 fn check(result: libc::c_int) -> std::io::Result<()> {
@@ -58,7 +61,13 @@ impl Actions {
         for (target, flags) in [(0, libc::O_RDONLY), (1, libc::O_WRONLY)] {
             // SAFETY: the structure is initialised, the path is a C string that is copied.
             check(unsafe {
-                libc::posix_spawn_file_actions_addopen(&raw mut actions.0, target, c"/dev/null".as_ptr(), flags, 0)
+                libc::posix_spawn_file_actions_addopen(
+                    &raw mut actions.0,
+                    target,
+                    c"/dev/null".as_ptr(),
+                    flags,
+                    0,
+                )
             })?;
         }
         for (target, copy) in (3..).zip(copies) {

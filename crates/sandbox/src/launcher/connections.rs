@@ -83,7 +83,12 @@ impl Connections {
     }
 
     /// Answers greetings and refusals itself; gives the rest on.
-    fn admit(&mut self, connection: &mut Connection, request: Request, descriptors: Vec<OwnedFd>) -> Option<Asked> {
+    fn admit(
+        &mut self,
+        connection: &mut Connection,
+        request: Request,
+        descriptors: Vec<OwnedFd>,
+    ) -> Option<Asked> {
         let judged = match &request {
             Request::Hello { incarnation } => {
                 let greeted = judge_greeting(self.highest_incarnation, *incarnation);

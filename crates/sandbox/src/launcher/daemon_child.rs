@@ -41,7 +41,8 @@ pub fn start(
     // SAFETY: between fork and exec of a process with one thread; only system calls on numbers that were made before.
     unsafe { command.pre_exec(move || prepare_child(&numbers)) };
     let child = command.spawn()?;
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidData)?;
+    let pid =
+        i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidData)?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
     Ok((pid, pidfd))
 }
@@ -73,7 +74,8 @@ pub fn numbered(daemon: &DaemonSettings, listeners: &[Bound]) -> Vec<(ListenerNa
 
 /// `http=3,http=4,api=5`.
 fn listeners_value(numbered: &[(ListenerName, RawFd)]) -> String {
-    let parts: Vec<_> = numbered.iter().map(|(name, number)| format!("{}={number}", name.as_word())).collect();
+    let parts: Vec<_> =
+        numbered.iter().map(|(name, number)| format!("{}={number}", name.as_word())).collect();
     parts.join(",")
 }
 

@@ -36,10 +36,20 @@ struct Cell {
 
 enum Phase {
     Stopped,
-    Running { pid: Pid, pidfd: OwnedFd, since: BootMillis },
-    BackingOff { until: BootMillis },
+    Running {
+        pid: Pid,
+        pidfd: OwnedFd,
+        since: BootMillis,
+    },
+    BackingOff {
+        until: BootMillis,
+    },
     /// SIGTERM was sent.
-    Stopping { pid: Pid, pidfd: OwnedFd, kill_at: BootMillis },
+    Stopping {
+        pid: Pid,
+        pidfd: OwnedFd,
+        kill_at: BootMillis,
+    },
 }
 
 /// `daemon-<name>.json` beside the launcher's socket.
@@ -126,7 +136,9 @@ impl Daemons {
 
     /// `false` if the settings know no such daemon.
     pub fn start(&mut self, daemon: Daemon) -> bool {
-        let Some(cell) = self.cells.iter_mut().find(|cell| cell.settings.daemon == daemon) else { return false };
+        let Some(cell) = self.cells.iter_mut().find(|cell| cell.settings.daemon == daemon) else {
+            return false;
+        };
         if matches!(cell.phase, Phase::Stopped) {
             cell.wait_millis = FIRST_WAIT_MILLIS;
             cell.phase = Phase::BackingOff { until: BootMillis(0) };
@@ -136,7 +148,9 @@ impl Daemons {
 
     /// `false` if the settings know no such daemon.
     pub fn stop(&mut self, daemon: Daemon) -> bool {
-        let Some(cell) = self.cells.iter_mut().find(|cell| cell.settings.daemon == daemon) else { return false };
+        let Some(cell) = self.cells.iter_mut().find(|cell| cell.settings.daemon == daemon) else {
+            return false;
+        };
         cell.stop();
         true
     }
@@ -157,7 +171,9 @@ impl Daemons {
 impl Cell {
     fn status(&self) -> DaemonStatus {
         let state = match &self.phase {
-            Phase::Running { pid, .. } | Phase::Stopping { pid, .. } => DaemonState::Running { pid: number(*pid) },
+            Phase::Running { pid, .. } | Phase::Stopping { pid, .. } => {
+                DaemonState::Running { pid: number(*pid) }
+            }
             Phase::BackingOff { .. } => DaemonState::BackingOff,
             Phase::Stopped => DaemonState::Stopped,
         };
@@ -170,7 +186,11 @@ impl Cell {
                 if now.millis_since(*since) >= LONG_RUN_MILLIS {
                     self.wait_millis = FIRST_WAIT_MILLIS;
                 }
-                super::say(&format!("{} has ended; starting it again in {} ms", word(self.settings.daemon), self.wait_millis));
+                super::say(&format!(
+                    "{} has ended; starting it again in {} ms",
+                    word(self.settings.daemon),
+                    self.wait_millis
+                ));
                 self.restarts += 1;
                 self.back_off(now);
             }
@@ -222,7 +242,8 @@ impl Cell {
             start_ticks,
             listeners: daemon_child::numbered(&self.settings, means.listeners),
         };
-        if let (Some(folder), Some(name)) = (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
+        if let (Some(folder), Some(name)) =
+            (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
             && let Err(error) = run_folder::write_json(folder, name, &record)
         {
             super::say(&format!("{error}"));
@@ -265,8 +286,10 @@ fn adopt(daemon: Daemon, record: &std::path::Path, boot_id: &BootId) -> Option<A
     let pid = Pid::from_raw(i32::try_from(record.pid).ok()?)?;
     // The descriptor first: it names one process for good, whose start time is then compared.
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    let same = record.boot_id == *boot_id && start_ticks(pid) == Some(record.start_ticks) && !has_ended(&pidfd);
-    let listeners = record.listeners.iter().filter_map(|(name, number)| take_over(&pidfd, *name, *number)).collect();
+    let same =
+        record.boot_id == *boot_id && start_ticks(pid) == Some(record.start_ticks) && !has_ended(&pidfd);
+    let listeners =
+        record.listeners.iter().filter_map(|(name, number)| take_over(&pidfd, *name, *number)).collect();
     same.then_some(Adopted { daemon, pid, pidfd, listeners })
 }
 
@@ -313,8 +336,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let other = std::fs::File::open("/dev/null").unwrap();
         let found = |boot_id: &BootId, start_ticks| {
-            let listeners = vec![(ListenerName::Http, listener.as_raw_fd()), (ListenerName::Http, other.as_raw_fd())];
-            let record = Record { format: Format, boot_id: boot_id.clone(), pid: number(pid), start_ticks, listeners };
+            let listeners =
+                vec![(ListenerName::Http, listener.as_raw_fd()), (ListenerName::Http, other.as_raw_fd())];
+            let record =
+                Record { format: Format, boot_id: boot_id.clone(), pid: number(pid), start_ticks, listeners };
             run_folder::write_json(folder.path(), "d.json", &record).unwrap();
             adopt(Daemon::Router, &folder.path().join("d.json"), &boot)
         };

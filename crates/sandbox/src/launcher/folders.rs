@@ -24,7 +24,8 @@ struct Folder {
 /// Makes what is missing and corrects modes.
 pub fn prepare(settings: &LauncherSettings) -> Result<(), LauncherError> {
     let root = settings.data.root();
-    std::fs::create_dir_all(root).map_err(|source| LauncherError::Folder { path: root.to_owned(), source })?;
+    std::fs::create_dir_all(root)
+        .map_err(|source| LauncherError::Folder { path: root.to_owned(), source })?;
     ensure(root, ROOT, ROOT, 0o755)?;
     check_format(root)?;
     for folder in folders(settings.server, settings.router) {
@@ -80,7 +81,10 @@ fn check_format(root: &Path) -> Result<(), LauncherError> {
     let failed = |source| LauncherError::Folder { path: path.clone(), source };
     match std::fs::read_to_string(&path) {
         Ok(text) if text.trim() == DATA_FORMAT => Ok(()),
-        Ok(text) => Err(LauncherError::Format { found: text.trim().chars().take(20).collect(), expected: DATA_FORMAT }),
+        Ok(text) => Err(LauncherError::Format {
+            found: text.trim().chars().take(20).collect(),
+            expected: DATA_FORMAT,
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let temporary = root.join(".format.new");
             std::fs::write(&temporary, format!("{DATA_FORMAT}\n")).map_err(failed)?;
@@ -154,8 +158,11 @@ mod tests {
                 let found = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
                 assert_eq!(found, (folder.uid, folder.gid, folder.mode), "{}", folder.name);
             }
-            std::fs::set_permissions(data.path().join("ledger"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
-                .unwrap();
+            std::fs::set_permissions(
+                data.path().join("ledger"),
+                std::os::unix::fs::PermissionsExt::from_mode(0o777),
+            )
+            .unwrap();
         }
         assert_eq!(std::fs::read_to_string(data.path().join("format")).unwrap(), "1\n");
     }

@@ -24,7 +24,8 @@ pub struct Bound {
 /// share of the connections, and nobody would accept those.
 pub fn bind_all(settings: &[ListenerSettings], mut bound: Vec<Bound>) -> Result<Vec<Bound>, LauncherError> {
     for setting in settings {
-        let held: Vec<_> = bound.iter().filter(|socket| matches(setting, socket)).map(|socket| socket.address).collect();
+        let held: Vec<_> =
+            bound.iter().filter(|socket| matches(setting, socket)).map(|socket| socket.address).collect();
         let mut address = held.first().copied().unwrap_or(setting.address);
         for _ in held.len()..setting.sockets.max(1) as usize {
             let listener = bind(address)

@@ -12,7 +12,12 @@ use std::collections::BTreeMap;
 /// What at most one living process may be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    Slot { app: AppId, release: ReleaseId, process_type: String, index: u32 },
+    Slot {
+        app: AppId,
+        release: ReleaseId,
+        process_type: String,
+        index: u32,
+    },
     Job(JobId),
     /// Steps of one build may overlap.
     BuildStep(BuildId),

@@ -243,8 +243,12 @@ fn carry_out(
         Request::ProcessRemove { process } => remove::process(state, process),
         Request::BuildRemove { build } => remove::build(state, build),
         Request::CacheRemove { app } => remove::cache(state, app),
-        Request::DaemonStart { daemon } if !daemons.start(daemon) => Err(remove::unknown(daemons::word(daemon))),
-        Request::DaemonStop { daemon } if !daemons.stop(daemon) => Err(remove::unknown(daemons::word(daemon))),
+        Request::DaemonStart { daemon } if !daemons.start(daemon) => {
+            Err(remove::unknown(daemons::word(daemon)))
+        }
+        Request::DaemonStop { daemon } if !daemons.stop(daemon) => {
+            Err(remove::unknown(daemons::word(daemon)))
+        }
         Request::DaemonStart { .. } | Request::DaemonStop { .. } | Request::Shutdown => Ok(Answer::Done),
         Request::Hello { .. } | Request::Listeners { .. } | Request::Status => {
             Err(error::invalid("this request is answered elsewhere"))
@@ -292,7 +296,11 @@ fn watch_signals() -> std::io::Result<OwnedFd> {
         }
         libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
         let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if descriptor < 0 { Err(std::io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
+        if descriptor < 0 {
+            Err(std::io::Error::last_os_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(descriptor))
+        }
     }
 }
 

@@ -71,7 +71,10 @@ pub fn network(state: &mut State, app: AppId) -> Result<Answer, Refusal> {
     if let Some(process) = state.live.process_of_app(app) {
         return Err(busy(format!("process {process} of app {app} lives")));
     }
-    state.network.remove(app).map_err(|error| failed(&format!("cannot remove the network of app {app}"), &error))?;
+    state
+        .network
+        .remove(app)
+        .map_err(|error| failed(&format!("cannot remove the network of app {app}"), &error))?;
     Ok(Answer::Done)
 }
 

@@ -6,9 +6,9 @@ use super::{State, child, folders};
 use crate::environment::SealedEnvironment;
 use crate::format::Format;
 use crate::layout::DataFolder;
+use crate::message;
 use crate::probe::NetworkForm;
 use crate::protocol::{Answer, Refusal, RefusalReason};
-use crate::message;
 use crate::run_folder::{self, CONTROL_SOCKET, LOCK_FILE, SPEC_FILE};
 use crate::shim::orders::{CgroupOrders, Orders, SHIM_WORD};
 use crate::spec::{Kind, Network, Passed, ProcessSpec, Stdio, Toolchain};
@@ -30,7 +30,11 @@ pub fn spawn(state: &mut State, spec: ProcessSpec, descriptors: Vec<OwnedFd>) ->
     let environment = SealedEnvironment::from_fd(environment).map_err(|error| invalid(error.to_string()))?;
     let passed: Vec<OwnedFd> = descriptors.collect();
     if passed.len() != announced(spec.stdio) {
-        return Err(invalid(format!("{} descriptors came with the spawn; the spec announces {}", passed.len(), announced(spec.stdio))));
+        return Err(invalid(format!(
+            "{} descriptors came with the spawn; the spec announces {}",
+            passed.len(),
+            announced(spec.stdio)
+        )));
     }
     let orders = orders(state, spec, passed.len())?;
     make_folders(&state.settings, &orders)?;
@@ -164,7 +168,8 @@ fn fill_run_folder(
     rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
     folders::give(&lock, owner, 0o640)?;
     run_folder::write_json(folder, SPEC_FILE, spec)?;
-    let spec_file = rustix::fs::open(folder.join(SPEC_FILE), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let spec_file =
+        rustix::fs::open(folder.join(SPEC_FILE), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     folders::give(&spec_file, owner, 0o640)?;
     let control = message::listen(&folder.join(CONTROL_SOCKET), CONTROL_BACKLOG)?;
     folders::give_socket(&folder.join(CONTROL_SOCKET), owner)?;
@@ -189,7 +194,8 @@ fn start_shim(
 ) -> Result<u32, Refusal> {
     let what = format!("cannot start the shim of process {}", orders.spec.process);
     let memfd = orders.to_memfd().map_err(|error| failed(&what, &error))?;
-    let mut descriptors = vec![memfd.as_fd(), run_folder.lock.as_fd(), environment.as_fd(), run_folder.control.as_fd()];
+    let mut descriptors =
+        vec![memfd.as_fd(), run_folder.lock.as_fd(), environment.as_fd(), run_folder.control.as_fd()];
     descriptors.extend(passed.iter().map(AsFd::as_fd));
     child::spawn_self(SHIM_WORD, &descriptors).map_err(|error| failed(&what, &error))
 }

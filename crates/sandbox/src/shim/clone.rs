@@ -36,7 +36,8 @@ pub fn clone_into_namespaces(without: &LayerSet, child: impl FnOnce()) -> std::i
         pid => {
             // SAFETY: the kernel has stored a new descriptor there, which nobody else owns.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidData)?;
+            let pid =
+                i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidData)?;
             Ok(Init { pid, pidfd })
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::format::Format;
 use crate::message::{self, MessageError};
-use crate::protocol::{ControlAnswer, ControlMessage, ControlRefusal, ControlRequest, ControlResponseMessage};
+use crate::protocol::{
+    ControlAnswer, ControlMessage, ControlRefusal, ControlRequest, ControlResponseMessage,
+};
 use rustix::net::SocketFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -43,7 +45,9 @@ impl Control {
         let mut asked = Vec::new();
         for connection in std::mem::take(&mut self.connections) {
             match message::receive::<ControlMessage>(connection.as_fd()) {
-                Ok((message, _)) => asked.push(Asked { request: message.request, reply: Reply { connection } }),
+                Ok((message, _)) => {
+                    asked.push(Asked { request: message.request, reply: Reply { connection } })
+                }
                 Err(MessageError::TimedOut) => self.connections.push(connection),
                 Err(MessageError::Json(error)) => {
                     Reply { connection }.refuse(&format!("this request is not understood: {error}"));

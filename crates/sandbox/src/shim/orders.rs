@@ -64,7 +64,11 @@ impl From<&CgroupSettings> for CgroupOrders {
 
 impl CgroupOrders {
     pub fn to_settings(&self) -> Result<CgroupSettings, InvalidGroupName> {
-        Ok(CgroupSettings { delegated: self.delegated.clone(), name: self.name.parse()?, hidden: self.hidden.clone() })
+        Ok(CgroupSettings {
+            delegated: self.delegated.clone(),
+            name: self.name.parse()?,
+            hidden: self.hidden.clone(),
+        })
     }
 }
 
@@ -130,7 +134,8 @@ fn take(number: RawFd) -> Result<OwnedFd, OrdersError> {
     }
     // SAFETY: the descriptor is open, and this process has just started: nobody else in it owns the number.
     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC).map_err(|_| OrdersError::Missing(number))?;
+    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)
+        .map_err(|_| OrdersError::Missing(number))?;
     Ok(descriptor)
 }
 

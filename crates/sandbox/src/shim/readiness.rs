@@ -102,7 +102,8 @@ impl Probe {
 /// A connect within one machine can meet itself: where nobody listens and the kernel picks the wanted port as the source's, the
 /// two ends are the same.
 fn is_connected(socket: &OwnedFd) -> bool {
-    let (Ok(own), Ok(Some(peer))) = (rustix::net::getsockname(socket), rustix::net::getpeername(socket)) else {
+    let (Ok(own), Ok(Some(peer))) = (rustix::net::getsockname(socket), rustix::net::getpeername(socket))
+    else {
         return false;
     };
     matches!(rustix::net::sockopt::socket_error(socket), Ok(Ok(()))) && own != peer

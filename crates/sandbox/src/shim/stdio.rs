@@ -17,14 +17,23 @@ pub struct Made {
 #[derive(Debug)]
 pub enum Outside {
     /// Read ends, not blocking.
-    Journal { output: OwnedFd, error: OwnedFd },
+    Journal {
+        output: OwnedFd,
+        error: OwnedFd,
+    },
     /// Until somebody attaches.
-    Pipes { input: OwnedFd, output: OwnedFd, error: OwnedFd },
+    Pipes {
+        input: OwnedFd,
+        output: OwnedFd,
+        error: OwnedFd,
+    },
     /// Made inside; the sandbox sends the master.
     TerminalToCome,
     Terminal(OwnedFd),
     /// For the reason if the app cannot be started: the caller reads there and nowhere else.
-    Passed { error: OwnedFd },
+    Passed {
+        error: OwnedFd,
+    },
     /// Handed out; the shim keeps nothing, so that hanging up is noticed.
     HandedOut,
 }

@@ -8,7 +8,9 @@ use domain::time::BootMillis;
 pub enum Stop {
     NotAsked,
     /// The signal was sent; SIGKILL follows at this time.
-    Asked { kill_at: BootMillis },
+    Asked {
+        kill_at: BootMillis,
+    },
     /// SIGKILL was sent.
     Killed,
 }
@@ -86,7 +88,11 @@ mod tests {
         let mut stop = Stop::NotAsked;
         assert_eq!(stop.tick(BootMillis(0)), Effect::Nothing);
         assert_eq!(stop.ask(POLICY, BootMillis(1_000)), Effect::Signal);
-        assert_eq!(stop.ask(POLICY, BootMillis(20_000)), Effect::Nothing, "a second request does not lengthen the grace");
+        assert_eq!(
+            stop.ask(POLICY, BootMillis(20_000)),
+            Effect::Nothing,
+            "a second request does not lengthen the grace"
+        );
         assert_eq!(stop.due_at(), Some(BootMillis(31_000)));
         assert_eq!(stop.tick(BootMillis(30_999)), Effect::Nothing);
         assert_eq!(stop.tick(BootMillis(31_000)), Effect::KillAfterGrace);

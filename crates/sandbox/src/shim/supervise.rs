@@ -21,7 +21,7 @@ use domain::process::{BootDiagnosis, Exit, ExitStatus};
 use domain::time::BootMillis;
 use journal::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Signal, WaitIdOptions, WaitId};
+use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 /// How long the ends of a held process that ended before anybody attached are kept for who attaches late.
@@ -181,8 +181,12 @@ impl<'a> Supervisor<'a> {
             fds.push(watch(signals));
         }
         let _ = rustix::event::poll(&mut fds, Some(&self.timeout()));
-        let mut happened: Vec<Source> =
-            sources.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty()).map(|(source, _)| source).collect();
+        let mut happened: Vec<Source> = sources
+            .into_iter()
+            .zip(&fds)
+            .filter(|(_, fd)| !fd.revents().is_empty())
+            .map(|(source, _)| source)
+            .collect();
         happened.dedup();
         happened
     }
@@ -192,12 +196,12 @@ impl<'a> Supervisor<'a> {
             Life::Starting(probe) => Some(probe.due_at()),
             Life::Preparing | Life::Up => None,
         };
-        let due =
-            [probe, self.stop.due_at(), self.time_limit_at, self.facts.due_at(), self.journal.due_at()];
+        let due = [probe, self.stop.due_at(), self.time_limit_at, self.facts.due_at(), self.journal.due_at()];
         let now = boot_now();
         let wait = due.into_iter().flatten().map(|at| at.millis_since(now)).min();
         let millis = wait.unwrap_or(LONGEST_WAIT_MILLIS).min(LONGEST_WAIT_MILLIS);
-        Timespec::try_from(std::time::Duration::from_millis(millis)).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })
+        Timespec::try_from(std::time::Duration::from_millis(millis))
+            .unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })
     }
 
     fn handle(&mut self, source: Source) {
@@ -234,7 +238,8 @@ impl<'a> Supervisor<'a> {
         }
         if self.time_limit_at.is_some_and(|at| now >= at) {
             self.time_limit_at = None;
-            self.journal.platform(&lines::time_limit(self.orders.spec.time_limit_seconds.unwrap_or_default()));
+            self.journal
+                .platform(&lines::time_limit(self.orders.spec.time_limit_seconds.unwrap_or_default()));
             self.ask_to_stop();
         }
         let effect = self.stop.tick(now);
@@ -377,7 +382,9 @@ impl<'a> Supervisor<'a> {
                 self.outside = Outside::TerminalToCome;
                 self.awaiting_terminal.push(reply);
             }
-            Outside::HandedOut => reply.refuse("there is nothing to attach to, or somebody has attached before"),
+            Outside::HandedOut => {
+                reply.refuse("there is nothing to attach to, or somebody has attached before")
+            }
             other @ (Outside::Journal { .. } | Outside::Passed { .. }) => {
                 self.outside = other;
                 reply.refuse("this process was not started to be attached to");
@@ -446,7 +453,9 @@ impl<'a> Supervisor<'a> {
                 match request {
                     ControlRequest::Attach => self.hand_out(reply),
                     ControlRequest::Stop | ControlRequest::Kill => return reply.done(),
-                    ControlRequest::Diagnose | ControlRequest::Resize(_) => reply.refuse("the process has ended"),
+                    ControlRequest::Diagnose | ControlRequest::Resize(_) => {
+                        reply.refuse("the process has ended")
+                    }
                 }
             }
         }
@@ -480,6 +489,10 @@ fn watch_signals() -> std::io::Result<OwnedFd> {
         }
         libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
         let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if descriptor < 0 { Err(std::io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
+        if descriptor < 0 {
+            Err(std::io::Error::last_os_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(descriptor))
+        }
     }
 }

@@ -70,7 +70,9 @@ fn plain(name: &str) -> std::io::Result<()> {
         "push-input" => push_input(),
         "make-device" => make_device(),
         "become-root" => check(call(libc::SYS_setuid, [0; 5])),
-        "kernel-setting" => std::fs::OpenOptions::new().write(true).open("/proc/sys/kernel/hostname").map(drop),
+        "kernel-setting" => {
+            std::fs::OpenOptions::new().write(true).open("/proc/sys/kernel/hostname").map(drop)
+        }
         "raise-priority" => raise_priority(),
         other => Err(std::io::Error::other(format!("there is no attempt {other}"))),
     }
@@ -109,7 +111,8 @@ fn clone_user() -> std::io::Result<()> {
 
 fn clone3() -> std::io::Result<()> {
     let arguments: [u64; 8] = [0, 0, 0, 0, libc::SIGCHLD as u64, 0, 0, 0];
-    let pid = call(libc::SYS_clone3, [(&raw const arguments) as i64, size_of_val(&arguments) as i64, 0, 0, 0]);
+    let pid =
+        call(libc::SYS_clone3, [(&raw const arguments) as i64, size_of_val(&arguments) as i64, 0, 0, 0]);
     end_if_child(pid)
 }
 

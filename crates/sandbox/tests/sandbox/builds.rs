@@ -1,7 +1,7 @@
 //! Steps of a build: other mounts, another user.
 
 use crate::waiting::until;
-use crate::world::{APP, World, app_id};
+use crate::world::{APP, Case, World, app_id};
 use domain::ids::BuildId;
 use domain::process::ExitStatus;
 use sandbox::protocol::RefusalReason;
@@ -11,7 +11,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-pub const CASES: &[(&str, fn(&World))] = &[
+pub const CASES: &[Case] = &[
     ("a_build_sees_source_cache_and_a_folder_of_its_own", mounts),
     ("steps_of_one_build_share_its_folder_until_it_is_removed", steps),
 ];
@@ -59,7 +59,10 @@ fn mounts(world: &World) {
     );
     assert_eq!((status, text), (ExitStatus::Code(0), expected));
     assert_eq!(std::fs::metadata(world.data.cache(app_id(APP)).join("kept")).unwrap().uid(), BUILD_UID);
-    assert!(!world.data.log(domain::ids::WriterId::of_process(spec.process)).exists(), "a build has no journal");
+    assert!(
+        !world.data.log(domain::ids::WriterId::of_process(spec.process)).exists(),
+        "a build has no journal"
+    );
     let (_, again) = run(world, &build(world, new_build(world), "cat /cache/kept; ls"));
     assert_eq!(again, "kept\n", "the cache is the app's, the folder is not");
     world.connect().remove_cache(app_id(APP)).unwrap();
@@ -90,9 +93,10 @@ fn steps(world: &World) {
     world.connect().remove_build(id).unwrap();
     assert!(!world.data.build_work(id).exists());
     until("it is gone from the disk", || {
-        (std::fs::read_dir(world.data.build_works()).unwrap().flatten().all(|entry| {
-            !entry.file_name().to_string_lossy().contains(&id.to_string())
-        }))
+        (std::fs::read_dir(world.data.build_works())
+            .unwrap()
+            .flatten()
+            .all(|entry| !entry.file_name().to_string_lossy().contains(&id.to_string())))
         .then_some(())
     });
 }

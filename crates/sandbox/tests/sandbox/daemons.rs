@@ -1,17 +1,19 @@
 //! The launcher's long-lived children: users, listeners, restarts, adoption. The daemon is this binary again.
 
 use crate::waiting::until;
-use crate::world::World;
+use crate::world::{Case, World};
 use domain::ids::WriterId;
 use sandbox::client::{LISTENERS_VARIABLE, Launcher, take_inherited_listeners};
-use sandbox::launcher::{DEFAULT_ROUTER_UID, DaemonSettings, ListenerSettings, StartDaemon, WRITERS_VARIABLE};
+use sandbox::launcher::{
+    DEFAULT_ROUTER_UID, DaemonSettings, ListenerSettings, StartDaemon, WRITERS_VARIABLE,
+};
 use sandbox::layout::DataFolder;
 use sandbox::protocol::{Daemon, DaemonState, ListenerName};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 
-pub const CASES: &[(&str, fn(&World))] = &[
+pub const CASES: &[Case] = &[
     ("a_daemon_runs_as_its_user_with_its_listeners", daemon),
     ("no_connection_is_refused_while_a_daemon_is_restarted", restart),
     ("a_new_launcher_adopts_the_daemons_of_the_old", adoption),
@@ -43,7 +45,9 @@ pub fn daemons() -> Vec<DaemonSettings> {
 pub fn be_daemon(what: &str) -> ExitCode {
     match what {
         "answer" => answer_for_ever(),
-        "ask-launcher" => tell(Launcher::connect(&data().launcher_socket()).and_then(|mut launcher| launcher.status()).is_ok()),
+        "ask-launcher" => tell(
+            Launcher::connect(&data().launcher_socket()).and_then(|mut launcher| launcher.status()).is_ok(),
+        ),
         "ask-shim" => {
             let process = std::env::var("PROCESS").unwrap().parse().unwrap();
             // Refused by the shim as meaningless counts as answered: it was heard.

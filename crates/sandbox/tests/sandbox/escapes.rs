@@ -3,11 +3,11 @@
 use crate::attempts::PLAIN;
 use crate::shell::attempt_outside;
 use crate::waiting::until;
-use crate::world::{APP, ENVIRONMENT, OTHER_APP, World, app_id};
+use crate::world::{APP, Case, ENVIRONMENT, OTHER_APP, World, app_id};
 use sandbox::spec::ProcessSpec;
 use std::collections::BTreeMap;
 
-pub const CASES: &[(&str, fn(&World))] = &[
+pub const CASES: &[Case] = &[
     ("identity_is_the_apps_without_privilege", identity),
     ("attempts_to_break_out_are_refused_inside_and_succeed_outside", attempts),
     ("the_slug_is_read_only_and_the_hosts_files_are_not_there", files),
@@ -83,7 +83,8 @@ fn files(world: &World) {
 fn private_tmp(world: &World) {
     let mark = format!("/tmp/dozen-mark-{}", world.next_process());
     std::fs::write(&mark, "the host's").unwrap();
-    let first = world.spec(&format!("cat {mark}; echo mine > {mark}; cat {mark}; stat -c %a /tmp; sleep 600"));
+    let first =
+        world.spec(&format!("cat {mark}; echo mine > {mark}; cat {mark}; stat -c %a /tmp; sleep 600"));
     world.start(&first);
     world.until_line(first.process, "1777");
     let second = world.run_line(&format!("ls /tmp; echo end; touch {mark} /dev/shm/x && echo writable"));
@@ -99,7 +100,8 @@ fn other_processes(world: &World) {
     world.start(&neighbour);
     world.until_line(neighbour.process, "neighbour");
     let own = std::process::id().to_string();
-    let ended = world.run_line(&format!("echo /proc/[0-9]*; echo $$; /.dozen/dozen attempt signal {own}; ls /proc/1/fd"));
+    let ended = world
+        .run_line(&format!("echo /proc/[0-9]*; echo $$; /.dozen/dozen attempt signal {own}; ls /proc/1/fd"));
     let lines = ended.lines.stdout();
     // The init belongs to the same user but is not dumpable: hidden. The shell is the second process.
     assert_eq!(lines[0], "/proc/2", "{lines:?}");
@@ -189,7 +191,10 @@ fn names(world: &World) {
     let lines = ended.lines.stdout();
     assert_eq!(&lines[..2], ["worker-1", "app"], "{lines:?}");
     assert!(lines[2].ends_with("localhost") && lines[3].contains("worker-1"), "{lines:?}");
-    assert!(!lines.join("\n").contains(&app_id(APP).to_string()), "no control group path of the host: {lines:?}");
+    assert!(
+        !lines.join("\n").contains(&app_id(APP).to_string()),
+        "no control group path of the host: {lines:?}"
+    );
     assert!(lines.contains(&"/etc/passwd".to_owned()));
 }
 
@@ -201,7 +206,15 @@ fn devices(world: &World) {
     );
     assert_eq!(
         ended.lines.stdout(),
-        ["fd full null ptmx pts random shm stderr stdin stdout tty urandom zero ", "4", "4", "0", "0", "out", "cpuinfo"]
+        [
+            "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero ",
+            "4",
+            "4",
+            "0",
+            "0",
+            "out",
+            "cpuinfo"
+        ]
     );
     assert_eq!(ended.lines.of(journal::Stream::Stderr), ["err"]);
 }
@@ -215,7 +228,8 @@ fn another_app(world: &World) {
     let knock = format!("(exec 3<>/dev/tcp/{ip}/{port}) 2>/dev/null && echo reached || echo refused");
     let own = world.run_line(&knock);
     assert_eq!(own.lines.stdout(), ["reached"], "a process of the same app");
-    let other = world.run(&ProcessSpec { app: app_id(OTHER_APP), app_index: OTHER_APP, ..world.spec(&knock) });
+    let other =
+        world.run(&ProcessSpec { app: app_id(OTHER_APP), app_index: OTHER_APP, ..world.spec(&knock) });
     assert_eq!(other.lines.stdout(), ["refused"]);
     assert!(std::net::TcpStream::connect(address).is_ok(), "the host, where the router lives");
     world.remove(web.process);

@@ -35,7 +35,8 @@ fn eat(megabytes: usize) {
 }
 
 fn print_environment() {
-    let mut variables: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut variables: Vec<String> =
+        std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
     variables.sort();
     variables.iter().for_each(|variable| say(variable));
 }

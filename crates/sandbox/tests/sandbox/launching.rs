@@ -1,7 +1,7 @@
 //! The launcher: who may ask, what it refuses, and that nobody needs it once a process runs.
 
 use crate::waiting::until;
-use crate::world::{APP, ENVIRONMENT, World, app_id, pause};
+use crate::world::{APP, Case, ENVIRONMENT, World, app_id, pause};
 use domain::observed::ProcessState;
 use domain::process::ExitStatus;
 use domain::time::BootId;
@@ -14,7 +14,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 
-pub const CASES: &[(&str, fn(&World))] = &[
+pub const CASES: &[Case] = &[
     ("processes_live_through_the_death_of_the_launcher", death_of_the_launcher),
     ("a_second_launcher_ends_with_a_reason", second_launcher),
     ("a_slot_and_a_job_have_one_living_process", rivals),
@@ -67,7 +67,10 @@ fn second_launcher(world: &World) {
     let second = std::process::Command::new("/proc/self/exe").args(["launcher", root]).output().unwrap();
     let text = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(75));
-    assert!(text.contains("another launcher holds") && text.contains("serves this data folder already"), "{text}");
+    assert!(
+        text.contains("another launcher holds") && text.contains("serves this data folder already"),
+        "{text}"
+    );
     assert!(world.connect().status().is_ok(), "the first one is not disturbed");
 }
 
@@ -109,7 +112,10 @@ fn refusals(world: &World) {
         (ProcessSpec { display_name: "a\nb".to_owned(), ..good.clone() }, RefusalReason::Invalid),
         (ProcessSpec { network: Network::Host, ..good.clone() }, RefusalReason::Invalid),
         (ProcessSpec { stdio: Stdio::Passed(Passed::Three), ..good.clone() }, RefusalReason::Invalid),
-        (ProcessSpec { kind: Kind::Process { purpose, slug: no_slug }, ..good.clone() }, RefusalReason::NotFound),
+        (
+            ProcessSpec { kind: Kind::Process { purpose, slug: no_slug }, ..good.clone() },
+            RefusalReason::NotFound,
+        ),
     ] {
         assert_eq!(reason(world.connect().spawn(&spec, &environment(), &[])), expected, "{spec:?}");
         assert_eq!(world.state(spec.process), None);
@@ -172,7 +178,8 @@ fn removal(world: &World) {
     world.remove(spec.process);
     assert_eq!(world.state(spec.process), None);
     assert!(!world.data.process(spec.process).exists());
-    let groups = sandbox::cgroup::Cgroups::detect(&crate::world::settings(world.data.clone()).cgroup).unwrap();
+    let groups =
+        sandbox::cgroup::Cgroups::detect(&crate::world::settings(world.data.clone()).cgroup).unwrap();
     assert!(!groups.list().unwrap().contains(&spec.process));
     assert!(world.connect().remove_process(spec.process).is_ok(), "removing again is fine");
     assert!(world.connect().remove_process(world.next_process()).is_ok());
@@ -198,7 +205,8 @@ fn no_network(world: &World) {
 }
 
 fn many(world: &World) {
-    let specs: Vec<ProcessSpec> = (0..20).map(|number| world.spec(&format!("echo {number}; exit {number}"))).collect();
+    let specs: Vec<ProcessSpec> =
+        (0..20).map(|number| world.spec(&format!("echo {number}; exit {number}"))).collect();
     let mut launcher = world.connect();
     for spec in &specs {
         launcher.spawn(spec, &environment(), &[]).unwrap();

@@ -1,7 +1,7 @@
 //! Start, readiness, stop and end of a process.
 
 use crate::waiting::until;
-use crate::world::World;
+use crate::world::{Case, World};
 use domain::ids::JobId;
 use domain::observed::ProcessState;
 use domain::process::{BootDiagnosis, ExitStatus, JobKind, Purpose, StopPolicy, StopTarget};
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal};
 use sandbox::control::{self, ControlError};
 use sandbox::spec::{Command, Kind, ProcessSpec};
 
-pub const CASES: &[(&str, fn(&World))] = &[
+pub const CASES: &[Case] = &[
     ("exit_codes_and_signals_are_told", exits),
     ("lines_arrive_in_the_journal_with_the_platforms", lines),
     ("what_cannot_be_executed_is_told_with_its_reason", not_executable),
@@ -85,8 +85,17 @@ fn not_executable(world: &World) {
 fn job(world: &World, line: &str) -> ProcessSpec {
     let spec = world.spec(line);
     let job = JobId::from_uuid(*spec.process.as_uuid());
-    let purpose = Purpose::Job { release: spec.purpose().unwrap().release(), job, job_kind: JobKind::OneOff, number: 9 };
-    ProcessSpec { kind: Kind::Process { purpose, slug: world.slug.clone() }, display_name: "run.9".to_owned(), ..spec }
+    let purpose = Purpose::Job {
+        release: spec.purpose().unwrap().release(),
+        job,
+        job_kind: JobKind::OneOff,
+        number: 9,
+    };
+    ProcessSpec {
+        kind: Kind::Process { purpose, slug: world.slug.clone() },
+        display_name: "run.9".to_owned(),
+        ..spec
+    }
 }
 
 fn grandchildren(world: &World) {
@@ -109,7 +118,11 @@ fn grandchildren(world: &World) {
     let platform = ended.lines.platform();
     assert_eq!(
         &platform[2..],
-        ["Stopping all processes with SIGTERM", "Process exited with status 5", "State changed from up to down"]
+        [
+            "Stopping all processes with SIGTERM",
+            "Process exited with status 5",
+            "State changed from up to down"
+        ]
     );
     assert!(matches!(control::stop(&world.data, spec.process), Err(ControlError::Gone { .. })));
     world.remove(spec.process);
@@ -124,7 +137,10 @@ fn leader_only(world: &World) {
     world.until_line(spec.process, "child ready");
     control::stop(&world.data, spec.process).unwrap();
     let stdout = world.until_ended(spec.process).lines.stdout();
-    assert!(stdout.contains(&"leader got it".to_owned()) && !stdout.contains(&"child got it".to_owned()), "{stdout:?}");
+    assert!(
+        stdout.contains(&"leader got it".to_owned()) && !stdout.contains(&"child got it".to_owned()),
+        "{stdout:?}"
+    );
     world.remove(spec.process);
 }
 
@@ -135,7 +151,10 @@ fn deaf(world: &World) {
     world.until_line(spec.process, "ready");
     control::stop(&world.data, spec.process).unwrap();
     control::stop(&world.data, spec.process).unwrap();
-    assert!(matches!(world.state(spec.process), Some(ProcessState::Stopping { .. } | ProcessState::Exited(_))));
+    assert!(matches!(
+        world.state(spec.process),
+        Some(ProcessState::Stopping { .. } | ProcessState::Exited(_))
+    ));
     let ended = world.until_ended(spec.process);
     assert_eq!((ended.exit.status, ended.exit.stop_requested), (ExitStatus::Signal(9), true));
     assert_eq!(
@@ -272,7 +291,9 @@ pub fn shim_pid(world: &World, spec: &ProcessSpec) -> Pid {
     let inode = std::fs::metadata(world.data.process(spec.process).join("lock")).unwrap().ino();
     let held = |path: &std::path::Path| {
         let entries = std::fs::read_dir(path.join("fd")).into_iter().flatten().flatten();
-        entries.filter_map(|entry| std::fs::metadata(entry.path()).ok()).any(|metadata| metadata.ino() == inode)
+        entries
+            .filter_map(|entry| std::fs::metadata(entry.path()).ok())
+            .any(|metadata| metadata.ino() == inode)
     };
     until("the shim is found", || {
         let entries = std::fs::read_dir("/proc").unwrap().flatten();

@@ -1,10 +1,10 @@
 //! Memory, processes, files.
 
-use crate::world::World;
+use crate::world::{Case, World};
 use domain::process::{ExitStatus, Limits};
 use sandbox::spec::ProcessSpec;
 
-pub const CASES: &[(&str, fn(&World))] = &[
+pub const CASES: &[Case] = &[
     ("beyond_its_memory_a_process_is_killed_and_the_exit_says_why", memory),
     ("beyond_its_process_count_forks_fail", processes),
     ("rlimits_are_lowered", rlimits),
@@ -18,7 +18,12 @@ fn with_limits(world: &World, limits: Limits, line: &str) -> ProcessSpec {
 fn memory(world: &World) {
     let limits = Limits { memory_bytes: 64 * 1024 * 1024, ..Limits::DEFAULT };
     let ended = world.run(&with_limits(world, limits, "exec /.dozen/dozen inside eat 200"));
-    assert_eq!((ended.exit.status, ended.exit.out_of_memory), (ExitStatus::Signal(9), true), "{:?}", ended.lines.all());
+    assert_eq!(
+        (ended.exit.status, ended.exit.out_of_memory),
+        (ExitStatus::Signal(9), true),
+        "{:?}",
+        ended.lines.all()
+    );
     let platform = ended.lines.platform();
     assert!(platform.contains(&"Error R15 (Memory quota vastly exceeded)".to_owned()), "{platform:?}");
     let within = world.run(&with_limits(world, limits, "exec /.dozen/dozen inside eat 20"));
@@ -38,8 +43,12 @@ fn processes(world: &World) {
 
 fn rlimits(world: &World) {
     let ended = world.run_line("ulimit -Sn; ulimit -Hn; ulimit -c; ulimit -Su");
-    let numbers: Vec<u64> = ended.lines.stdout().iter().map(|line| line.parse().unwrap_or(u64::MAX)).collect();
-    assert!(numbers[0] <= 16_384 && numbers[1] <= 65_536 && numbers[2] == 0 && numbers[3] <= 32_768, "{numbers:?}");
+    let numbers: Vec<u64> =
+        ended.lines.stdout().iter().map(|line| line.parse().unwrap_or(u64::MAX)).collect();
+    assert!(
+        numbers[0] <= 16_384 && numbers[1] <= 65_536 && numbers[2] == 0 && numbers[3] <= 32_768,
+        "{numbers:?}"
+    );
 }
 
 fn tmp(world: &World) {

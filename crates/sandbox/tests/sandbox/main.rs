@@ -4,7 +4,10 @@
 //! of the sandboxed processes execute (bound at `/.dozen/dozen`). Every attempt to break out is also made outside, where it must
 //! succeed: an attempt that can fail for another reason shows nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test: what is not so is a failure")]
+
 mod attempts;
+mod bench;
 mod builds;
 mod daemons;
 mod escapes;
@@ -19,9 +22,7 @@ mod world;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
-use world::World;
-
-type Case = (&'static str, fn(&World));
+use world::{Case, World};
 
 fn cases() -> Vec<Case> {
     [
@@ -45,6 +46,10 @@ fn main() -> ExitCode {
         ["daemon", what] => daemons::be_daemon(what),
         ["inside", what @ ..] => insider::act(what),
         ["attempt", what @ ..] => attempts::make(what),
+        ["bench", count] => {
+            bench::run(count.parse().unwrap());
+            ExitCode::SUCCESS
+        }
         _ => run_cases(&words),
     }
 }
@@ -52,8 +57,9 @@ fn main() -> ExitCode {
 /// Speaks as the standard harness does, so that whoever counts its lines counts these.
 fn run_cases(words: &[&str]) -> ExitCode {
     let filters: Vec<&&str> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let (chosen, filtered): (Vec<Case>, Vec<Case>) =
-        cases().into_iter().partition(|(name, _)| filters.is_empty() || filters.iter().any(|f| name.contains(**f)));
+    let (chosen, filtered): (Vec<Case>, Vec<Case>) = cases()
+        .into_iter()
+        .partition(|(name, _)| filters.is_empty() || filters.iter().any(|f| name.contains(**f)));
     if words.contains(&"--list") {
         chosen.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
@@ -86,7 +92,13 @@ fn run_as_root(chosen: &[Case], filtered: usize) -> ExitCode {
         println!("\nfailures:");
         failed.iter().for_each(|name| println!("    {name}"));
     }
-    summary(if failed.is_empty() { "ok" } else { "FAILED" }, chosen.len() - failed.len().min(chosen.len()), failed.len(), 0, filtered);
+    summary(
+        if failed.is_empty() { "ok" } else { "FAILED" },
+        chosen.len() - failed.len().min(chosen.len()),
+        failed.len(),
+        0,
+        filtered,
+    );
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 

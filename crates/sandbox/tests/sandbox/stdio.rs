@@ -1,7 +1,7 @@
 //! Standard descriptors that are held for who attaches, and ones that came with the request.
 
 use crate::waiting::until;
-use crate::world::World;
+use crate::world::{Case, World};
 use domain::process::ExitStatus;
 use sandbox::control::{self, Attached, ControlError};
 use sandbox::spec::{Held, Passed, ProcessSpec, Stdio, WindowSize};
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
-pub const CASES: &[(&str, fn(&World))] = &[
+pub const CASES: &[Case] = &[
     ("held_pipes_are_handed_out_once", held_pipes),
     ("output_of_a_short_process_waits_for_who_attaches_late", late_attach),
     ("a_held_terminal_is_a_terminal", held_terminal),
@@ -78,7 +78,8 @@ fn held_terminal(world: &World) {
     read_until(&mut terminal, &mut seen, "20 70");
     assert_eq!(world.until_ended(spec.process).exit.status, ExitStatus::Code(6));
     world.remove(spec.process);
-    let hung_up = held(world, Held::Terminal(size), "trap 'exit 8' HUP; echo x; while :; do sleep 0.05; done");
+    let hung_up =
+        held(world, Held::Terminal(size), "trap 'exit 8' HUP; echo x; while :; do sleep 0.05; done");
     world.start(&hung_up);
     let attached = until("it can be attached to", || control::attach(&world.data, hung_up.process).ok());
     let Attached::Terminal(master) = attached else { panic!("no terminal: {attached:?}") };
@@ -104,8 +105,13 @@ fn pipe() -> (File, OwnedFd) {
 }
 
 fn passed(world: &World) {
-    for (passed, line) in [(Passed::Three, "cat; echo e >&2"), (Passed::Four, "cat; echo e >&2; echo extra >&3")] {
-        let spec = ProcessSpec { stdio: Stdio::Passed(passed), ..world.spec(&format!("{line}; ls -l /proc/self/fd | wc -l")) };
+    for (passed, line) in
+        [(Passed::Three, "cat; echo e >&2"), (Passed::Four, "cat; echo e >&2; echo extra >&3")]
+    {
+        let spec = ProcessSpec {
+            stdio: Stdio::Passed(passed),
+            ..world.spec(&format!("{line}; ls -l /proc/self/fd | wc -l"))
+        };
         let (input_end, input) = pipe();
         let ((output, output_end), (error, error_end), (extra, extra_end)) = (pipe(), pipe(), pipe());
         let ends = [input_end.as_fd(), output_end.as_fd(), error_end.as_fd(), extra_end.as_fd()];
@@ -145,7 +151,8 @@ fn binary(world: &World) {
     let spec = held(world, Held::Pipes, "cat");
     world.start(&spec);
     let [mut input, mut output, _error] = attach_pipes(world, &spec);
-    let sent: Vec<u8> = (0..1_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let sent: Vec<u8> =
+        (0..1_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let copy = sent.clone();
     let writer = std::thread::spawn(move || input.write_all(&copy).unwrap());
     let mut received = Vec::new();

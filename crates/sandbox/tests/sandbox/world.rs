@@ -32,6 +32,9 @@ pub const ENVIRONMENT: [(&str, &str); 3] =
 pub const APP: u32 = 3;
 pub const OTHER_APP: u32 = 4;
 
+/// A name and what must hold.
+pub type Case = (&'static str, fn(&World));
+
 pub struct World {
     folder: tempfile::TempDir,
     pub data: DataFolder,
@@ -179,7 +182,9 @@ impl World {
     pub fn until_up(&self, process: ProcessId) {
         until("the process is up", || match self.state(process) {
             Some(ProcessState::Up { .. }) => Some(()),
-            Some(ProcessState::Exited(exit)) => panic!("ended instead: {exit:?}: {:?}", self.lines(process).0),
+            Some(ProcessState::Exited(exit)) => {
+                panic!("ended instead: {exit:?}: {:?}", self.lines(process).0)
+            }
             Some(ProcessState::Starting | ProcessState::Stopping { .. } | ProcessState::Lost) | None => None,
         });
     }
@@ -250,6 +255,13 @@ impl World {
         until("the launcher listens again", || Launcher::connect(&self.data.launcher_socket()).ok());
     }
 
+    /// Milliseconds of CPU that the launcher and everything that it has reaped have used.
+    pub fn launcher_cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.launcher.borrow().id())).unwrap();
+        let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 1..].split_ascii_whitespace().collect();
+        fields[11..15].iter().map(|ticks| ticks.parse::<f64>().unwrap() * 10.0).sum()
+    }
+
     /// Ends everything. Returns what should have gone and has not.
     pub fn end(self) -> Vec<String> {
         let scan = run_folder::observe_all(&self.data, &self.boot).unwrap();
@@ -262,7 +274,8 @@ impl World {
         self.connect().shutdown().unwrap();
         until("the launcher has ended", || self.launcher.borrow_mut().try_wait().unwrap());
         let groups = sandbox::cgroup::Cgroups::detect(&settings(self.data.clone()).cgroup).unwrap();
-        let left = groups.list().unwrap().into_iter().map(|process| format!("the control group of {process}"));
+        let left =
+            groups.list().unwrap().into_iter().map(|process| format!("the control group of {process}"));
         left.chain(scan.problems.iter().map(ToString::to_string)).collect()
     }
 }
