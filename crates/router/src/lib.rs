@@ -6,11 +6,11 @@
 //! **Shape.** One thread per core, each with its own runtime, listeners (`SO_REUSEPORT`) and pools of connections to processes. Per
 //! request the threads share nothing but the table (a snapshot, swapped whole) and one counter per process.
 //!
-//! **A request's way.** [`worker`] accepts -> [`client_io`] passes on only what [`strict`] accepts -> [`proxy`] finds the app in the
-//! [`table`], waits at its [`gate`], picks a process ([`balance`]), enters it ([`drain`]), takes a connection ([`pool`], [`connect`]),
-//! forwards both ways, and leaves a line ([`access_log`]).
+//! **A request's way.** `worker` accepts -> `client_io` passes on only what `strict` accepts -> `proxy` finds the app in the
+//! `table`, waits at its `gate`, picks a process (`balance`), enters it (`drain`), takes a connection (`pool`, `connect`),
+//! forwards both ways, and leaves a line (`access_log`).
 //!
-//! **From outside.** [`supervisor`] loads tables ([`load`], [`watch`]) and answers on the [`control`] socket; [`client`] is its other
+//! **From outside.** `supervisor`, started by `router`, loads tables (`load`, `watch`) and answers on the `control` socket; [`client`] is its other
 //! end, for the host backend.
 //!
 //! Bodies are never buffered: a slow reader on one side slows the sender on the other. Trailers are dropped in both directions.
@@ -31,6 +31,7 @@ mod metered;
 mod pages;
 mod pool;
 mod proxy;
+mod router;
 mod settings;
 mod shared;
 mod strict;
@@ -43,5 +44,5 @@ mod worker;
 pub use control::FolderError;
 pub use control::wire::{Activity, Report};
 pub use listen::ListenError;
+pub use router::{Router, RouterError, run};
 pub use settings::{JournalSettings, Limits, ListenerSettings, RouterSettings, Timeouts};
-pub use supervisor::{Router, RouterError, run};

@@ -105,7 +105,7 @@ impl Default for Timeouts {
 /// How much of everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests that may wait for an app, per process; see [`Limits::waiting`].
+    /// Requests that may wait for an app, for each of its processes, and for one if it has none (H11 beyond).
     pub waiting_per_process: u32,
     /// Idle connections kept per process and thread.
     pub pooled_per_process: usize,

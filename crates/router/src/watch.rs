@@ -14,6 +14,12 @@ const EVENT_BYTES: usize = 4096;
 /// A watched folder.
 #[derive(Debug)]
 pub(crate) struct FolderWatch {
+    events: OwnedFd,
+}
+
+/// What happens in it, as seen by a runtime.
+#[derive(Debug)]
+pub(crate) struct FolderEvents {
     events: AsyncFd<OwnedFd>,
 }
 
@@ -22,13 +28,20 @@ impl FolderWatch {
     pub(crate) fn new(folder: &Path) -> io::Result<Self> {
         let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         inotify::add_watch(&events, folder, WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE)?;
+        Ok(Self { events })
+    }
+
+    /// To be called in a runtime. What happened since the watch began is not lost.
+    pub(crate) fn listen(self) -> io::Result<FolderEvents> {
         #[expect(
             deprecated,
             reason = "its successor is an unsafe function; an owned descriptor meets what it asks"
         )]
-        Ok(Self { events: AsyncFd::new(events)? })
+        Ok(FolderEvents { events: AsyncFd::new(self.events)? })
     }
+}
 
+impl FolderEvents {
     /// Returns when something happened. Safe to drop in the middle.
     pub(crate) async fn changed(&self) -> io::Result<()> {
         let mut guard = self.events.readable().await?;
@@ -53,7 +66,7 @@ mod tests {
     #[tokio::test]
     async fn a_renamed_file_is_noticed() {
         let dir = tempfile::tempdir().expect("a folder");
-        let watch = FolderWatch::new(dir.path()).expect("a watch");
+        let watch = FolderWatch::new(dir.path()).and_then(FolderWatch::listen).expect("a watch");
         for round in 0..3 {
             let quiet = tokio::time::timeout(Duration::from_millis(20), watch.changed()).await;
             assert!(quiet.is_err(), "nothing happened, round {round}");

@@ -62,7 +62,12 @@ impl Buffer {
         match sink.try_send(Message::Lines(batch)) {
             Ok(()) => (self.bytes, self.next_try) = (0, BATCH_BYTES),
             Err(TrySendError::Full(Message::Lines(batch))) => self.take_back(batch),
-            Err(TrySendError::Full(Message::Stop) | TrySendError::Disconnected(_)) => self.sink = None,
+            Err(TrySendError::Full(Message::Stop) | TrySendError::Disconnected(_)) => {
+                tracing::error!(
+                    "the access log has ended before the router: its lines are lost from here on"
+                );
+                self.sink = None;
+            }
         }
     }
 
