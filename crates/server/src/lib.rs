@@ -19,5 +19,5 @@ mod short_path;
 mod state;
 mod streams;
 
-pub use run::{ServerError, ServerParts, run};
+pub use run::{ServerError, ServerParts, run, run_telling};
 pub use settings::Settings;

@@ -91,7 +91,11 @@ mod tests {
             ("version 3..; order=desc", vec![3, 2, 1]),
             ("version ]9..", vec![]),
         ] {
-            assert_eq!(page(vec![2, 1, 4, 3], FIELDS, &RangeRequest::parse(header)).rows, expected, "{header}");
+            assert_eq!(
+                page(vec![2, 1, 4, 3], FIELDS, &RangeRequest::parse(header)).rows,
+                expected,
+                "{header}"
+            );
         }
     }
 

@@ -57,6 +57,15 @@ pub enum ServerError {
 
 /// Serves until `shutdown` is cancelled; then lets what is open end, within bounds.
 pub async fn run(parts: ServerParts, shutdown: CancellationToken) -> Result<(), ServerError> {
+    run_telling(parts, shutdown, || {}).await
+}
+
+/// The same; `ready` is called once, when the certificates exist and the next connection is answered.
+pub async fn run_telling(
+    parts: ServerParts,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(),
+) -> Result<(), ServerError> {
     let authority = Authority::new(&parts.data.join("ca"), &certificate_names(&parts.settings));
     let certificate = Certificate::new(authority.ensure(SystemTime::now())?);
     let hooks = parts.repositories.tool().hooks.clone();
@@ -85,6 +94,7 @@ pub async fn run(parts: ServerParts, shutdown: CancellationToken) -> Result<(), 
     state.tasks.spawn(desk::listen(desk, state.clone()));
     state.tasks.spawn(renew(authority, Arc::clone(&certificate), shutdown.clone()));
     let front = Front { listener, certificate, routes: routes(state.clone()), rendezvous: meet(&state) };
+    ready();
     front.serve(shutdown).await.map_err(ServerError::Listener)?;
     state.tasks.close();
     if tokio::time::timeout(TASKS_GRACE, state.tasks.wait()).await.is_err() {
@@ -123,7 +133,9 @@ async fn renew(authority: Authority, certificate: Arc<Certificate>, shutdown: Ca
         let looked = tokio::task::spawn_blocking(move || looking.ensure(SystemTime::now())).await;
         match looked {
             Ok(Ok(key)) => certificate.replace(key),
-            Ok(Err(error)) => tracing::error!(cause = http::error::chain(&error), "the certificate could not be renewed"),
+            Ok(Err(error)) => {
+                tracing::error!(cause = http::error::chain(&error), "the certificate could not be renewed")
+            }
             Err(error) => tracing::error!(%error, "looking at the certificate ended by a panic"),
         }
     }

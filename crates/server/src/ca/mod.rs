@@ -10,8 +10,8 @@ mod files;
 pub use files::CaError;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -71,10 +71,16 @@ impl Authority {
 
     fn authority(&self, now: SystemTime) -> Result<StoredAuthority, CaError> {
         match files::read_pair(&self.folder, files::CA_CERTIFICATE, files::CA_KEY)? {
-            Some((certificate_pem, key_pem)) => StoredAuthority::parse(certificate_pem, &key_pem, &self.folder),
+            Some((certificate_pem, key_pem)) => {
+                StoredAuthority::parse(certificate_pem, &key_pem, &self.folder)
+            }
             None => {
                 let (certificate_pem, key_pem) = make_authority(now)?;
-                files::write_pair(&self.folder, (files::CA_CERTIFICATE, &certificate_pem), (files::CA_KEY, &key_pem))?;
+                files::write_pair(
+                    &self.folder,
+                    (files::CA_CERTIFICATE, &certificate_pem),
+                    (files::CA_KEY, &key_pem),
+                )?;
                 StoredAuthority::parse(certificate_pem, &key_pem, &self.folder)
             }
         }
@@ -134,7 +140,8 @@ impl StoredAuthority {
     fn parse(certificate_pem: String, key_pem: &str, folder: &Path) -> Result<Self, CaError> {
         let damaged = || CaError::Damaged { folder: folder.to_owned() };
         let key = KeyPair::from_pem(key_pem).map_err(|_| damaged())?;
-        let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).map_err(|_| damaged())?;
+        let certificate =
+            CertificateDer::from_pem_slice(certificate_pem.as_bytes()).map_err(|_| damaged())?;
         let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key).map_err(|_| damaged())?;
         Ok(Self { certificate, certificate_pem, issuer })
     }
@@ -144,7 +151,8 @@ fn make_authority(now: SystemTime) -> Result<(String, String), CaError> {
     let key = generate_key()?;
     let mut params = CertificateParams::new(Vec::new()).map_err(CaError::Make)?;
     let serial = crate::secrets::random_hex().unwrap_or_default();
-    params.distinguished_name = common_name(&format!("Dozen local authority {}", serial.get(..8).unwrap_or_default()));
+    params.distinguished_name =
+        common_name(&format!("Dozen local authority {}", serial.get(..8).unwrap_or_default()));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let (year, month, day) = AUTHORITY_BEGINS;
@@ -170,7 +178,10 @@ fn parse_pair(chain: &str, key: &str) -> Result<Pair, CaError> {
     Ok((certificates.map_err(CaError::Pem)?, key))
 }
 
-fn certified(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Arc<CertifiedKey>, CaError> {
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, CaError> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     CertifiedKey::from_der(chain, key, &provider).map(Arc::new).map_err(CaError::Unusable)
 }

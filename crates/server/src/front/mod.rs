@@ -78,7 +78,8 @@ impl Front {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let connections = TaskTracker::new();
         let door = Arc::new(Door { acceptor, routes: self.routes, rendezvous: self.rendezvous, shutdown });
-        while let Some((stream, peer, place)) = next_connection(&self.listener, &places, &door.shutdown).await {
+        while let Some((stream, peer, place)) = next_connection(&self.listener, &places, &door.shutdown).await
+        {
             let door = Arc::clone(&door);
             connections.spawn(async move {
                 door.connection(stream, Peer(peer)).await;
@@ -131,14 +132,13 @@ impl Door {
         if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) {
             return self.http(FirstBytes::none(stream), peer).await;
         }
-        let read = tokio::time::timeout(IDLE_TIMEOUT, sniff::opening(stream));
-        match self.shutdown.run_until_cancelled(read).await {
-            Some(Ok(Ok(Opening::Http(stream)))) => self.http(stream, peer).await,
-            Some(Ok(Ok(Opening::Rendezvous { secret, query, stream }))) => {
+        match self.shutdown.run_until_cancelled(sniff::opening(stream, IDLE_TIMEOUT)).await {
+            Some(Ok(Opening::Http(stream))) => self.http(stream, peer).await,
+            Some(Ok(Opening::Rendezvous { secret, query, stream })) => {
                 (self.rendezvous)(Arrival { secret, query, stream }).await;
             }
             // Nobody spoke, or the server ends.
-            Some(Ok(Err(_)) | Err(_)) | None => {}
+            Some(Err(_)) | None => {}
         }
     }
 

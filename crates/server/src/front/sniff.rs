@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -16,6 +17,8 @@ pub const RENDEZVOUS_PREFIX: &str = "rdv";
 const LINE: usize = RENDEZVOUS_PREFIX.len() + SECRET_DIGITS;
 /// The whole opening line: secret, query, CR LF.
 const MAX_OPENING: usize = 512;
+/// A rendezvous line is one write of its client.
+const OPENING_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a connection began.
 pub enum Opening<S> {
@@ -29,19 +32,30 @@ pub async fn is_plain_http(stream: &TcpStream) -> bool {
     matches!(stream.peek(&mut first).await, Ok(1) if first[0].is_ascii_uppercase())
 }
 
-/// Reads until it is clear what the peer wants.
-pub async fn opening<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<Opening<S>> {
+/// Reads until it is clear what the peer wants. The first bytes may take `idle`; whoever has begun has [`OPENING_WITHIN`].
+pub async fn opening<S: AsyncRead + Unpin>(mut stream: S, idle: Duration) -> io::Result<Opening<S>> {
     let mut read = BytesMut::with_capacity(MAX_OPENING);
-    loop {
-        if stream.read_buf(&mut read).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+    tokio::time::timeout(idle, read_more(&mut stream, &mut read)).await??;
+    if !may_be_rendezvous(&read) {
+        return Ok(Opening::Http(FirstBytes { first: read.freeze(), stream }));
+    }
+    tokio::time::timeout(OPENING_WITHIN, rest_of_opening(stream, read)).await?
+}
+
+async fn rest_of_opening<S: AsyncRead + Unpin>(mut stream: S, mut read: BytesMut) -> io::Result<Opening<S>> {
+    while read.len() < LINE {
+        read_more(&mut stream, &mut read).await?;
         if !may_be_rendezvous(&read) {
             return Ok(Opening::Http(FirstBytes { first: read.freeze(), stream }));
         }
-        if read.len() >= LINE {
-            return finish(read, stream).await;
-        }
+    }
+    finish(read, stream).await
+}
+
+async fn read_more<S: AsyncRead + Unpin>(stream: &mut S, read: &mut BytesMut) -> io::Result<()> {
+    match stream.read_buf(read).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
     }
 }
 
@@ -59,9 +73,10 @@ async fn finish<S: AsyncRead + Unpin>(mut read: BytesMut, mut stream: S) -> io::
     }
     let secret = String::from_utf8_lossy(secret).into_owned();
     while !read.is_empty() && !read.contains(&b'\n') {
-        if read.len() > MAX_OPENING || stream.read_buf(&mut read).await? == 0 {
+        if read.len() > MAX_OPENING {
             return Err(io::ErrorKind::InvalidData.into());
         }
+        read_more(&mut stream, &mut read).await?;
     }
     let query = read[..].split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii();
     let query = String::from_utf8_lossy(query).trim_start_matches('?').to_owned();
@@ -81,7 +96,11 @@ impl<S> FirstBytes<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for FirstBytes<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.first.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
@@ -132,14 +151,18 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         });
-        let opening = opening(server).await;
+        let opening = opening(server, Duration::from_secs(60)).await;
         writer.await.unwrap();
         opening
     }
 
     #[tokio::test]
     async fn http_gets_its_bytes_back() {
-        for chunks in [&[b"GET / HTTP/1.1\r\n".as_slice()] as &[&[u8]], &[b"r", b"d", b"x / HTTP/1.1\r\n"], &[b"P", b"OST"]] {
+        for chunks in [
+            &[b"GET / HTTP/1.1\r\n".as_slice()] as &[&[u8]],
+            &[b"r", b"d", b"x / HTTP/1.1\r\n"],
+            &[b"P", b"OST"],
+        ] {
             let Ok(Opening::Http(mut stream)) = opened(chunks).await else { panic!("{chunks:?}") };
             let mut all = Vec::new();
             stream.read_to_end(&mut all).await.unwrap();
@@ -157,10 +180,15 @@ mod tests {
             (&[bare.as_bytes()], ""),
             (&[line.as_bytes()], ""),
             (&[query.as_bytes()], "mode=framed"),
-            (&[b"rd", &query.as_bytes()[2..30], &query.as_bytes()[30..70], &query.as_bytes()[70..]], "mode=framed"),
+            (
+                &[b"rd", &query.as_bytes()[2..30], &query.as_bytes()[30..70], &query.as_bytes()[70..]],
+                "mode=framed",
+            ),
         ];
         for (chunks, expected) in cases {
-            let Ok(Opening::Rendezvous { secret: found, query, .. }) = opened(chunks).await else { panic!("{chunks:?}") };
+            let Ok(Opening::Rendezvous { secret: found, query, .. }) = opened(chunks).await else {
+                panic!("{chunks:?}")
+            };
             assert_eq!((found, query.as_str()), (secret.clone(), expected));
         }
     }

@@ -95,7 +95,9 @@ impl GitBody {
 
     /// A piece out of the compressed bytes at hand; `None` if there are none.
     fn next_decoded(&mut self) -> Result<Option<Bytes>, BodyError> {
-        let Some(decoder) = self.decoder.as_mut().filter(|_| !self.compressed.is_empty()) else { return Ok(None) };
+        let Some(decoder) = self.decoder.as_mut().filter(|_| !self.compressed.is_empty()) else {
+            return Ok(None);
+        };
         let part = self.compressed.split_to(self.compressed.len().min(DECODE_PIECE));
         decoder.write_all(&part).map_err(BodyError::Gzip)?;
         Ok(Some(std::mem::take(decoder.get_mut()).into()))
@@ -115,7 +117,11 @@ impl GitBody {
 
     /// Feeds `first` and the rest to git, then closes its input. Whatever happens to either side, this ends; a client that still
     /// sends after git has stopped reading is read out.
-    pub async fn feed(mut self, first: Option<Bytes>, mut input: impl AsyncWrite + Unpin) -> Result<(), BodyError> {
+    pub async fn feed(
+        mut self,
+        first: Option<Bytes>,
+        mut input: impl AsyncWrite + Unpin,
+    ) -> Result<(), BodyError> {
         let mut read = first;
         loop {
             let piece = match read.take() {
@@ -168,7 +174,11 @@ mod tests {
         Ok(peeked)
     }
 
-    async fn fed_after(peeked: Peeked, chunks: Vec<Vec<u8>>, encoding: Encoding) -> Result<Vec<u8>, BodyError> {
+    async fn fed_after(
+        peeked: Peeked,
+        chunks: Vec<Vec<u8>>,
+        encoding: Encoding,
+    ) -> Result<Vec<u8>, BodyError> {
         let body = Body::from_stream(stream::iter(chunks.into_iter().map(Ok::<_, io::Error>)));
         let mut body = GitBody::new(body, encoding);
         let first = if peeked == Peeked::Yes { body.next().await? } else { None };
@@ -202,7 +212,9 @@ mod tests {
         let body = Body::from_stream(stream::iter((0..100).map(|_| Ok::<_, io::Error>(vec![0u8; 10_000]))));
         let (input, other) = tokio::io::duplex(64);
         drop(other);
-        assert!(GitBody::new(body, Encoding::Identity).feed(Some(Bytes::from_static(b"x")), input).await.is_ok());
+        assert!(
+            GitBody::new(body, Encoding::Identity).feed(Some(Bytes::from_static(b"x")), input).await.is_ok()
+        );
     }
 
     #[test]

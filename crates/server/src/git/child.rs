@@ -29,6 +29,7 @@ const FETCH_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// An advertisement is answered from a few files.
 const ADVERTISE_LIMIT: Duration = Duration::from_secs(60);
 const MAX_ADVERTISEMENT: u64 = 64 * 1024 * 1024;
+const UPKEEP_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Bytes of git's standard error that are kept for our log.
 const MAX_COMPLAINT: u64 = 4 * 1024;
 
@@ -106,6 +107,24 @@ impl Request<'_> {
     }
 }
 
+/// Packs a repository's files if they have become too many. Safe beside pushes and fetches.
+pub async fn keep_up(tool: &GitTool, repository: &Path) {
+    let mut command = Command::new(&tool.program);
+    command
+        .args(tool.upkeep_arguments(repository))
+        .env_clear()
+        .envs(tool.environment())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    match tokio::time::timeout(UPKEEP_LIMIT, command.status()).await {
+        Ok(Ok(status)) if status.success() => {}
+        other => tracing::warn!(repository = %repository.display(), ?other, "a repository's upkeep failed"),
+    }
+}
+
 /// A child before it has read anything starts no process of its own, so limits set now reach all of them.
 fn limit(child: &Child) -> io::Result<()> {
     let pid = pid_of(child).ok_or_else(|| io::Error::other("git has ended already"))?;
@@ -137,20 +156,28 @@ impl Exchange {
             Service::UploadPack => FETCH_LIMIT,
         };
         let answering = async {
-            let (heard, complaint) = tokio::join!(drain(output, self.answer, self.service), complaint(complaints));
+            let (heard, complaint) =
+                tokio::join!(drain(output, self.answer, self.service), complaint(complaints));
             if heard == Heard::Nobody && self.service == Service::UploadPack {
                 end_group(&self.child);
             }
             match self.child.wait().await {
                 Ok(status) if status.success() => {}
-                ended => tracing::info!(service = self.service.name(), ?ended, complaint, "git ended with a failure"),
+                ended => tracing::info!(
+                    service = self.service.name(),
+                    ?ended,
+                    complaint,
+                    "git ended with a failure"
+                ),
             }
         };
         let work = async { tokio::join!(body.feed(first, input), answering).0 };
         match tokio::time::timeout(limit, work).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "a git request's body was cut short"),
-            Err(_) => tracing::warn!(service = self.service.name(), "a git child took too long and was ended"),
+            Err(_) => {
+                tracing::warn!(service = self.service.name(), "a git child took too long and was ended")
+            }
         }
     }
 }

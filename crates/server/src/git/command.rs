@@ -61,6 +61,8 @@ const FORCED: &[&str] = &[
     "core.alternateRefsCommand=true",
     "core.attributesFile=/dev/null",
     "core.fsync=committed,reference",
+    // Many loose objects cost one flush together.
+    "core.fsyncMethod=batch",
     "core.bigFileThreshold=8m",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -125,6 +127,22 @@ impl GitTool {
         arguments.push(folder);
         arguments.extend(command.iter().map(OsString::from));
         arguments
+    }
+
+    /// Arguments of the upkeep of a repository: packs what has become too many files, now and then.
+    pub fn upkeep_arguments(&self, repository: &Path) -> Vec<OsString> {
+        let command = [
+            "-c",
+            "gc.auto=2000",
+            "-c",
+            "gc.autoPackLimit=20",
+            "-c",
+            "gc.autoDetach=false",
+            "gc",
+            "--auto",
+            "--quiet",
+        ];
+        self.repository_arguments(repository, &command)
     }
 
     /// The whole environment of every child.

@@ -76,7 +76,9 @@ async fn hear(stream: UnixStream, state: &State) -> Result<(), DeskError> {
     }
     let (mut reader, writer) = stream.into_split();
     let mut voice = Voice { writer };
-    let hello = tokio::time::timeout(HELLO_WITHIN, wire::read_async(&mut reader)).await.map_err(|_| DeskError::Silent)??;
+    let hello = tokio::time::timeout(HELLO_WITHIN, wire::read_async(&mut reader))
+        .await
+        .map_err(|_| DeskError::Silent)??;
     let Some(Message::Hello(hello)) = hello else { return Err(DeskError::NoHello) };
     if hello.format != FORMAT {
         voice.end(Verdict::Refuse).await?;

@@ -97,7 +97,9 @@ fn converse(
             Some(Message::Output(text)) => output.push(&text),
             Some(Message::SendTree(commit)) => send_tree(&mut server, &commit)?,
             Some(Message::Verdict(verdict)) => return Ok(verdict),
-            Some(Message::Hello(_) | Message::Tree(_) | Message::TreeEnd(_)) | None => return Err(HookError::ServerLeft),
+            Some(Message::Hello(_) | Message::Tree(_) | Message::TreeEnd(_)) | None => {
+                return Err(HookError::ServerLeft);
+            }
         }
     }
 }

@@ -77,7 +77,10 @@ impl Output {
     /// Gives a slow reader a last chance, then returns whatever it did.
     pub fn finish(&mut self) {
         if self.dropped > 0 && self.state == Reader::There {
-            let note = format!("\n !     {} bytes of output were not shown; dozen builds:info has them all\n", self.dropped);
+            let note = format!(
+                "\n !     {} bytes of output were not shown; dozen builds:info has them all\n",
+                self.dropped
+            );
             self.pending.extend(note.as_bytes());
         }
         let end = Instant::now() + LAST_WAIT;

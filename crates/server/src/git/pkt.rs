@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn only_shallow_clones_get_advice() {
-        let with = |first: &str| format!("0035{first} 00c1x y refs/heads/main\0 report-status side-band-64k agent=x");
+        let with = |first: &str| {
+            format!("0035{first} 00c1x y refs/heads/main\0 report-status side-band-64k agent=x")
+        };
         assert!(shallow_advice(with("shallow 1234").as_bytes()).is_some());
         assert!(shallow_advice(with("0000").as_bytes()).is_none());
         assert!(shallow_advice(b"0035shallow 1234").is_none(), "no side band");

@@ -2,7 +2,7 @@
 
 use crate::secrets::SecretTable;
 use domain::ids::{AppId, ReleaseId};
-use domain::names::AppName;
+use domain::names::{AppName, CommitId};
 use engine::Context;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,8 +29,16 @@ pub struct Push {
 #[derive(Default)]
 struct PushProgress {
     release: Option<ReleaseId>,
-    branch: Option<String>,
+    moves: Option<RefUpdate>,
     landing: Option<OwnedMutexGuard<()>>,
+}
+
+/// A deploy branch and the commit that the ledger has for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefUpdate {
+    /// The full name of the ref.
+    pub branch: String,
+    pub commit: CommitId,
 }
 
 /// What post-receive finds after git has moved the refs.
@@ -48,17 +56,35 @@ impl Push {
     }
 
     /// Remembers, until the refs have moved, that this push is the one that moves them.
-    pub fn lands(&self, branch: String, release: Option<ReleaseId>, landing: OwnedMutexGuard<()>) {
+    pub fn lands(&self, update: RefUpdate, release: Option<ReleaseId>, landing: OwnedMutexGuard<()>) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        *progress = PushProgress { release, branch: Some(branch), landing: Some(landing) };
+        *progress = PushProgress { release, moves: Some(update), landing: Some(landing) };
     }
 
     /// The refs have moved: the next push of the app may land.
     pub fn landed(&self) -> Landed {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.landing = None;
-        Landed { release: progress.release, branch: progress.branch.clone() }
+        Landed {
+            release: progress.release,
+            branch: progress.moves.as_ref().map(|moves| moves.branch.clone()),
+        }
     }
+
+    /// The ref that git should have moved and did not, with the right to move it.
+    fn stranded(&self) -> Option<Stranded> {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let landing = progress.landing.take()?;
+        Some(Stranded { app: self.app, update: progress.moves.clone()?, _landing: landing })
+    }
+}
+
+/// A push whose git ended between the verdict and the move of the refs.
+pub struct Stranded {
+    pub app: AppId,
+    pub update: RefUpdate,
+    /// Until this is dropped no other push of the app lands.
+    _landing: OwnedMutexGuard<()>,
 }
 
 /// All pushes.
@@ -108,12 +134,11 @@ impl Pushes {
     }
 
     /// The git child has ended, and with it the push.
-    pub fn end(&self, secret: &str) {
-        if let Some(push) = self.by_secret.take(secret) {
-            let _landed = push.landed();
-        }
+    pub fn end(&self, secret: &str) -> Option<Stranded> {
+        let stranded = self.by_secret.take(secret).and_then(|push| push.stranded());
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.retain(|_, lane| Arc::strong_count(&lane.landing) > 1 || Arc::strong_count(&lane.places) > 1);
+        stranded
     }
 
     /// Waits until this push alone may move the app's refs.
@@ -142,11 +167,17 @@ mod tests {
         let pushes = Pushes::default();
         let (first, app) = (push(), AppId::from_u128(1));
         let secret = pushes.begin(Arc::clone(&first)).unwrap();
-        first.lands("refs/heads/main".into(), None, pushes.landing(app).await);
+        let update = RefUpdate { branch: "refs/heads/main".into(), commit: "a".repeat(40).parse().unwrap() };
+        first.lands(update.clone(), None, pushes.landing(app).await);
         let waits = tokio::time::timeout(Duration::from_millis(20), pushes.landing(app)).await;
         assert!(waits.is_err());
-        drop(tokio::time::timeout(Duration::from_secs(5), pushes.landing(AppId::from_u128(2))).await.unwrap());
-        pushes.end(&secret);
+        drop(
+            tokio::time::timeout(Duration::from_secs(5), pushes.landing(AppId::from_u128(2))).await.unwrap(),
+        );
+        let stranded = pushes.end(&secret).expect("git has not moved it");
+        assert_eq!(stranded.update, update);
+        assert!(tokio::time::timeout(Duration::from_millis(20), pushes.landing(app)).await.is_err());
+        drop(stranded);
         drop(tokio::time::timeout(Duration::from_secs(5), pushes.landing(app)).await.unwrap());
         assert!(pushes.find(&secret).is_none());
     }

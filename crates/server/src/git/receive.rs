@@ -5,7 +5,7 @@
 //! The ledger is the truth. Once a build is accepted it goes on whoever hangs up; losing the hook only means that nobody watches.
 
 use super::desk::Voice;
-use super::push::Push;
+use super::push::{Push, RefUpdate};
 use super::stage::{self, Staged};
 use super::updates::{Deploy, PushPlan, parse_update, plan_push};
 use super::wire::{Verdict, WireError};
@@ -124,7 +124,9 @@ async fn build(
     };
     match watch(state, accepted, voice).await? {
         Ok(BuildStatus::Succeeded { release, .. }) => land(state, push, deploy, Some(release), voice).await,
-        Ok(BuildStatus::Failed { reason }) => refuse(voice, &format!("the build failed: {reason}"), &[]).await,
+        Ok(BuildStatus::Failed { reason }) => {
+            refuse(voice, &format!("the build failed: {reason}"), &[]).await
+        }
         Ok(BuildStatus::Superseded) => {
             refuse(voice, "a newer push took its place while it waited for its turn", &[]).await
         }
@@ -137,7 +139,11 @@ async fn build(
 }
 
 /// Relays a build's output to its end.
-async fn watch(state: &State, build: BuildId, voice: &mut Voice) -> Result<Result<BuildStatus, Error>, WireError> {
+async fn watch(
+    state: &State,
+    build: BuildId,
+    voice: &mut Voice,
+) -> Result<Result<BuildStatus, Error>, WireError> {
     let engine = state.engine.clone();
     let output = match off_loop(move || builds::output(&engine, build)).await {
         Ok(output) => output,
@@ -183,13 +189,14 @@ async fn land(
     voice: &mut Voice,
 ) -> Result<Verdict, WireError> {
     let landing = state.pushes.landing(push.app).await;
-    let (repositories, app, name, old) = (state.repositories.clone(), push.app, deploy.name.clone(), deploy.old);
+    let (repositories, app, name, old) =
+        (state.repositories.clone(), push.app, deploy.name.clone(), deploy.old);
     let reset = tokio::task::spawn_blocking(move || repositories.reset(app, &name, old.as_ref())).await;
     if let Err(error) = reset.map_err(io::Error::other).and_then(|reset| reset.map_err(io::Error::other)) {
         tracing::warn!(%error, "a deploy branch could not be put back");
         voice.say(" !     The branch could not be prepared; the release stands, and the ref is set when the server starts.").await?;
     }
-    push.lands(deploy.name, release, landing);
+    push.lands(RefUpdate { branch: deploy.name, commit: deploy.commit }, release, landing);
     Ok(Verdict::Accept)
 }
 
@@ -220,7 +227,9 @@ async fn follow(state: &State, push: &Push, release: ReleaseId, voice: &mut Voic
     match following.await {
         Ok(Ok(ended)) => voice.text(last_words(ended.as_ref(), &push.url)).await,
         Ok(Err(error)) => voice.say(&format!(" !     {}", error.message())).await,
-        Err(_) => voice.say(" !     The release could not be followed; dozen releases tells how it ends.").await,
+        Err(_) => {
+            voice.say(" !     The release could not be followed; dozen releases tells how it ends.").await
+        }
     }
 }
 
@@ -262,7 +271,9 @@ fn last_words(status: Option<&ReleaseStatus>, url: &str) -> String {
     }
 }
 
-async fn off_loop<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn off_loop<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panicked) => Err(Error::internal("An internal error occurred.").with_source(panicked)),
@@ -276,7 +287,10 @@ mod tests {
     #[test]
     fn last_words_tell_the_end() {
         let url = "http://hello.localhost:8080/";
-        assert_eq!(last_words(Some(&ReleaseStatus::Succeeded), url), format!("       {url} deployed to Dozen\n"));
+        assert_eq!(
+            last_words(Some(&ReleaseStatus::Succeeded), url),
+            format!("       {url} deployed to Dozen\n")
+        );
         let failed = last_words(Some(&ReleaseStatus::Failed { reason: "web.1 crashed".into() }), url);
         assert!(failed.contains("web.1 crashed") && failed.contains("goes on serving"));
         for status in [None, Some(ReleaseStatus::Starting), Some(ReleaseStatus::Superseded)] {

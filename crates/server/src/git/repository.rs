@@ -59,7 +59,9 @@ impl GitRepositories {
     fn initialise(&self, folder: &Path) -> io::Result<()> {
         fs::DirBuilder::new().mode(0o700).create(folder)?;
         let mut arguments: Vec<OsString> =
-            ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"].map(OsString::from).to_vec();
+            ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"]
+                .map(OsString::from)
+                .to_vec();
         arguments.push(folder.as_os_str().to_owned());
         let done = self.run(arguments)?;
         if !done.status.success() {
@@ -130,9 +132,22 @@ impl GitRepositories {
         Ok(self.ask(app, &walk)?.is_some())
     }
 
+    /// Moves a ref to a commit that is deployed, if the repository has it.
+    pub fn catch_up(&self, app: AppId, name: &str, commit: &CommitId) -> Result<RefMove, RepositoryError> {
+        if self.value(app, name)?.as_ref() == Some(commit) {
+            return Ok(RefMove::Unchanged);
+        }
+        if !self.holds(app, commit)? {
+            return Ok(RefMove::ObjectsMissing);
+        }
+        self.reset(app, name, Some(commit))?;
+        Ok(RefMove::Moved)
+    }
+
     /// The deploy branch that HEAD names, else the first of the two.
     fn deploy_ref(&self, app: AppId) -> Result<String, RepositoryError> {
-        let known = |name: &String| DEPLOY_BRANCHES.iter().any(|branch| *name == format!("refs/heads/{branch}"));
+        let known =
+            |name: &String| DEPLOY_BRANCHES.iter().any(|branch| *name == format!("refs/heads/{branch}"));
         let head = self.head_branch(app)?.filter(known);
         Ok(head.unwrap_or_else(|| format!("refs/heads/{}", DEPLOY_BRANCHES[0])))
     }
@@ -151,15 +166,7 @@ impl engine::ports::Repositories for GitRepositories {
         if !self.path(app).is_dir() {
             return Ok(RefMove::ObjectsMissing);
         }
-        let name = self.deploy_ref(app)?;
-        if self.value(app, &name)?.as_ref() == Some(commit) {
-            return Ok(RefMove::Unchanged);
-        }
-        if !self.holds(app, commit)? {
-            return Ok(RefMove::ObjectsMissing);
-        }
-        self.reset(app, &name, Some(commit))?;
-        Ok(RefMove::Moved)
+        self.catch_up(app, &self.deploy_ref(app)?, commit)
     }
 
     fn remove(&self, app: AppId) -> Result<(), RepositoryError> {
@@ -237,7 +244,11 @@ mod tests {
         let child = commit(&repositories, "child", Some(&lost));
         let (fan, rest) = lost.as_str().split_at(2);
         fs::remove_file(repositories.path(APP).join("objects").join(fan).join(rest)).unwrap();
-        assert_eq!(repositories.set_ref_if_objects_present(APP, &child), Ok(RefMove::ObjectsMissing), "a parent is missing");
+        assert_eq!(
+            repositories.set_ref_if_objects_present(APP, &child),
+            Ok(RefMove::ObjectsMissing),
+            "a parent is missing"
+        );
         repositories.reset(APP, "refs/heads/main", None).unwrap();
         assert_eq!(repositories.head_of(APP), Ok(None));
         assert_eq!((repositories.remove(APP), repositories.remove(APP)), (Ok(()), Ok(())));
@@ -277,7 +288,8 @@ mod tests {
         fs::create_dir(&hooks).unwrap();
         fs::write(hooks.join("update"), "#!/bin/sh\n").unwrap();
         prepare_hooks(&hooks, Path::new("/opt/dozen")).unwrap();
-        let mut names: Vec<_> = fs::read_dir(&hooks).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(&hooks).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["post-receive", "pre-receive"]);
         assert_eq!(fs::read_link(hooks.join("pre-receive")).unwrap(), Path::new("/opt/dozen"));

@@ -1,15 +1,15 @@
 //! The smart HTTP protocol: `/NAME.git/info/refs`, `/NAME.git/git-receive-pack`, `/NAME.git/git-upload-pack`.
 
 use super::body::{Encoding, GitBody};
-use super::child::Request;
+use super::child::{Request, keep_up};
 use super::command::{Service, protocol};
 use super::hook::{PUSH_VARIABLE, SOCKET_VARIABLE};
 use super::pkt;
-use super::push::Push;
+use super::push::{Push, Stranded};
 use crate::http::auth::parse_credentials;
+use crate::http::blocking;
 use crate::http::call::{Caller, assigned_id, authenticate};
 use crate::http::error::Refusal;
-use crate::http::blocking;
 use crate::state::State;
 use api::error::ErrorId;
 use axum::body::Body;
@@ -17,9 +17,9 @@ use axum::extract::{self, Path, Query};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use domain::policy::Action;
+use engine::ops;
 use engine::ops::apps::AppInfo;
 use engine::reference::AppRef;
-use engine::ops;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -59,7 +59,10 @@ impl IntoResponse for GitRefusal {
         let headers = response.headers_mut();
         match self.0.status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"Dozen git\""));
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    header::HeaderValue::from_static("Basic realm=\"Dozen git\""),
+                );
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_SECONDS));
@@ -96,7 +99,9 @@ async fn admit(
     let (app, repository) = blocking(move || {
         let app = ops::apps::authorise_app(&engine, &context, &app, action)?;
         let made = repositories.ensure(app.app.id);
-        let repository = made.map_err(|error| engine::Error::unavailable("The repository cannot be used.").with_source(error))?;
+        let repository = made.map_err(|error| {
+            engine::Error::unavailable("The repository cannot be used.").with_source(error)
+        })?;
         Ok((app, repository))
     })
     .await?;
@@ -110,7 +115,12 @@ async fn advertise(
     request: extract::Request,
 ) -> Result<Response, GitRefusal> {
     let (parts, _) = request.into_parts();
-    let dumb = || Refusal::new(ErrorId::Forbidden, "Only git's smart HTTP protocol is spoken here; update your git client.");
+    let dumb = || {
+        Refusal::new(
+            ErrorId::Forbidden,
+            "Only git's smart HTTP protocol is spoken here; update your git client.",
+        )
+    };
     let service = query.service.as_deref().and_then(Service::from_name).ok_or_else(dumb)?;
     let admitted = admit(&state, &repository, service, &parts).await?;
     let protocol = protocol_of(&parts.headers);
@@ -158,7 +168,8 @@ async fn receive_pack(
     let service = Service::ReceivePack;
     let admitted = admit(&state, &repository, service, &parts).await?;
     let mut body = git_body(&parts, service, body)?;
-    let busy = || Refusal::new(ErrorId::Unavailable, "Too many pushes are under way; push again in a moment.");
+    let busy =
+        || Refusal::new(ErrorId::Unavailable, "Too many pushes are under way; push again in a moment.");
     let place = state.pushes.place(admitted.app.app.id).ok_or_else(busy)?;
     let first = body.next().await.map_err(|error| Refusal::new(ErrorId::BadRequest, format!("{error}.")))?;
     let preface = first.as_deref().and_then(pkt::shallow_advice);
@@ -180,17 +191,32 @@ async fn receive_pack(
     let (answer_body, exchange) = match served {
         Ok(served) => served,
         Err(error) => {
-            state.pushes.end(&secret);
+            let _never_began = state.pushes.end(&secret);
             return Err(failed(&error).into());
         }
     };
-    let ended = Arc::clone(&state);
+    let (pushed, repository) = (Arc::clone(&state), admitted.repository);
     state.tasks.spawn(async move {
         exchange.await;
-        ended.pushes.end(&secret);
+        if let Some(stranded) = pushed.pushes.end(&secret) {
+            settle(&pushed, stranded).await;
+        }
         drop(place);
+        pushed.shutdown.run_until_cancelled(keep_up(pushed.repositories.tool(), &repository)).await;
     });
     Ok(answer(service, "result", answer_body))
+}
+
+/// Git ended without moving the ref of a release that stands: we move it, if git kept the objects.
+async fn settle(state: &State, stranded: Stranded) {
+    let repositories = state.repositories.clone();
+    let settled = tokio::task::spawn_blocking(move || {
+        repositories.catch_up(stranded.app, &stranded.update.branch, &stranded.update.commit)
+    });
+    match settled.await {
+        Ok(Ok(moved)) => tracing::warn!(?moved, "git ended before it had moved a ref"),
+        other => tracing::error!(?other, "a ref that git did not move could not be moved"),
+    }
 }
 
 fn git_body(parts: &http::request::Parts, service: Service, body: Body) -> Result<GitBody, Refusal> {
@@ -210,7 +236,8 @@ fn protocol_of(headers: &HeaderMap) -> Option<&str> {
 
 fn answer(service: Service, kind: &str, body: Body) -> Response {
     let content_type = format!("application/x-{}-{kind}", service.name());
-    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache, max-age=0".to_owned())];
+    let headers =
+        [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache, max-age=0".to_owned())];
     (headers, body).into_response()
 }
 

@@ -46,7 +46,9 @@ pub async fn receive(
         (Ok(_), Ok(Err(error))) => Ok(Staged::Refused(sentence(&error))),
         (Ok(Sent::Whole), Ok(Ok(()))) => return Ok(Staged::Whole),
         (Ok(Sent::NotWanted), Ok(Ok(()))) => Ok(Staged::Refused("the tree goes on after its end".to_owned())),
-        (Ok(_), Err(_)) => Ok(Staged::Refused("the tree could not be extracted: an internal error occurred".to_owned())),
+        (Ok(_), Err(_)) => {
+            Ok(Staged::Refused("the tree could not be extracted: an internal error occurred".to_owned()))
+        }
     };
     let engine = state.engine.clone();
     let _discarded = tokio::task::spawn_blocking(move || builds::discard(&engine, build)).await;
@@ -70,7 +72,8 @@ enum Sent {
 
 async fn pass_on(reader: &mut OwnedReadHalf, pieces: mpsc::Sender<Piece>) -> Result<Sent, WireError> {
     loop {
-        let message = tokio::time::timeout(PIECE_WITHIN, wire::read_async(reader)).await.map_err(io::Error::from)??;
+        let message =
+            tokio::time::timeout(PIECE_WITHIN, wire::read_async(reader)).await.map_err(io::Error::from)??;
         match message {
             Some(Message::Tree(bytes)) => {
                 if pieces.send(Piece::Bytes(bytes)).await.is_err() {
@@ -87,7 +90,8 @@ async fn pass_on(reader: &mut OwnedReadHalf, pieces: mpsc::Sender<Piece>) -> Res
                     }
                 };
             }
-            Some(Message::Hello(_) | Message::Output(_) | Message::SendTree(_) | Message::Verdict(_)) | None => {
+            Some(Message::Hello(_) | Message::Output(_) | Message::SendTree(_) | Message::Verdict(_))
+            | None => {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
         }
@@ -142,7 +146,7 @@ mod tests {
     fn read(pieces: Vec<Piece>) -> io::Result<Vec<u8>> {
         let (sender, queue) = mpsc::channel(PIECES);
         for piece in pieces {
-            assert!(sender.try_send(piece).is_ok());
+            sender.try_send(piece).map_err(|_| io::Error::other("the queue is full"))?;
         }
         drop(sender);
         let mut bytes = Vec::new();

@@ -20,10 +20,17 @@ pub struct Update {
 /// What to do about a whole push; git accepts or refuses all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushPlan {
-    Refuse { reason: String },
+    Refuse {
+        reason: String,
+    },
     /// Nothing is built.
-    Keep { notes: Vec<String> },
-    Deploy { deploy: Deploy, notes: Vec<String> },
+    Keep {
+        notes: Vec<String>,
+    },
+    Deploy {
+        deploy: Deploy,
+        notes: Vec<String>,
+    },
 }
 
 /// The deploy branch's update.
@@ -47,7 +54,9 @@ pub struct BadUpdate {
 pub fn parse_update(line: &str) -> Result<Update, BadUpdate> {
     let bad = || BadUpdate { line: line.chars().take(200).collect() };
     let mut words = line.splitn(3, ' ');
-    let (Some(old), Some(new), Some(name)) = (words.next(), words.next(), words.next()) else { return Err(bad()) };
+    let (Some(old), Some(new), Some(name)) = (words.next(), words.next(), words.next()) else {
+        return Err(bad());
+    };
     let object = |text: &str| -> Result<Option<CommitId>, BadUpdate> {
         let id: CommitId = text.parse().map_err(|_| bad())?;
         Ok(Some(id).filter(|id| id.as_str().bytes().any(|b| b != b'0')))
@@ -73,7 +82,8 @@ pub fn plan_push(updates: &[Update]) -> PushPlan {
         (None, _) => PushPlan::Keep { notes },
         (Some(deploy), None) => PushPlan::Deploy { deploy, notes },
         (Some(_), Some(_)) => {
-            let reason = "this push changes both main and master, and either would be deployed; push one of them";
+            let reason =
+                "this push changes both main and master, and either would be deployed; push one of them";
             PushPlan::Refuse { reason: reason.to_owned() }
         }
     }
@@ -105,8 +115,11 @@ fn note(update: &Update) -> Option<String> {
         return None;
     }
     let short = update.name.strip_prefix("refs/heads/").or_else(|| update.name.strip_prefix("refs/tags/"))?;
-    let source = if update.name.starts_with("refs/tags/") { format!("{short}^{{}}") } else { short.to_owned() };
-    Some(format!("{short} is kept but not deployed: only main and master are. To deploy it, push {source}:main"))
+    let source =
+        if update.name.starts_with("refs/tags/") { format!("{short}^{{}}") } else { short.to_owned() };
+    Some(format!(
+        "{short} is kept but not deployed: only main and master are. To deploy it, push {source}:main"
+    ))
 }
 
 #[cfg(test)]
@@ -142,7 +155,8 @@ mod tests {
 
     #[test]
     fn notes_say_how_to_deploy() {
-        let PushPlan::Keep { notes } = plan_push(&[update('0', 'a', "refs/heads/x"), update('0', 'a', "refs/tags/v1")])
+        let PushPlan::Keep { notes } =
+            plan_push(&[update('0', 'a', "refs/heads/x"), update('0', 'a', "refs/tags/v1")])
         else {
             panic!("kept")
         };
@@ -152,7 +166,8 @@ mod tests {
     #[test]
     fn bad_lines() {
         let id = "a".repeat(40);
-        for line in ["", "a b c", &format!("{id} {id}"), &format!("{id} {id} "), &format!("{id} {id} x\u{7}")] {
+        for line in ["", "a b c", &format!("{id} {id}"), &format!("{id} {id} "), &format!("{id} {id} x\u{7}")]
+        {
             assert!(parse_update(line).is_err(), "{line:?}");
         }
     }

@@ -142,7 +142,11 @@ impl Message {
 fn parse_header([kind, length @ ..]: [u8; HEADER]) -> Result<(u8, usize), WireError> {
     let length = u32::from_be_bytes(length) as usize;
     let known = matches!(kind, 1..=3 | 16..=18);
-    if known && length <= MAX_PAYLOAD { Ok((kind, length)) } else { Err(WireError::BadHeader { kind, length }) }
+    if known && length <= MAX_PAYLOAD {
+        Ok((kind, length))
+    } else {
+        Err(WireError::BadHeader { kind, length })
+    }
 }
 
 /// Reads the next message; `None` at an orderly end between messages.
@@ -179,7 +183,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn messages() -> Vec<Message> {
-        let hello = Hello { format: 1, push: "s".into(), hook: HookKind::PreReceive, updates: vec!["a b c".into()] };
+        let hello =
+            Hello { format: 1, push: "s".into(), hook: HookKind::PreReceive, updates: vec!["a b c".into()] };
         vec![
             Message::Hello(hello),
             Message::Tree(vec![1, 2, 3]),

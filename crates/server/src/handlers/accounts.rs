@@ -20,7 +20,10 @@ pub fn routes() -> Router<State> {
         .route("/account/rate-limits", get(rate_limits))
 }
 
-async fn info(extract::State(state): extract::State<State>, caller: Caller) -> Result<Json<Account>, Refusal> {
+async fn info(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+) -> Result<Json<Account>, Refusal> {
     let account = blocking(move || ops::accounts::info(&state.engine, &caller.context())).await?;
     let created_at = time(account.created_at);
     let mut wire = Account::new(account.id, account.email.to_string(), created_at);

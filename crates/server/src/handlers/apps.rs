@@ -65,7 +65,13 @@ pub fn git_url(origin: &Origin, app: &str) -> String {
     origin.https(&format!("/{app}.git"))
 }
 
-async fn list(state: State, caller: Caller, wanted: Wanted, origin: Origin, scope: AppScope) -> Result<Response, Refusal> {
+async fn list(
+    state: State,
+    caller: Caller,
+    wanted: Wanted,
+    origin: Origin,
+    scope: AppScope,
+) -> Result<Response, Refusal> {
     let engine = state.engine.clone();
     let rows = blocking(move || ops::apps::list(&engine, &caller.context(), scope)).await?;
     Ok(wanted.answer(rows, FIELDS, |row| render(&state, &origin, &row)))
@@ -117,7 +123,10 @@ async fn update(
     call: Call<UpdateApp>,
 ) -> Result<Json<App>, Refusal> {
     if call.body.build_stack.is_some() {
-        return Err(Refusal::new(ErrorId::InvalidParams, "There is one stack on this server; it cannot be changed."));
+        return Err(Refusal::new(
+            ErrorId::InvalidParams,
+            "There is one stack on this server; it cannot be changed.",
+        ));
     }
     let maintenance = call.body.maintenance.map(|on| if on { Maintenance::On } else { Maintenance::Off });
     let patch = AppPatch { name: call.body.name, maintenance };

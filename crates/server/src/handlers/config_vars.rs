@@ -26,7 +26,8 @@ async fn info(
     Path(app): Path<String>,
     caller: Caller,
 ) -> Result<Json<ConfigVars>, Refusal> {
-    let vars = blocking(move || ops::config::get(&state.engine, &caller.context(), &AppRef::new(&app))).await?;
+    let vars =
+        blocking(move || ops::config::get(&state.engine, &caller.context(), &AppRef::new(&app))).await?;
     Ok(render(&vars))
 }
 
@@ -37,7 +38,9 @@ async fn update(
 ) -> Result<Json<ConfigVars>, Refusal> {
     let changes = call.body.0.into_iter().map(|(key, value)| (key, value.map(Secret::new)));
     let patch: domain::config_vars::ConfigPatch = changes.collect();
-    let patched = blocking(move || ops::config::patch(&state.engine, &call.context, &AppRef::new(&app), &patch)).await?;
+    let patched =
+        blocking(move || ops::config::patch(&state.engine, &call.context, &AppRef::new(&app), &patch))
+            .await?;
     Ok(render(&patched.vars))
 }
 
@@ -47,6 +50,7 @@ async fn of_release(
     caller: Caller,
 ) -> Result<Json<ConfigVars>, Refusal> {
     let (app, release) = (AppRef::new(&app), ReleaseRef::new(&release));
-    let vars = blocking(move || ops::config::of_release(&state.engine, &caller.context(), &app, &release)).await?;
+    let vars =
+        blocking(move || ops::config::of_release(&state.engine, &caller.context(), &app, &release)).await?;
     Ok(render(&vars))
 }

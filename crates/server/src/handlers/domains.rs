@@ -76,7 +76,10 @@ fn render(app: &AppReference, row: Row) -> Domain {
 
 async fn rows(state: State, app: String, caller: &Caller) -> Result<(AppReference, Vec<Row>), Refusal> {
     let (context, app) = (caller.context(), AppRef::new(&app));
-    blocking(move || Ok((named(&state.engine, &context, &app)?, ops::domains::list(&state.engine, &context, &app)?))).await
+    blocking(move || {
+        Ok((named(&state.engine, &context, &app)?, ops::domains::list(&state.engine, &context, &app)?))
+    })
+    .await
 }
 
 async fn list(

@@ -45,7 +45,10 @@ async fn server(extract::State(state): extract::State<State>, origin: Origin) ->
     })
 }
 
-async fn doctor(extract::State(state): extract::State<State>, caller: Caller) -> Result<Json<DoctorReport>, Refusal> {
+async fn doctor(
+    extract::State(state): extract::State<State>,
+    caller: Caller,
+) -> Result<Json<DoctorReport>, Refusal> {
     let report = blocking(move || {
         authorise(&caller.actor, Action::InstallationRead, &Resource::Installation).map_err(Error::from)?;
         Ok(state.doctor.report())
@@ -54,7 +57,10 @@ async fn doctor(extract::State(state): extract::State<State>, caller: Caller) ->
 }
 
 fn render_process(app: &AppReference, row: ProcessInfo) -> Process {
-    let ended = matches!(row.state, ProcessWord::Complete | ProcessWord::Lost | ProcessWord::Crashed | ProcessWord::Stopped);
+    let ended = matches!(
+        row.state,
+        ProcessWord::Complete | ProcessWord::Lost | ProcessWord::Crashed | ProcessWord::Stopped
+    );
     let end = if ended { end(&row) } else { None };
     Process {
         id: row.id,

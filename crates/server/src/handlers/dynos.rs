@@ -71,7 +71,11 @@ fn render(app: &AppReference, row: ProcessInfo) -> Dyno {
 }
 
 /// An app's reference, which rows of processes carry.
-pub fn named(engine: &engine::Engine, context: &Context, app: &AppRef) -> Result<AppReference, engine::Error> {
+pub fn named(
+    engine: &engine::Engine,
+    context: &Context,
+    app: &AppRef,
+) -> Result<AppReference, engine::Error> {
     let info = ops::apps::info(engine, context, app)?;
     Ok(AppReference { id: info.app.id, name: info.app.name })
 }
@@ -166,7 +170,13 @@ enum Act {
     Stop,
 }
 
-async fn act(state: State, app: String, caller: Caller, target: ProcessTarget, act: Act) -> Result<Accepted, Refusal> {
+async fn act(
+    state: State,
+    app: String,
+    caller: Caller,
+    target: ProcessTarget,
+    act: Act,
+) -> Result<Accepted, Refusal> {
     let (context, app) = (caller.context(), AppRef::new(&app));
     blocking(move || match act {
         Act::Restart => ops::formation::restart(&state.engine, &context, &app, &target),
@@ -246,7 +256,9 @@ mod tests {
 
     #[test]
     fn streams_follow_the_client() {
-        let run = |json: &str| parse_run(serde_json::from_str(json).unwrap()).map_err(|refusal| refusal.status.as_u16());
+        let run = |json: &str| {
+            parse_run(serde_json::from_str(json).unwrap()).map_err(|refusal| refusal.status.as_u16())
+        };
         let streams = |json: &str| run(json).map(|run| run.streams);
         assert_eq!(streams(r#"{"command":"ls"}"#), Ok(JobStreams::Log));
         assert_eq!(streams(r#"{"command":"ls","attach":true,"force_no_tty":true}"#), Ok(JobStreams::Pipes));

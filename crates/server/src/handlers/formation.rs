@@ -50,9 +50,14 @@ fn named(engine: &Engine, context: &Context, app: &AppRef) -> Result<AppReferenc
     Ok(AppReference { id: info.app.id, name: info.app.name })
 }
 
-async fn rows(state: &State, app: &str, caller: &Caller) -> Result<(AppReference, Vec<FormationRow>), Refusal> {
+async fn rows(
+    state: &State,
+    app: &str,
+    caller: &Caller,
+) -> Result<(AppReference, Vec<FormationRow>), Refusal> {
     let (engine, context, app) = (state.engine.clone(), caller.context(), AppRef::new(app));
-    blocking(move || Ok((named(&engine, &context, &app)?, ops::formation::list(&engine, &context, &app)?))).await
+    blocking(move || Ok((named(&engine, &context, &app)?, ops::formation::list(&engine, &context, &app)?)))
+        .await
 }
 
 async fn list(
@@ -75,7 +80,8 @@ async fn info(
 }
 
 fn find(app: &AppReference, rows: Vec<FormationRow>, wanted: &str) -> Result<Json<Formation>, Refusal> {
-    let found = rows.into_iter().find(|row| row.process_type.as_str() == wanted || row.id.to_string() == wanted);
+    let found =
+        rows.into_iter().find(|row| row.process_type.as_str() == wanted || row.id.to_string() == wanted);
     let missing = || Refusal::not_found("formation", format!("Couldn't find the process type {wanted}."));
     found.map(|row| Json(render(app, row))).ok_or_else(missing)
 }
@@ -86,7 +92,8 @@ async fn update_all(
     Path(app): Path<String>,
     call: Call<UpdateFormation>,
 ) -> Result<Json<Vec<Formation>>, Refusal> {
-    let updates = call.body.updates.into_iter().map(|update| parse(update.process_type.as_str(), update.change));
+    let updates =
+        call.body.updates.into_iter().map(|update| parse(update.process_type.as_str(), update.change));
     let updates = updates.collect::<Result<Vec<_>, _>>()?;
     let (app, rows) = patch(&state, &app, call.context, updates).await?;
     Ok(Json(rows.into_iter().map(|row| render(&app, row)).collect()))

@@ -29,7 +29,12 @@ fn wanted(headers: &HeaderMap) -> RangeRequest {
 
 impl Wanted {
     /// Cuts the page out of all rows. Rows are converted last, so that only those on the page cost something.
-    pub fn answer<T, W: Serialize>(&self, rows: Vec<T>, fields: &[Field<T>], convert: impl Fn(T) -> W) -> Response {
+    pub fn answer<T, W: Serialize>(
+        &self,
+        rows: Vec<T>,
+        fields: &[Field<T>],
+        convert: impl Fn(T) -> W,
+    ) -> Response {
         let page = page(rows, fields, &self.0);
         let body = Json(page.rows.into_iter().map(convert).collect::<Vec<_>>());
         let next = page.next.and_then(|next| HeaderValue::from_str(&next.to_string()).ok());

@@ -47,11 +47,7 @@ fn render(row: &Row, token: &str) -> Authorization {
         scope: vec!["global".to_owned()],
         session: None,
         updated_at: time(row.created_at),
-        user: AuthorizationUser {
-            id: row.account.id,
-            email: row.account.email.to_string(),
-            full_name: None,
-        },
+        user: AuthorizationUser { id: row.account.id, email: row.account.email.to_string(), full_name: None },
     }
 }
 
@@ -73,8 +69,10 @@ async fn create(
     extract::State(state): extract::State<State>,
     call: Call<CreateAuthorization>,
 ) -> Result<(StatusCode, Json<Authorization>), Refusal> {
-    let new = NewAuthorization { description: call.body.description, expires_in_seconds: call.body.expires_in };
-    let made = blocking(move || ops::accounts::create_authorization(&state.engine, &call.context, new)).await?;
+    let new =
+        NewAuthorization { description: call.body.description, expires_in_seconds: call.body.expires_in };
+    let made =
+        blocking(move || ops::accounts::create_authorization(&state.engine, &call.context, new)).await?;
     Ok((StatusCode::CREATED, Json(render(&made.authorization, made.secret.expose()))))
 }
 
@@ -84,7 +82,8 @@ async fn info(
     caller: Caller,
 ) -> Result<Json<Authorization>, Refusal> {
     let token = TokenRef::new(&authorization);
-    let row = blocking(move || ops::accounts::authorization(&state.engine, &caller.context(), &token)).await?;
+    let row =
+        blocking(move || ops::accounts::authorization(&state.engine, &caller.context(), &token)).await?;
     Ok(Json(redacted(&row)))
 }
 

@@ -101,7 +101,10 @@ async fn create(
     call: Call<CreateRelease>,
 ) -> Result<(StatusCode, Json<Release>), Refusal> {
     let Some(target) = call.body.release else {
-        let refusal = Refusal::new(ErrorId::InvalidParams, "Give the release to roll back to, such as {\"release\": \"v2\"}.");
+        let refusal = Refusal::new(
+            ErrorId::InvalidParams,
+            "Give the release to roll back to, such as {\"release\": \"v2\"}.",
+        );
         return Err(refusal.with_hint("Releases of a slug by its id are not offered by this server."));
     };
     let engine = state.engine.clone();

@@ -20,7 +20,8 @@ pub fn parse_credentials(headers: &HeaderMap) -> Option<Credentials> {
     let (scheme, rest) = value.split_once(' ')?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        let token = Some(rest).filter(|token| !token.is_empty() && *token != "undefined" && *token != "null")?;
+        let token =
+            Some(rest).filter(|token| !token.is_empty() && *token != "undefined" && *token != "null")?;
         return Some(Credentials { user: None, token: Secret::from(token) });
     }
     if scheme.eq_ignore_ascii_case("basic") { parse_basic(rest) } else { None }

@@ -46,7 +46,11 @@ impl Caller {
 }
 
 /// Looks the credentials up.
-pub async fn authenticate(state: &State, credentials: Credentials, request_id: RequestId) -> Result<Caller, Refusal> {
+pub async fn authenticate(
+    state: &State,
+    credentials: Credentials,
+    request_id: RequestId,
+) -> Result<Caller, Refusal> {
     let engine = state.engine.clone();
     let found = blocking(move || ops::accounts::authenticate(&engine, &credentials.token)).await?;
     Ok(Caller { actor: found.actor, token: found.token, request_id })
@@ -88,8 +92,18 @@ impl<T: DeserializeOwned> FromRequest<State> for Call<T> {
 
 async fn read_body(body: Body) -> Result<bytes::Bytes, Refusal> {
     let read = tokio::time::timeout(BODY_WITHIN, to_bytes(body, MAX_BODY)).await;
-    let late = || Refusal::new(ErrorId::BadRequest, format!("The body did not arrive within {} s.", BODY_WITHIN.as_secs()));
-    let large = |_| Refusal::new(ErrorId::RequestTooLarge, format!("The body must be whole and at most {MAX_BODY} bytes."));
+    let late = || {
+        Refusal::new(
+            ErrorId::BadRequest,
+            format!("The body did not arrive within {} s.", BODY_WITHIN.as_secs()),
+        )
+    };
+    let large = |_| {
+        Refusal::new(
+            ErrorId::RequestTooLarge,
+            format!("The body must be whole and at most {MAX_BODY} bytes."),
+        )
+    };
     read.map_err(|_| late())?.map_err(large)
 }
 

@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn engine_errors_keep_what_clients_read() {
-        let refusal = Refusal::from(Error::not_found("app", "Couldn't find that app.").with_hint("Look again."));
+        let refusal =
+            Refusal::from(Error::not_found("app", "Couldn't find that app.").with_hint("Look again."));
         assert_eq!(refusal.status, StatusCode::NOT_FOUND);
         assert_eq!(refusal.body.resource.as_deref(), Some("app"));
         assert_eq!((refusal.body.id.as_str(), refusal.body.hints.len()), ("not_found", 1));

@@ -25,10 +25,15 @@ impl Origin {
 
 /// By `:authority` or `Host`; what looks like neither is not repeated to anybody.
 fn origin_of(uri: &Uri, headers: &HeaderMap) -> Origin {
-    let named = uri.authority().map(|authority| authority.as_str()).or_else(|| headers.get(header::HOST)?.to_str().ok());
+    let named = uri
+        .authority()
+        .map(|authority| authority.as_str())
+        .or_else(|| headers.get(header::HOST)?.to_str().ok());
     let host = named.filter(|host| is_host(host)).unwrap_or("localhost");
     let ported = host.rsplit_once(':').is_some_and(|(name, port)| {
-        !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']'))
+        !port.is_empty()
+            && port.bytes().all(|b| b.is_ascii_digit())
+            && (!name.contains(':') || name.ends_with(']'))
     });
     if ported { Origin(host.to_owned()) } else { Origin(format!("{host}:{HTTPS_PORT}")) }
 }
@@ -64,7 +69,11 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());
-            assert_eq!(origin_of(&Uri::from_static("/apps"), &headers).https(""), format!("https://{expected}"), "{host}");
+            assert_eq!(
+                origin_of(&Uri::from_static("/apps"), &headers).https(""),
+                format!("https://{expected}"),
+                "{host}"
+            );
         }
         let uri = Uri::from_static("https://h2.example:8443/apps");
         assert_eq!(origin_of(&uri, &HeaderMap::new()).https("/x"), "https://h2.example:8443/x");

@@ -82,7 +82,8 @@ mod tests {
     fn run(script: &str, form: Form) -> Run {
         let mut command = Command::new("/bin/sh");
         let stdio = || Stdio::piped();
-        let mut child = command.args(["-c", script]).stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
+        let mut child =
+            command.args(["-c", script]).stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
         let input: OwnedFd = child.stdin.take().unwrap().into();
         let output: OwnedFd = child.stdout.take().unwrap().into();
         let error: OwnedFd = child.stderr.take().unwrap().into();

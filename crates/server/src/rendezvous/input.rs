@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn only_a_last_byte_ends_the_input() {
-        let cases: [(&[&[u8]], &[u8], bool); 7] = [
+        type Case<'a> = (&'a [&'a [u8]], &'a [u8], bool);
+        let cases: [Case<'_>; 7] = [
             (&[b"hello\n", b"\x04"], b"hello\n", true),
             (&[b"hello\n\x04"], b"hello\n", true),
             (&[b"\x04"], b"", true),

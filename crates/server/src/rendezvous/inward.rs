@@ -74,7 +74,11 @@ fn piece_of(frame: Frame) -> io::Result<Piece> {
 }
 
 /// Reads until the client leaves. After the end of the input it goes on reading, to notice that.
-pub async fn receive(mut from: impl AsyncRead + Unpin, to: mpsc::Sender<Piece>, form: Form) -> io::Result<()> {
+pub async fn receive(
+    mut from: impl AsyncRead + Unpin,
+    to: mpsc::Sender<Piece>,
+    form: Form,
+) -> io::Result<()> {
     let mut reading = Reading::new(form);
     let mut to = Some(to);
     let mut buffer = vec![0; PIECE];

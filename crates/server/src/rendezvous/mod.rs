@@ -6,10 +6,10 @@
 
 mod bridge;
 mod descriptor;
-mod inward;
-mod outward;
-mod output;
 mod input;
+mod inward;
+mod output;
+mod outward;
 
 pub use input::EndRule;
 

@@ -29,7 +29,8 @@ pub struct Lanes {
 impl Lanes {
     /// A terminal has one output.
     pub fn new(output: ReadEnd, error: Option<ReadEnd>) -> Self {
-        let lane = |from, channel| Lane { from, channel, records: Records::default(), buffer: vec![0; PIECE] };
+        let lane =
+            |from, channel| Lane { from, channel, records: Records::default(), buffer: vec![0; PIECE] };
         Self {
             output: Some(lane(output, Channel::Output)),
             error: error.map(|from| lane(from, Channel::ErrorOutput)),

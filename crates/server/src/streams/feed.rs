@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn both_forms() {
-        let record = |n: u32| LogRecord { cursor: format!("c{n}"), line: format!("line {n}"), message: String::new() };
+        let record =
+            |n: u32| LogRecord { cursor: format!("c{n}"), line: format!("line {n}"), message: String::new() };
         let records = [record(1), record(2)];
         assert_eq!(Form::Lines.render(&records), "line 1\nline 2\n");
         assert_eq!(Form::Events.render(&records), "id: c1\ndata: line 1\n\nid: c2\ndata: line 2\n\n");

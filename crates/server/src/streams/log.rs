@@ -29,7 +29,8 @@ pub async fn open(
 ) -> Result<Response, Refusal> {
     let query = query(wanted, headers);
     let logs = state.logs.clone();
-    let opened = tokio::task::spawn_blocking(move || logs.open(&query)).await.map_err(|_| Refusal::internal())?;
+    let opened =
+        tokio::task::spawn_blocking(move || logs.open(&query)).await.map_err(|_| Refusal::internal())?;
     let feed = opened.map_err(|reason| Refusal::new(ErrorId::Unavailable, reason))?;
     let form = Form::of(headers);
     let (pen, body) = sheet(place);

@@ -50,7 +50,8 @@ async fn open(
     Path(ticket): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let expired = || Refusal::not_found("stream", "This stream is not known or no longer open; ask for it again.");
+    let expired =
+        || Refusal::not_found("stream", "This stream is not known or no longer open; ask for it again.");
     let target = state.streams.tickets.read(&ticket).ok_or_else(expired)?;
     let busy = || Refusal::new(ErrorId::Unavailable, "Too many streams are open; try again in a moment.");
     let place = Arc::clone(&state.streams.places).try_acquire_owned().map_err(|_| busy())?;

@@ -21,7 +21,11 @@ const BEAT: &str = "\0";
 /// Lines of a release phase that are given at most.
 const MAX_LINES: usize = 10_000;
 
-pub async fn of_build(state: &State, build: BuildId, place: OwnedSemaphorePermit) -> Result<Response, Refusal> {
+pub async fn of_build(
+    state: &State,
+    build: BuildId,
+    place: OwnedSemaphorePermit,
+) -> Result<Response, Refusal> {
     let engine = state.engine.clone();
     let output = blocking(move || builds::output(&engine, build)).await?;
     let (pen, body) = sheet(place);
@@ -76,7 +80,8 @@ pub async fn of_release(
         after: None,
     };
     let logs = state.logs.clone();
-    let opened = tokio::task::spawn_blocking(move || logs.open(&query)).await.map_err(|_| Refusal::internal())?;
+    let opened =
+        tokio::task::spawn_blocking(move || logs.open(&query)).await.map_err(|_| Refusal::internal())?;
     let feed = opened.map_err(|reason| Refusal::new(ErrorId::Unavailable, reason))?;
     let (pen, body) = sheet(place);
     let (engine, shutdown) = (state.engine.clone(), state.shutdown.clone());
@@ -121,10 +126,12 @@ fn copy_release(
 
 /// Also if it is gone with its app.
 fn is_settled(engine: &Engine, release: ReleaseId) -> bool {
-    let looked = engine::follow(engine, release).and_then(|mut follow| loop {
-        match follow.next(Duration::ZERO)? {
-            Progress::Line(_) => {}
-            other @ (Progress::Quiet | Progress::End(_)) => return Ok(other),
+    let looked = engine::follow(engine, release).and_then(|mut follow| {
+        loop {
+            match follow.next(Duration::ZERO)? {
+                Progress::Line(_) => {}
+                other @ (Progress::Quiet | Progress::End(_)) => return Ok(other),
+            }
         }
     });
     !matches!(looked, Ok(Progress::Quiet | Progress::Line(_)))

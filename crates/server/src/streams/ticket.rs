@@ -20,7 +20,11 @@ pub enum Target {
     Log(LogTicket),
     Build(BuildId),
     /// The output of a release phase, which ran as a job.
-    Release { app: AppId, release: ReleaseId, job: JobId },
+    Release {
+        app: AppId,
+        release: ReleaseId,
+        job: JobId,
+    },
 }
 
 /// A log session.
@@ -98,7 +102,9 @@ mod tests {
         assert_eq!(tickets.read(&mine), Some(target));
         let other = ticket(&tickets, Target::Build(BuildId::from_u128(8)));
         let crossed = format!("{}.{}", other.split_once('.').unwrap().0, mine.split_once('.').unwrap().1);
-        for forged in [crossed, ticket(&others, Target::Build(BuildId::from_u128(7))), String::new(), "a.b".to_owned()] {
+        for forged in
+            [crossed, ticket(&others, Target::Build(BuildId::from_u128(7))), String::new(), "a.b".to_owned()]
+        {
             assert_eq!(tickets.read(&forged), None, "{forged}");
         }
         for cut in 1..mine.len() {
@@ -109,7 +115,8 @@ mod tests {
     #[test]
     fn expires() {
         let tickets = Tickets::new().unwrap();
-        let payload = serde_json::to_vec(&Signed { target: Target::Build(BuildId::from_u128(7)), until: 0 }).unwrap();
+        let payload =
+            serde_json::to_vec(&Signed { target: Target::Build(BuildId::from_u128(7)), until: 0 }).unwrap();
         let signature = tickets.mac(&payload).finalize().into_bytes();
         let old = format!("{}.{}", URL_SAFE_NO_PAD.encode(&payload), URL_SAFE_NO_PAD.encode(signature));
         assert_eq!(tickets.read(&old), None);

@@ -77,7 +77,10 @@ fn the_exit_marker_is_whole() {
     tls.read_to_end(&mut all).unwrap();
     assert_eq!(all.len(), 12 + 100_000 + "\u{ffff} heroku-command-exit-status: 0\n".len());
     let lengths = record_lengths(&wire.lock().unwrap());
-    let greeting = lengths.iter().position(|length| *length == 12 + OVERHEAD).expect("the greeting is a record of its own");
+    let greeting = lengths
+        .iter()
+        .position(|length| *length == 12 + OVERHEAD)
+        .expect("the greeting is a record of its own");
     let data: Vec<usize> = lengths[greeting + 1..].iter().map(|length| length - OVERHEAD).collect();
     let mut start = 12;
     let marker = all.windows(3).position(|window| window == "\u{ffff}".as_bytes()).unwrap();

@@ -4,7 +4,9 @@ use domain::desired::Desired;
 use domain::ids::{JobId, ProcessId};
 use domain::process::ExitStatus;
 use engine::doubles::MemoryBackend;
-use engine::ports::{AttachError, Attached, Backend, Bell, Clock, Facts, JobStarted, NotCommitted, ReleaseEnvironment, Status};
+use engine::ports::{
+    AttachError, Attached, Backend, Bell, Clock, Facts, JobStarted, NotCommitted, ReleaseEnvironment, Status,
+};
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -55,7 +57,8 @@ impl Backend for AttachableBackend {
         if jobs().any(|job| job.cancelled) {
             self.end_all();
         }
-        let command_of = |id: JobId| jobs().find(|job| job.job == id).map(|job| job.command.clone()).unwrap_or_default();
+        let command_of =
+            |id: JobId| jobs().find(|job| job.job == id).map(|job| job.command.clone()).unwrap_or_default();
         self.memory.reconcile(desired, &Noting { facts, commands: &self.commands, command_of: &command_of })
     }
 

@@ -54,7 +54,8 @@ impl Client {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
         Self { address, config, authorization: Some(format!("Bearer {token}")) }
     }
@@ -110,7 +111,12 @@ impl Client {
             self.address.port(),
             body.len()
         );
-        for (name, value) in self.authorization.iter().map(|value| ("Authorization", value.as_str())).chain(headers.iter().copied()) {
+        for (name, value) in self
+            .authorization
+            .iter()
+            .map(|value| ("Authorization", value.as_str()))
+            .chain(headers.iter().copied())
+        {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         tls.write_all(format!("{head}\r\n").as_bytes()).unwrap();
@@ -179,7 +185,8 @@ pub fn read_head(reader: &mut impl BufRead) -> (u16, Vec<(String, String)>) {
 pub fn read_chunk(reader: &mut impl BufRead) -> Option<Vec<u8>> {
     let mut size = String::new();
     reader.read_line(&mut size).unwrap();
-    let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("a chunk size and not {size:?}"));
+    let size =
+        usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("a chunk size and not {size:?}"));
     let mut chunk = vec![0; size + 2];
     reader.read_exact(&mut chunk).unwrap();
     chunk.truncate(size);

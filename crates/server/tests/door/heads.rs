@@ -17,7 +17,11 @@ fn other_branches_are_kept() {
     let app = world.app("hello");
     let repo = Repo::new(&world, "hello", &[("web", "serve")]);
     repo.run(&["tag", "-a", "v1.0", "-m", "first"]).says(&[]);
-    repo.push(&["main:topic", "v1.0"]).says(&["topic is kept but not deployed", "push topic:main", "push v1.0^{}:main"]);
+    repo.push(&["main:topic", "v1.0"]).says(&[
+        "topic is kept but not deployed",
+        "push topic:main",
+        "push v1.0^{}:main",
+    ]);
     assert_eq!((world.head_of(app), world.releases(app).len()), (None, 0));
     repo.push(&["main", "main:other"]).says(&["other is kept", "Released v1"]);
     repo.push(&["--delete", "topic"]).says(&["[deleted]"]);
@@ -76,12 +80,18 @@ fn shallow_clones() {
     repo.commit(&[("a", "1")]);
     repo.commit(&[("a", "2")]);
     let origin = format!("file://{}", repo.folder.display());
-    let made = command(world.folder.path(), &world.ca(), &["clone", "--quiet", "--depth=1", &origin, "shallow"]).output();
+    let made =
+        command(world.folder.path(), &world.ca(), &["clone", "--quiet", "--depth=1", &origin, "shallow"])
+            .output();
     Ran::of(made.unwrap()).says(&[]);
     let url = repo.run(&["remote", "get-url", "dozen"]).text.trim().to_owned();
     let folder = world.folder.path().join("shallow");
     let push = || Ran::of(command(&folder, &world.ca(), &["push", &url, "HEAD:main"]).output().unwrap());
-    push().refused(&["remote: This is a push from a shallow clone", "git fetch --unshallow", "comes from a shallow clone"]);
+    push().refused(&[
+        "remote: This is a push from a shallow clone",
+        "git fetch --unshallow",
+        "comes from a shallow clone",
+    ]);
     assert_eq!((world.head_of(app), world.releases(app).len()), (None, 0));
     Ran::of(command(&folder, &world.ca(), &["fetch", "--quiet", "--unshallow"]).output().unwrap()).says(&[]);
     push().says(&["Released v1"]);

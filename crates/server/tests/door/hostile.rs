@@ -33,7 +33,9 @@ fn a_repository_cannot_run_anything() {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let hooks = bare.join("hooks");
     fs::create_dir_all(&hooks).unwrap();
-    for hook in ["pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive"] {
+    for hook in
+        ["pre-receive", "update", "post-receive", "post-update", "reference-transaction", "proc-receive"]
+    {
         fs::copy(&script, hooks.join(hook)).unwrap();
     }
     let path = script.display();
@@ -77,7 +79,9 @@ fn a_tree_cannot_change_itself() {
     );
     repo.push(&["main"]).says(&["Released v1"]);
     let seen = world.builder.seen();
-    for file in ["hidden.txt=here", "sub.txt=$Format:%H$", "crlf.txt=a\nb\n", "id.txt=$Id$", "folder/deep.txt=deep"] {
+    for file in
+        ["hidden.txt=here", "sub.txt=$Format:%H$", "crlf.txt=a\nb\n", "id.txt=$Id$", "folder/deep.txt=deep"]
+    {
         assert!(seen.contains(&file.to_owned()), "{file:?} in {seen:?}");
     }
 }
@@ -90,7 +94,11 @@ fn refused_trees_leave_nothing() {
     repo.push(&["main"]).refused(&["Push rejected: \"refuse-me\" is not wanted"]);
     assert_eq!((world.head_of(app), world.releases(app).len()), (None, 0));
     assert_eq!(fs::read_dir(world.data().join("builds")).unwrap().count(), 0, "no folder is left");
-    assert_eq!(world.client().get("/apps/hello/builds").json().as_array().unwrap().len(), 0, "it was not accepted");
+    assert_eq!(
+        world.client().get("/apps/hello/builds").json().as_array().unwrap().len(),
+        0,
+        "it was not accepted"
+    );
 }
 
 /// A push by hand: one command and these bytes as its pack.
@@ -138,9 +146,13 @@ fn bad_packs() {
         assert!(!answer.text().contains("ok refs/heads/main"), "{what}: {}", answer.text());
         assert_eq!((world.head_of(app), world.releases(app).len()), (None, 0), "{what}");
     }
-    assert!(push_raw(&world, &"a".repeat(40), &pack, &[]).text().contains("ng refs/heads/main"), "not in the pack");
+    assert!(
+        push_raw(&world, &"a".repeat(40), &pack, &[]).text().contains("ng refs/heads/main"),
+        "not in the pack"
+    );
     let leftovers = fs::read_dir(world.repositories.path(app).join("objects")).unwrap();
-    let quarantines = leftovers.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("tmp_objdir"));
+    let quarantines = leftovers
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("tmp_objdir"));
     assert_eq!(quarantines.count(), 0, "no quarantine is left");
     let good = push_raw(&world, &head, &pack, &[("Git-Protocol", "version=2; $(reboot)")]);
     assert!(good.text().contains("ok refs/heads/main"), "{}", good.text());
@@ -183,7 +195,9 @@ fn bad_requests() {
     let world = World::start();
     world.app("hello");
     let client = world.client();
-    let post = |headers: &[(&str, &str)], body: &[u8]| client.send("POST", "/hello.git/git-upload-pack", headers, body);
+    let post = |headers: &[(&str, &str)], body: &[u8]| {
+        client.send("POST", "/hello.git/git-upload-pack", headers, body)
+    };
     let kind = ("Content-Type", "application/x-git-upload-pack-request");
     assert_eq!(post(&[], b"0000").status, 400, "without its type");
     assert_eq!(post(&[kind, ("Content-Encoding", "br")], b"0000").status, 400);
@@ -231,7 +245,10 @@ fn strangers_at_the_hook_socket() {
     let unknown = talk(&hello(r#"{"format":1,"push":"0000","hook":"pre-receive","updates":[]}"#));
     assert!(String::from_utf8_lossy(&unknown).contains("not known"), "{unknown:?}");
     assert_eq!(unknown.last(), Some(&1), "and refused");
-    assert_eq!(talk(&hello(r#"{"format":2,"push":"0000","hook":"pre-receive","updates":[]}"#)), [18, 0, 0, 0, 1, 1]);
+    assert_eq!(
+        talk(&hello(r#"{"format":2,"push":"0000","hook":"pre-receive","updates":[]}"#)),
+        [18, 0, 0, 0, 1, 1]
+    );
     assert!(talk(b"GET / HTTP/1.1\r\n\r\n").is_empty());
     assert!(talk(&[1, 0xff, 0xff, 0xff, 0xff]).is_empty());
 }

@@ -70,7 +70,8 @@ fn apps() {
 fn repeated_posts() {
     let world = World::start();
     let client = world.client();
-    let post = |key: &str, body: &str| client.send("POST", "/apps", &[("Idempotency-Key", key)], body.as_bytes());
+    let post =
+        |key: &str, body: &str| client.send("POST", "/apps", &[("Idempotency-Key", key)], body.as_bytes());
     let first = post("k1", "{}");
     assert_eq!(post("k1", "{}").json()["id"], first.json()["id"], "the same app again");
     assert_ne!(post("k2", "{}").json()["id"], first.json()["id"]);
@@ -124,7 +125,12 @@ fn formation_and_processes() {
         dynos.as_array().unwrap().iter().filter(|dyno| dyno["state"] == "up").count() == 3
     });
     assert_eq!(client.get("/apps/hello/dynos/web.1").json()["name"], "web.1");
-    for path in ["/apps/hello/dynos", "/apps/hello/dynos/web.1", "/apps/hello/dynos/web", "/apps/hello/formations/web"] {
+    for path in [
+        "/apps/hello/dynos",
+        "/apps/hello/dynos/web.1",
+        "/apps/hello/dynos/web",
+        "/apps/hello/formations/web",
+    ] {
         let restarted = client.delete(path);
         assert_eq!((restarted.status, restarted.json()), (202, json!({})), "{path}");
     }
@@ -167,7 +173,8 @@ fn what_is_missing() {
 fn tokens() {
     let world = World::start();
     let client = world.client();
-    let made = client.post("/oauth/authorizations", r#"{"description":"laptop","expires_in":3600,"scope":["global"]}"#);
+    let made = client
+        .post("/oauth/authorizations", r#"{"description":"laptop","expires_in":3600,"scope":["global"]}"#);
     assert_eq!(made.status, 201, "{}", made.text());
     let token = made.json()["access_token"]["token"].as_str().unwrap().to_owned();
     let other = client.clone().with_authorization(Some(&format!("Bearer {token}")));
@@ -243,8 +250,10 @@ fn answers_fit_the_schema() {
 fn base64(text: &str) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let encode = |group: &[u8]| -> String {
-        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        let digits = (0..4).map(|n| if n <= group.len() { ALPHABET[(bits >> (18 - 6 * n) & 63) as usize] } else { b'=' });
+        let bits =
+            group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        let digits = (0..4)
+            .map(|n| if n <= group.len() { ALPHABET[(bits >> (18 - 6 * n) & 63) as usize] } else { b'=' });
         digits.map(char::from).collect()
     };
     text.as_bytes().chunks(3).map(encode).collect()

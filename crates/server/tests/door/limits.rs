@@ -19,7 +19,11 @@ fn large_headers() {
     let world = World::start();
     let client = world.client();
     let ids = "0123456789abcdef,".repeat(1000);
-    assert_eq!(client.send("GET", "/account", &[("Request-Id", &ids)], b"").status, 200, "clients send this much");
+    assert_eq!(
+        client.send("GET", "/account", &[("Request-Id", &ids)], b"").status,
+        200,
+        "clients send this much"
+    );
     let huge = "x".repeat(10 * 1024 * 1024);
     let refused = client.send("GET", "/account", &[("X-Huge", &huge)], b"");
     assert_eq!(refused.status, 431, "refused, and the answer can be read");
@@ -55,7 +59,10 @@ fn garbage_is_dropped() {
         tcp.shutdown(std::net::Shutdown::Write).unwrap();
         let _alert = tcp.read_to_end(&mut Vec::new());
     }
-    for inside in [format!("rdv{}\r\n", "0".repeat(64)), "rdvnonsense and more of it than a secret has, to be sure of it\r\n\r\n".into()] {
+    for inside in [
+        format!("rdv{}\r\n", "0".repeat(64)),
+        "rdvnonsense and more of it than a secret has, to be sure of it, and yet more\r\n\r\n".into(),
+    ] {
         let mut tls = client.connect();
         tls.write_all(inside.as_bytes()).unwrap();
         let mut said = Vec::new();
@@ -90,7 +97,11 @@ fn the_certificate_is_for_every_name() {
         let curl = std::process::Command::new("curl")
             .args(["--silent", "--show-error", "--cacert"])
             .arg(world.ca())
-            .args(["--resolve", &format!("{name}:{port}:127.0.0.1"), &format!("https://{name}:{port}/dozen/server")])
+            .args([
+                "--resolve",
+                &format!("{name}:{port}:127.0.0.1"),
+                &format!("https://{name}:{port}/dozen/server"),
+            ])
             .output();
         match curl {
             Ok(done) => assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr)),

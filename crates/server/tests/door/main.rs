@@ -2,6 +2,8 @@
 //!
 //! Git starts this very program as its hook, which is why it has a `main` of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test without the harness that clippy knows by")]
+
 mod attach;
 mod backend;
 mod client;
@@ -28,7 +30,15 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test has a server and git children of its own.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let tables = [http::CASES, limits::CASES, pushes::CASES, heads::CASES, hostile::CASES, streams::CASES, attach::CASES];
+    let tables = [
+        http::CASES,
+        limits::CASES,
+        pushes::CASES,
+        heads::CASES,
+        hostile::CASES,
+        streams::CASES,
+        attach::CASES,
+    ];
     let trials = tables.into_iter().flatten().map(|(name, case)| {
         Trial::test(*name, move || {
             case();

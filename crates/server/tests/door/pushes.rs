@@ -60,7 +60,12 @@ fn a_failed_build_rejects() {
     let world = World::start();
     let app = world.app("hello");
     let repo = Repo::new(&world, "hello", &[("build", "say compiling\nfail error[E0425]: no such thing")]);
-    repo.push(&["main"]).refused(&["remote: compiling", "E0425", "Push rejected", "pre-receive hook declined"]);
+    repo.push(&["main"]).refused(&[
+        "remote: compiling",
+        "E0425",
+        "Push rejected",
+        "pre-receive hook declined",
+    ]);
     assert_eq!((world.head_of(app), world.releases(app).len()), (None, 0));
     repo.commit(&[("build", "say compiling")]);
     repo.push(&["main"]).says(&["Released v1"]);
@@ -107,7 +112,9 @@ fn a_killed_client_changes_nothing() {
     ended(child);
     world.builder.let_go();
     wait_until("the ref has moved", || world.head_of(app) == Some(repo.head()));
-    wait_until("the release serves", || world.releases(app).first().is_some_and(|release| release.contains("succeeded")));
+    wait_until("the release serves", || {
+        world.releases(app).first().is_some_and(|release| release.contains("succeeded"))
+    });
     repo.commit(&[("build", "")]);
     repo.push(&["main"]).says(&["Released v2"]);
 }
@@ -122,7 +129,9 @@ fn a_dead_reader_jams_nothing() {
     kill(&child, Signal::STOP);
     world.builder.let_go();
     wait_until("the ref has moved", || world.head_of(app) == Some(repo.head()));
-    wait_until("the release serves", || world.releases(app).first().is_some_and(|release| release.contains("succeeded")));
+    wait_until("the release serves", || {
+        world.releases(app).first().is_some_and(|release| release.contains("succeeded"))
+    });
     kill(&child, Signal::KILL);
     ended(child);
 }
@@ -150,11 +159,14 @@ fn one_builds_one_waits_the_third_supersedes() {
 fn two_first_pushes_both_land() {
     let world = World::start();
     let app = world.app("hello");
-    let (one, two) = (Repo::new(&world, "hello", &[("build", "hold")]), Repo::new(&world, "hello", &[("say", "two")]));
+    let (one, two) =
+        (Repo::new(&world, "hello", &[("build", "hold")]), Repo::new(&world, "hello", &[("say", "two")]));
     let first = one.start_push(&["main"]);
     wait_until("the first builds", || world.builder.waiting() == 1);
     let second = two.start_push(&["main"]);
-    wait_until("the second waits", || world.client().get("/apps/hello/builds").json().as_array().unwrap().len() == 2);
+    wait_until("the second waits", || {
+        world.client().get("/apps/hello/builds").json().as_array().unwrap().len() == 2
+    });
     world.builder.let_go();
     ended(first).says(&["Released v1"]);
     ended(second).says(&["Released v2"]);

@@ -69,7 +69,10 @@ fn tail_resumes() {
     assert_eq!(read_head(&mut first).0, 200);
     assert!(String::from_utf8(read_chunk(&mut first).unwrap()).unwrap().contains("one"));
     world.hub.append("two");
-    assert!(String::from_utf8(read_chunk(&mut first).unwrap()).unwrap().starts_with("id: 2\n"), "as it comes");
+    assert!(
+        String::from_utf8(read_chunk(&mut first).unwrap()).unwrap().starts_with("id: 2\n"),
+        "as it comes"
+    );
     drop(first);
     world.hub.append("three");
     let again = [EVENTS, ("Last-Event-ID", "2")];
@@ -135,7 +138,9 @@ fn release_output() {
     let world = World::start();
     world.app("hello");
     world.hub.append("migrating");
-    Repo::new(&world, "hello", &[("release", "exit 0")]).push(&["main"]).says(&["Released v1", "deployed to Dozen"]);
+    Repo::new(&world, "hello", &[("release", "exit 0")])
+        .push(&["main"])
+        .says(&["Released v1", "deployed to Dozen"]);
     let release = world.client().get("/apps/hello/releases/1").json();
     assert_eq!(release["status"], "succeeded");
     let path = path_of(&world, release["output_stream_url"].as_str().unwrap());

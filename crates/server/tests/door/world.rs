@@ -54,7 +54,8 @@ impl World {
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(1)),
         };
-        let settings = engine::Settings::new(data.join("ledger"), data.join("builds"), "localhost".parse().unwrap());
+        let settings =
+            engine::Settings::new(data.join("ledger"), data.join("builds"), "localhost".parse().unwrap());
         let engine = Engine::open(settings, &[7; 32], ports).unwrap();
         let backend = Arc::new(AttachableBackend::new(clock, engine.environment()));
         let builder = Arc::new(TestBuilder::default());
@@ -102,7 +103,9 @@ impl World {
     pub fn releases(&self, app: AppId) -> Vec<String> {
         let context = Context::system("test");
         let rows = ops::releases::list(&self.engine, &context, &AppRef::from(app)).unwrap();
-        rows.into_iter().map(|row| format!("{} {}", row.release.description, row.release.status.name())).collect()
+        rows.into_iter()
+            .map(|row| format!("{} {}", row.release.description, row.release.status.name()))
+            .collect()
     }
 
     pub fn head_of(&self, app: AppId) -> Option<String> {
@@ -134,7 +137,8 @@ impl Drop for World {
 
 fn serve(parts: ServerParts, shutdown: CancellationToken) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(server::run(parts, shutdown)).unwrap();
     })
 }
@@ -219,7 +223,12 @@ impl TestBuilder {
 }
 
 impl BuildRunner for TestBuilder {
-    fn build(&self, job: BuildJob, output: &mut dyn FnMut(&str), cancel: &Cancel) -> Result<BuiltSlug, BuildFailure> {
+    fn build(
+        &self,
+        job: BuildJob,
+        output: &mut dyn FnMut(&str),
+        cancel: &Cancel,
+    ) -> Result<BuiltSlug, BuildFailure> {
         self.held.lock().unwrap().seen.extend(files(&job.source));
         output("-----> Building for the test");
         let script = fs::read_to_string(job.source.join("build")).unwrap_or_default();
