@@ -260,6 +260,8 @@ impl StagedSlug {
     pub fn adopt(&mut self, source: &Path) -> Result<(), SlugError> {
         let failed = |source| SlugError::Stage { path: self.path.clone(), source };
         let adopted = tree::open_own_folder(source).map_err(failed)?;
+        let mode = Mode::from_raw_mode(tree::MODE_EXECUTABLE);
+        rustix::fs::fchmod(&adopted, mode).map_err(|error| failed(error.into()))?;
         // Renaming a folder over an empty one replaces it; over a filled one it fails.
         std::fs::rename(source, self.tree_path()).map_err(failed)?;
         self.tree = adopted;

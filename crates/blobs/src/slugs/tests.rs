@@ -142,10 +142,12 @@ fn an_extracted_tree_is_adopted_whole() {
     let store = SlugStore::open(&place.path().join("slugs")).expect("opens");
     let source = place.path().join("src");
     fs::create_dir_all(source.join("public")).expect("made");
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o700)).expect("set");
     fs::write(source.join("public/index.html"), "hello").expect("written");
     let mut staged = store.stage().expect("staged");
     staged.adopt(&source).expect("adopted");
     assert!(!source.exists());
+    assert_eq!(fs::metadata(staged.tree_path()).expect("is there").permissions().mode() & 0o777, 0o755);
     assert_eq!(store.publish(staged, &meta("serve")).expect("published").id, published(&store, "hello").id);
 
     fs::create_dir(&source).expect("made");

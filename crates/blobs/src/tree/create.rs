@@ -43,6 +43,11 @@ impl<'a> Destination<'a> {
         Self { root, open: Vec::new(), folders: 0 }
     }
 
+    /// Gives the folder that is being filled the mode of all folders.
+    pub(crate) fn open_to_all(&self) -> Result<(), Errno> {
+        rustix::fs::fchmod(self.root, Mode::from_raw_mode(MODE_EXECUTABLE))
+    }
+
     /// A new file's descriptor. EEXIST if the name is taken.
     pub(crate) fn file(&mut self, path: &EntryPath) -> Result<File, Errno> {
         let (parent, name) = self.parent_of(path)?;

@@ -85,6 +85,8 @@ impl<'a> Extraction<'a> {
             self.check_count()?;
         }
         self.links.check()?;
+        // The folder itself is part of the tree: readable by all, whatever umask it was made under.
+        self.destination.open_to_all().map_err(|error| ExtractError::Destination(error.into()))?;
         self.summary.folders = self.destination.folders;
         self.summary.commit = self.archive.comment().and_then(commit_of);
         Ok(self.summary)

@@ -1,6 +1,7 @@
 //! What is built, and what happens when it goes wrong.
 
-use crate::world::{APP, Wish, World, app_id, copy_for, sample, until};
+use crate::files::copy_for;
+use crate::world::{APP, Wish, World, app_id, sample, until};
 use std::fs;
 use std::path::{Path, PathBuf};
 

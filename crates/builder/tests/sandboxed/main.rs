@@ -6,7 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test whose main is its own: clippy cannot tell")]
 
+mod building;
 mod cases;
+mod files;
 mod world;
 
 use std::panic::AssertUnwindSafe;
@@ -19,8 +21,8 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["shim"] => sandbox::shim::run(),
         ["launcher", data] => world::be_launcher(data),
-        ["build", data, request] => world::be_server(data, request),
-        ["clean", data] => world::be_cleaner(data),
+        ["build", data, request] => building::be_server(data, request),
+        ["clean", data] => building::be_cleaner(data),
         ["build-step", ..] => builder::step::run(&arguments[1..]),
         ["static-server", words @ ..] => world::be_static_server(words),
         _ => run_cases(&words),

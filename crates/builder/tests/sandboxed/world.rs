@@ -1,8 +1,9 @@
 //! The host that all cases share: a data folder, a network of its own, a launcher; and how a build is asked for there.
 
-use blobs::SlugStore;
+use crate::building::{Building, Order, Outcome};
+use crate::files::write_source;
+use builder::BuildLimits;
 use builder::native::static_site::{MissingPath, StaticServer, serve};
-use builder::{BuildEnvironment, BuildLimits, BuildRequest, Builder, CancelToken, Fault};
 use domain::endpoint::Endpoint;
 use domain::ids::{AppId, BuildId, Ids, ProcessId, ReleaseId};
 use domain::names::SlugId;
@@ -18,27 +19,21 @@ use sandbox::network::lab::Lab;
 use sandbox::run_folder;
 use sandbox::spec::{Command, Helper, Kind, Network, Passed, ProcessSpec, Readiness, Stdio};
 use sandbox::system::{boot_id, boot_now};
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitCode, Stdio as Pipe};
-use std::sync::Arc;
+use std::process::{Child, ExitCode};
 use std::time::{Duration, Instant};
 
 pub const APP: u32 = 5;
 /// The folder of our control groups, in every hierarchy.
 const GROUP: &str = "dozen-builder-test";
 const PATIENCE: Duration = Duration::from_secs(120);
-const INCARNATION: u64 = 1;
-/// What the builder's part prints before its one line of JSON.
-const OUTCOME: &str = "OUTCOME ";
+pub const INCARNATION: u64 = 1;
 
 pub struct World {
     _folder: tempfile::TempDir,
@@ -58,48 +53,6 @@ pub struct Wish<'a> {
     pub time_seconds: Option<u64>,
     pub memory_bytes: Option<u64>,
     pub output_bytes: Option<u64>,
-}
-
-/// The same on its way to the process that builds.
-#[derive(Debug, Serialize, Deserialize)]
-struct Order {
-    app: AppId,
-    build: BuildId,
-    process: ProcessId,
-    config: BTreeMap<String, String>,
-    time_seconds: u64,
-    memory_bytes: u64,
-    output_bytes: u64,
-}
-
-/// How a build ended, as the process that built told it.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Outcome {
-    pub slug: Option<SlugId>,
-    pub processes: BTreeMap<String, String>,
-    pub error: String,
-    pub fault: String,
-    #[serde(skip)]
-    pub lines: Vec<String>,
-}
-
-impl Outcome {
-    pub fn says(&self, text: &str) -> bool {
-        self.lines.iter().any(|line| line.contains(text))
-    }
-
-    pub fn slug(&self) -> &SlugId {
-        self.slug.as_ref().unwrap_or_else(|| panic!("no slug: {self:#?}"))
-    }
-}
-
-/// A build under way.
-pub struct Building {
-    pub build: BuildId,
-    pub process: ProcessId,
-    child: Child,
-    output: BufReader<std::process::ChildStdout>,
-    lines: Vec<String>,
 }
 
 pub fn app_id() -> AppId {
@@ -146,75 +99,6 @@ fn settings(data: DataFolder) -> LauncherSettings {
     settings.cgroup.name = GROUP.parse().unwrap();
     settings.rust_prefix = Some(sysroot());
     settings
-}
-
-/// The server's part: builds one order and prints how it went. A line on its input cancels.
-pub fn be_server(data: &str, order: &str) -> ExitCode {
-    let data = DataFolder::new(data);
-    let order: Order = serde_json::from_str(order).unwrap();
-    let slugs = Arc::new(SlugStore::open(&data.root().join("slugs")).unwrap());
-    let process = Limits { memory_bytes: order.memory_bytes, ..BuildLimits::DEFAULT.process };
-    let limits = BuildLimits { process, time_seconds: order.time_seconds, output_bytes: order.output_bytes };
-    let builder = Builder { data, slugs, incarnation: INCARNATION, limits, stack: "host".to_owned() };
-    let request = BuildRequest {
-        app: order.app,
-        app_index: APP,
-        build: order.build,
-        process: order.process,
-        commit: Some("c".repeat(40).parse().unwrap()),
-        previous: None,
-        environment: BuildEnvironment::new(order.config),
-        request_id: None,
-    };
-    let cancel = CancelToken::new();
-    let on_input = cancel.clone();
-    std::thread::spawn(move || {
-        if std::io::stdin().lines().next().is_some() {
-            on_input.cancel();
-        }
-    });
-    let outcome = match builder.build(&request, &mut |line: &str| println!("{line}"), &cancel) {
-        Ok(built) => Outcome {
-            slug: Some(built.slug),
-            processes: built
-                .processes
-                .into_iter()
-                .map(|(name, command)| (name.to_string(), command))
-                .collect(),
-            error: String::new(),
-            fault: String::new(),
-            lines: Vec::new(),
-        },
-        Err(error) => Outcome {
-            slug: None,
-            processes: BTreeMap::new(),
-            error: chain(&error),
-            fault: match error.fault() {
-                Fault::App => "app",
-                Fault::Platform => "platform",
-                Fault::Cancelled => "cancelled",
-            }
-            .to_owned(),
-            lines: Vec::new(),
-        },
-    };
-    println!("{OUTCOME}{}", serde_json::to_string(&outcome).unwrap());
-    ExitCode::SUCCESS
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
-pub fn be_cleaner(data: &str) -> ExitCode {
-    let data = DataFolder::new(data);
-    let mut launcher = Launcher::connect(&data.launcher_socket()).unwrap();
-    launcher.hello(INCARNATION).unwrap();
-    println!("{:?}", builder::clean_abandoned(&data, Some(&mut launcher)).unwrap());
-    ExitCode::SUCCESS
 }
 
 pub fn be_static_server(words: &[&str]) -> ExitCode {
@@ -282,16 +166,7 @@ impl World {
             memory_bytes: wish.memory_bytes.unwrap_or(BuildLimits::DEFAULT.process.memory_bytes),
             output_bytes: wish.output_bytes.unwrap_or(BuildLimits::DEFAULT.output_bytes),
         };
-        let mut child = std::process::Command::new("/proc/self/exe")
-            .args(["build", self.data.root().to_str().unwrap(), &serde_json::to_string(&order).unwrap()])
-            .uid(DEFAULT_SERVER_UID)
-            .gid(DEFAULT_SERVER_UID)
-            .stdin(Pipe::piped())
-            .stdout(Pipe::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Building { build, process, child, output, lines: Vec::new() }
+        Building::start(&self.data, &order)
     }
 
     /// Runs a command line of a slug in its sandbox; its exit code and what it printed.
@@ -414,86 +289,6 @@ impl World {
         let left = left.into_iter().map(|process| format!("the control group of {process}"));
         remove_group_folders();
         left.chain(scan.problems.iter().map(ToString::to_string)).collect()
-    }
-}
-
-impl Building {
-    /// Reads lines until one holds `text`.
-    pub fn until_says(&mut self, text: &str) {
-        while !self.lines.last().is_some_and(|line| line.contains(text)) {
-            assert!(self.next_line(), "it ended without {text:?}: {:#?}", self.lines);
-        }
-    }
-
-    pub fn cancel(&mut self) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "cancel").unwrap();
-    }
-
-    /// As a crash of the server would.
-    pub fn kill_server(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub fn end(mut self) -> Outcome {
-        while self.next_line() {}
-        assert!(self.child.wait().unwrap().success(), "{:#?}", self.lines);
-        let outcome = self.lines.pop().unwrap_or_default();
-        let outcome = outcome.strip_prefix(OUTCOME).unwrap_or_else(|| panic!("no outcome: {outcome}"));
-        Outcome { lines: self.lines, ..serde_json::from_str(outcome).unwrap() }
-    }
-
-    fn next_line(&mut self) -> bool {
-        let mut line = String::new();
-        let read = self.output.read_line(&mut line).unwrap();
-        self.lines.push(line.trim_end_matches('\n').to_owned());
-        if read == 0 {
-            self.lines.pop();
-        }
-        read > 0
-    }
-}
-
-/// As the extractor leaves it: the server's own, readable by all.
-fn write_source(source: &Path, files: &[(&str, String)]) {
-    fs::create_dir_all(source).unwrap();
-    for (name, content) in files {
-        let path = source.join(name.trim_end_matches(['*', '@']));
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        if name.ends_with('@') {
-            symlink(content, &path).unwrap();
-            continue;
-        }
-        fs::write(&path, content).unwrap();
-        if name.ends_with('*') {
-            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        }
-    }
-    give_to_server(source.parent().unwrap());
-}
-
-fn give_to_server(path: &Path) {
-    std::os::unix::fs::lchown(path, Some(DEFAULT_SERVER_UID), Some(DEFAULT_SERVER_UID)).unwrap();
-    if path.is_dir() && !path.is_symlink() {
-        for entry in fs::read_dir(path).unwrap() {
-            give_to_server(&entry.unwrap().path());
-        }
-    }
-}
-
-/// Copies a tree and gives it to somebody.
-pub fn copy_for(from: &Path, to: &Path, uid: u32) {
-    fs::create_dir_all(to).unwrap();
-    chown(to, Some(uid), Some(uid)).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_for(&entry.path(), &target, uid);
-        } else {
-            fs::copy(entry.path(), &target).unwrap();
-            chown(&target, Some(uid), Some(uid)).unwrap();
-        }
     }
 }
 
