@@ -94,7 +94,7 @@ fn judge(argument: u8, test: Test) -> Vec<sock_filter> {
     let (kind, values, matched, otherwise): (u16, &[u32], u32, u32) = match &test {
         Test::OneOf(values) => (JUMP_IF_EQUAL, values, ALLOW, REFUSE),
         Test::NoneOf(values) => (JUMP_IF_EQUAL, values, REFUSE, ALLOW),
-        Test::NoBitOf(mask) => (JUMP_IF_ANY_BIT, std::slice::from_ref(mask), REFUSE, ALLOW),
+        Test::HasNoBit(mask) => (JUMP_IF_ANY_BIT, std::slice::from_ref(mask), REFUSE, ALLOW),
     };
     for (left, value) in (0..values.len()).rev().zip(values) {
         // Over the comparisons that are left, and the answer for no match.
@@ -153,7 +153,7 @@ mod tests {
                 let holds = match test {
                     Test::OneOf(values) => values.contains(&value),
                     Test::NoneOf(values) => !values.contains(&value),
-                    Test::NoBitOf(mask) => value & mask == 0,
+                    Test::HasNoBit(mask) => value & mask == 0,
                 };
                 if holds { ALLOW } else { REFUSE }
             }

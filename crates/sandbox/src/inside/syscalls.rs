@@ -29,7 +29,7 @@ pub enum Verdict {
 pub enum Test {
     OneOf(&'static [u32]),
     NoneOf(&'static [u32]),
-    NoBitOf(u32),
+    HasNoBit(u32),
 }
 
 /// The policy: what becomes of each call, by its number. What lies beyond the end is unknown.
@@ -71,7 +71,7 @@ const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// Call, number of the argument from 0, and what must hold of it.
 const JUDGED: &[(i64, u8, Test)] = &[
-    (libc::SYS_clone, 0, Test::NoBitOf(NAMESPACE_FLAGS)),
+    (libc::SYS_clone, 0, Test::HasNoBit(NAMESPACE_FLAGS)),
     (libc::SYS_socket, 0, Test::OneOf(FAMILIES)),
     (libc::SYS_socketpair, 0, Test::OneOf(&[libc::AF_UNIX as u32])),
     (libc::SYS_ioctl, 1, Test::NoneOf(REFUSED_IOCTLS)),

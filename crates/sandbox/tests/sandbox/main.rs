@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, reason = "a test: what is not so is a failure")]
 
 mod attempts;
-mod bench;
 mod builds;
 mod daemons;
 mod escapes;
@@ -46,10 +45,6 @@ fn main() -> ExitCode {
         ["daemon", what] => daemons::be_daemon(what),
         ["inside", what @ ..] => insider::act(what),
         ["attempt", what @ ..] => attempts::make(what),
-        ["bench", count] => {
-            bench::run(count.parse().unwrap());
-            ExitCode::SUCCESS
-        }
         _ => run_cases(&words),
     }
 }

@@ -255,13 +255,6 @@ impl World {
         until("the launcher listens again", || Launcher::connect(&self.data.launcher_socket()).ok());
     }
 
-    /// Milliseconds of CPU that the launcher and everything that it has reaped have used.
-    pub fn launcher_cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.launcher.borrow().id())).unwrap();
-        let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 1..].split_ascii_whitespace().collect();
-        fields[11..15].iter().map(|ticks| ticks.parse::<f64>().unwrap() * 10.0).sum()
-    }
-
     /// Ends everything. Returns what should have gone and has not.
     pub fn end(self) -> Vec<String> {
         let scan = run_folder::observe_all(&self.data, &self.boot).unwrap();

@@ -1,0 +1,300 @@
+//! The shim's second part, as uid dozen: one poll loop from the word to start until the sandbox has ended.
+
+mod asked;
+mod ending;
+mod waiting;
+
+use super::clone::Init;
+use super::control::{Control, Reply};
+use super::facts::Facts;
+use super::journal::ProcessJournal;
+use super::lines::{self, Before, Cause};
+use super::orders::Orders;
+use super::readiness::{Outcome, Probe};
+use super::start::{NotStarted, Started};
+use super::stdio::Outside;
+use super::stop::{Effect, Stop};
+use super::streams::{OutputStream, READ_BYTES};
+use crate::cgroup::ProcessGroup;
+use crate::inside::link::{FromInit, ShimLink, ToInit};
+use crate::layout::DataFolder;
+use crate::spec::Readiness;
+use crate::system::boot_now;
+use domain::process::{Exit, ExitStatus};
+use domain::time::BootMillis;
+use journal::Stream;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
+use std::os::fd::OwnedFd;
+use waiting::watch_signals;
+
+/// How long the reason of a failed start waits for room in the caller's pipe, and how much of it fits at once (`PIPE_BUF`).
+const TELL_SECONDS: i64 = 1;
+const TELL_BYTES: usize = 4096;
+
+/// Holds the process to its end and writes down how it ended.
+pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>, control: OwnedFd) {
+    let folder = DataFolder::new(&orders.data).process(orders.spec.process);
+    let mut facts = Facts::new(folder, orders.spec.boot_id.clone());
+    let mut journal = ProcessJournal::open(orders);
+    journal.platform(&lines::starting(&orders.spec.command.shown));
+    journal.flush();
+    match started {
+        Ok(started) => {
+            let control = Control::new(control, orders.shim.uid);
+            Supervisor::new(orders, started, facts, journal, control).run();
+        }
+        Err(NotStarted { problem, outside }) => {
+            tell_not_started(&problem.to_string(), outside.as_ref(), &mut journal);
+            journal.platform(&lines::ended(Before::Starting, orders.spec.purpose(), Cause::Own));
+            facts.exit(Exit {
+                at: boot_now(),
+                status: ExitStatus::NotStarted,
+                stop_requested: false,
+                out_of_memory: false,
+            });
+            journal.close();
+        }
+    }
+}
+
+fn tell_not_started(reason: &str, outside: Option<&Outside>, journal: &mut ProcessJournal) {
+    let line = lines::not_started(reason);
+    journal.platform(&line);
+    if let Some(Outside::Passed { error }) = outside {
+        tell_caller(error, &format!("{line}\n"));
+    }
+}
+
+/// A pipe that nobody reads may be full: it is not waited for long.
+fn tell_caller(error: &OwnedFd, text: &str) {
+    let mut fds = [PollFd::new(error, PollFlags::OUT)];
+    let timeout = Timespec { tv_sec: TELL_SECONDS, tv_nsec: 0 };
+    if matches!(rustix::event::poll(&mut fds, Some(&timeout)), Ok(1)) {
+        let bytes = text.as_bytes();
+        let _ = rustix::io::write(error, &bytes[..bytes.len().min(TELL_BYTES)]);
+    }
+}
+
+/// How far the app has come.
+enum Life {
+    /// Not executed yet.
+    Preparing,
+    Starting(Box<Probe>),
+    Up,
+}
+
+/// What may have happened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Link,
+    Init,
+    Output(usize),
+    Control,
+    Probe,
+    Signals,
+}
+
+struct Supervisor<'a> {
+    orders: &'a Orders,
+    init: Init,
+    link: ShimLink,
+    group: ProcessGroup,
+    outside: Outside,
+    outputs: Vec<OutputStream>,
+    facts: Facts,
+    journal: ProcessJournal,
+    control: Control,
+    signals: Option<OwnedFd>,
+    life: Life,
+    stop: Stop,
+    time_limit_at: Option<BootMillis>,
+    leader: Option<ExitStatus>,
+    /// Requests that wait for the sandbox: a diagnosis, a terminal.
+    awaiting_diagnosis: Vec<Reply>,
+    awaiting_terminal: Vec<Reply>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Supervisor<'a> {
+    fn new(
+        orders: &'a Orders,
+        started: Started,
+        facts: Facts,
+        journal: ProcessJournal,
+        control: Control,
+    ) -> Self {
+        let Started { init, link, group, outside } = started;
+        let (outside, outputs) = match outside {
+            Outside::Journal { output, error } => {
+                let outputs =
+                    vec![OutputStream::new(output, Stream::Stdout), OutputStream::new(error, Stream::Stderr)];
+                (Outside::HandedOut, outputs)
+            }
+            other => (other, Vec::new()),
+        };
+        Self {
+            orders,
+            init,
+            link,
+            group,
+            outside,
+            outputs,
+            facts,
+            journal,
+            control,
+            signals: watch_signals().ok(),
+            life: Life::Preparing,
+            stop: Stop::NotAsked,
+            time_limit_at: None,
+            leader: None,
+            awaiting_diagnosis: Vec::new(),
+            awaiting_terminal: Vec::new(),
+            buffer: vec![0; READ_BYTES],
+        }
+    }
+
+    fn run(mut self) {
+        self.link.tell(ToInit::Start);
+        loop {
+            let happened = self.wait();
+            for source in &happened {
+                self.handle(*source);
+            }
+            self.tick(boot_now());
+            self.journal.flush();
+            if happened.contains(&Source::Init) {
+                return self.finish();
+            }
+        }
+    }
+
+    fn handle(&mut self, source: Source) {
+        match source {
+            Source::Link => self.hear(),
+            // Its end is handled last, after everything it has left.
+            Source::Init => {}
+            Source::Output(index) => self.outputs[index].read(&mut self.buffer, &mut self.journal),
+            Source::Control => {
+                for asked in self.control.turn() {
+                    self.obey(asked);
+                }
+            }
+            Source::Probe => {
+                if let Life::Starting(probe) = &mut self.life {
+                    let outcome = probe.decided(boot_now());
+                    self.probed(outcome);
+                }
+            }
+            Source::Signals => {
+                if let Some(signals) = &self.signals {
+                    let _ = rustix::io::read(signals, &mut self.buffer);
+                }
+                self.ask_to_stop();
+            }
+        }
+    }
+
+    /// What is due by the clock.
+    fn tick(&mut self, now: BootMillis) {
+        if let Life::Starting(probe) = &mut self.life {
+            let outcome = probe.tick(now);
+            self.probed(outcome);
+        }
+        if self.time_limit_at.is_some_and(|at| now >= at) {
+            self.time_limit_at = None;
+            self.journal
+                .platform(&lines::time_limit(self.orders.spec.time_limit_seconds.unwrap_or_default()));
+            self.ask_to_stop();
+        }
+        let effect = self.stop.tick(now);
+        self.carry_out(effect);
+        self.facts.tick(now);
+        self.journal.tick();
+    }
+
+    /// Everything that the sandbox's init has said.
+    fn hear(&mut self) {
+        while let Ok((what, descriptors)) = self.link.receive() {
+            match what {
+                FromInit::Terminal => self.take_terminal(descriptors),
+                FromInit::Started => self.executed(),
+                FromInit::Failed { what } => {
+                    tell_not_started(&what, Some(&self.outside), &mut self.journal);
+                    self.leader = Some(ExitStatus::NotStarted);
+                }
+                FromInit::Exited(status) => self.leader = Some(status),
+                FromInit::Diagnosis(diagnosis) => self.answer_diagnosis(diagnosis.as_ref()),
+            }
+        }
+    }
+
+    fn executed(&mut self) {
+        let now = boot_now();
+        self.time_limit_at = self.orders.spec.time_limit_seconds.map(|seconds| now.plus_seconds(seconds));
+        match (self.orders.spec.readiness, self.orders.spec.endpoint) {
+            (Readiness::AcceptOnEndpoint, Some(endpoint)) => {
+                self.life = Life::Starting(Box::new(Probe::new(endpoint.0, now)));
+            }
+            (Readiness::AcceptOnEndpoint, None) | (Readiness::Immediately, _) => self.up(),
+        }
+    }
+
+    fn probed(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accepted => self.up(),
+            Outcome::NotYet => {}
+        }
+    }
+
+    fn up(&mut self) {
+        self.life = Life::Up;
+        self.facts.ready(boot_now());
+        self.journal.platform(lines::UP);
+    }
+
+    fn take_terminal(&mut self, descriptors: Vec<OwnedFd>) {
+        if let (Outside::TerminalToCome, Some(master)) = (&self.outside, descriptors.into_iter().next()) {
+            self.outside = Outside::Terminal(master);
+        }
+        for reply in std::mem::take(&mut self.awaiting_terminal) {
+            self.hand_out(reply);
+        }
+    }
+
+    fn ask_to_stop(&mut self) {
+        let effect = match self.life {
+            // There is nobody yet who could handle a signal.
+            Life::Preparing => self.stop.kill(),
+            Life::Starting(_) | Life::Up => self.stop.ask(self.orders.spec.stop, boot_now()),
+        };
+        self.carry_out(effect);
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let policy = self.orders.spec.stop;
+        match effect {
+            Effect::Nothing => {}
+            Effect::Signal => {
+                self.facts.stopping(boot_now());
+                self.journal.platform(&lines::stopping(policy.signal));
+                self.link.tell(ToInit::Signal(policy.signal, policy.to));
+            }
+            Effect::KillAfterGrace => {
+                self.journal.platform(&lines::exit_timeout(policy.grace_seconds));
+                self.journal.platform(lines::KILLING);
+                self.kill_all();
+            }
+            Effect::KillNow => {
+                self.facts.stopping(boot_now());
+                self.journal.platform(lines::KILLING);
+                self.kill_all();
+            }
+        }
+    }
+
+    /// The end of the namespace's first process is the end of all of them.
+    fn kill_all(&self) {
+        let _ = rustix::process::pidfd_send_signal(&self.init.pidfd, Signal::KILL);
+    }
+}
