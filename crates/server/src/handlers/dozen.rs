@@ -192,13 +192,14 @@ fn app_status(state: &State, context: &Context, app: &AppRef) -> Result<AppStatu
         head: newest.map(point),
         current: releases.iter().find(|row| row.current).map(point),
         candidate: newest.filter(|row| !row.release.status.is_final()).map(point),
+        warnings: warnings(&state.doctor.report(), &waits),
         waits: waits.into_iter().collect(),
-        warnings: warnings(&state.doctor.report()),
     })
 }
 
-/// What is weaker than it should be, for everybody whose apps run here.
-fn warnings(report: &DoctorReport) -> Vec<String> {
-    let weak = report.checks.iter().filter(|check| check.area == "sandbox" && check.outcome != Outcome::Ok);
-    weak.map(|check| check.detail.clone()).collect()
+/// What the launcher does without, or that it starts nothing: it concerns everybody whose apps run here.
+fn warnings(report: &DoctorReport, waits: &BTreeSet<String>) -> Vec<String> {
+    let weak = report.checks.iter().filter(|check| check.area == "launcher" && check.outcome != Outcome::Ok);
+    let told = |detail: &str| waits.iter().any(|wait| wait.contains(detail));
+    weak.map(|check| check.detail.clone()).filter(|detail| !told(detail)).collect()
 }

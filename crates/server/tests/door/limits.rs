@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
     ("limits::plain_http_is_told", plain_http_is_told),
     ("limits::garbage_is_dropped", garbage_is_dropped),
     ("limits::keep_alive", keep_alive),
+    ("limits::http2", http2),
     ("limits::the_certificate_is_for_every_name", the_certificate_is_for_every_name),
 ];
 
@@ -85,6 +86,45 @@ fn keep_alive() {
         reader.read_exact(&mut body).unwrap();
         assert_eq!(status, 200);
     }
+}
+
+/// With curl, where there is one.
+fn http2() {
+    let world = World::start();
+    assert_eq!(world.client().get("/dozen/server").status, 200);
+    let url = format!("https://localhost:{}/account", world.address.port());
+    let ask = |headers: &[String]| {
+        let mut curl = std::process::Command::new("curl");
+        curl.args([
+            "--silent",
+            "--http2",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_version} %{http_code}",
+            "--cacert",
+        ]);
+        curl.arg(world.ca());
+        for header in headers {
+            curl.args(["--header", header]);
+        }
+        curl.arg(&url).output().map(|done| String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let token = format!("Authorization: Bearer {}", world.token);
+    let Ok(first) = ask(std::slice::from_ref(&token)) else {
+        eprintln!("skipped: HTTP/2, there is no curl");
+        return;
+    };
+    assert_eq!(first, "2 200");
+    let ids = format!("Request-Id: {}", "0123456789abcdef,".repeat(900));
+    assert_eq!(ask(&[token.clone(), ids]).unwrap(), "2 200", "clients send this much");
+    let large = |kilobytes: usize| -> Vec<String> {
+        let headers = (0..kilobytes / 10).map(|n| format!("X-Large-{n}: {}", "x".repeat(10_000)));
+        std::iter::once(token.clone()).chain(headers).collect()
+    };
+    // Whether curl itself gives up or the server ends the connection over so many frames is its affair.
+    assert_ne!(ask(&large(1000)).unwrap(), "2 200");
+    assert_eq!(ask(&large(0)).unwrap(), "2 200", "the server is well");
 }
 
 fn the_certificate_is_for_every_name() {
