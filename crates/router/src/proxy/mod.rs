@@ -1,6 +1,6 @@
 //! One client connection, request by request: accept -> table -> balance -> process -> access line.
 //!
-//! This is the one place that knows the HTTP library. [`route`] finds a connection, [`exchange`] sends over it, [`upload`] and
+//! This is the one place that knows the HTTP library. [`route`] finds a connection, [`mod@exchange`] sends over it, [`upload`] and
 //! [`download`] are the bodies, [`tunnel`] is what follows an upgrade, [`head`] is what we change in heads.
 
 pub(crate) mod download;
