@@ -14,6 +14,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+/// Largest message within a sandbox's own socket and to a control socket, in bytes.
+pub const MAX_SHORT_BYTES: usize = 4096;
+
 /// What went wrong with one message.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
@@ -106,10 +109,21 @@ pub fn send<T: Serialize>(
 
 /// Receives one document; every descriptor is close-on-exec.
 pub fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> Result<(T, Vec<OwnedFd>), MessageError> {
-    let mut bytes = vec![0; MAX_MESSAGE_BYTES];
+    receive_into(socket, &mut vec![0; MAX_MESSAGE_BYTES])
+}
+
+/// The same where only short documents are expected: touches less memory, of which a shim should hold little.
+pub fn receive_short<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> Result<(T, Vec<OwnedFd>), MessageError> {
+    receive_into(socket, &mut [0; MAX_SHORT_BYTES])
+}
+
+fn receive_into<T: DeserializeOwned>(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+) -> Result<(T, Vec<OwnedFd>), MessageError> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let mut parts = [IoSliceMut::new(bytes)];
     let received = rustix::io::retry_on_intr(|| {
         rustix::net::recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
     })?;

@@ -1,7 +1,8 @@
 //! Run folders: the only memory of what runs. A folder `DATA/run/p/<process>` appears whole (the launcher makes it under a
 //! temporary name and renames it) and holds:
 //!
-//! * `spec.json`: the spec, unchanged; * `lock`: held (flock) by the shim for its whole life, and by nobody else;
+//! * `spec.json`: the spec, unchanged; * `lock`: held (flock) by the shim for its whole life, and by nobody else. Both are names
+//!   of one file;
 //! * `ready`, `stopping`, `exit`: facts, each written once, by temporary file and rename; * `ctl`: the control socket.
 //!
 //! Observing asks nobody and changes nothing. A folder that cannot be read is reported by name and hides no other.

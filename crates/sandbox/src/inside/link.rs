@@ -70,7 +70,7 @@ impl InitLink {
 
     /// Blocks until the shim says something; an error when it is gone.
     pub fn receive(&self) -> Result<ToInit, MessageError> {
-        message::receive(self.socket.as_fd()).map(|(what, _)| what)
+        message::receive_short(self.socket.as_fd()).map(|(what, _)| what)
     }
 
     pub fn wait_for_start(&self) -> Result<(), InsideError> {
@@ -91,7 +91,7 @@ impl ShimLink {
 
     /// To be called when the socket is readable.
     pub fn receive(&self) -> Result<(FromInit, Vec<OwnedFd>), MessageError> {
-        message::receive(self.socket.as_fd())
+        message::receive_short(self.socket.as_fd())
     }
 }
 

@@ -31,6 +31,9 @@ use link::{FromInit, InitLink};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+/// Longest reason of a failure that is told: with its escapes it fits a message.
+const MAX_REASON_CHARACTERS: usize = 600;
+
 /// What the app's process gets.
 pub(crate) struct Inside<'a> {
     pub orders: &'a Orders,
@@ -88,7 +91,7 @@ pub(crate) fn enter(inside: Inside<'_>) -> ! {
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the sandbox's init failed on a broken assumption of its own".to_owned(),
     };
-    link.tell(&FromInit::Failed { what });
+    link.tell(&FromInit::Failed { what: what.chars().take(MAX_REASON_CHARACTERS).collect() });
     exit(1)
 }
 

@@ -107,7 +107,9 @@ fn take_lock(settings: &LauncherSettings) -> Result<OwnedFd, LauncherError> {
     }
 }
 
-fn prepare(settings: LauncherSettings) -> Result<State, LauncherError> {
+fn prepare(mut settings: LauncherSettings) -> Result<State, LauncherError> {
+    // A controller that is to be done without is one for whoever looks for groups, shims included.
+    settings.cgroup.hidden.extend(probe::hidden_controllers(&settings.mask));
     let boot_id = boot_id().map_err(|source| LauncherError::Step { step: "read the boot id", source })?;
     let cgroups = Cgroups::detect(&settings.cgroup)?;
     cgroups.prepare()?;

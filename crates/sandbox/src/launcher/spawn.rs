@@ -9,11 +9,13 @@ use crate::layout::DataFolder;
 use crate::message;
 use crate::probe::NetworkForm;
 use crate::protocol::{Answer, Refusal, RefusalReason};
-use crate::run_folder::{self, CONTROL_SOCKET, LOCK_FILE, SPEC_FILE};
+use crate::run_folder::{CONTROL_SOCKET, LOCK_FILE, SPEC_FILE};
 use crate::shim::orders::{CgroupOrders, Orders, SHIM_WORD};
 use crate::spec::{Kind, Network, Passed, ProcessSpec, Stdio, Toolchain};
 use domain::ids::WriterId;
 use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags};
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -163,14 +165,16 @@ fn fill_run_folder(
     owner: UserIds,
     spec: &ProcessSpec,
 ) -> Result<RunFolder, Box<dyn std::error::Error>> {
+    // The lock is the spec's file under a second name: one file less to make and to remove. No temporary file is needed, since
+    // nobody sees the folder yet.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let lock = rustix::fs::open(folder.join(LOCK_FILE), flags, Mode::RUSR | Mode::WUSR)?;
+    let lock = rustix::fs::open(folder.join(SPEC_FILE), flags, Mode::RUSR | Mode::WUSR)?;
     rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    let mut file = File::from(lock);
+    file.write_all(&serde_json::to_vec(spec)?)?;
+    let lock = OwnedFd::from(file);
+    rustix::fs::link(folder.join(SPEC_FILE), folder.join(LOCK_FILE))?;
     folders::give(&lock, owner, 0o640)?;
-    run_folder::write_json(folder, SPEC_FILE, spec)?;
-    let spec_file =
-        rustix::fs::open(folder.join(SPEC_FILE), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    folders::give(&spec_file, owner, 0o640)?;
     let control = message::listen(&folder.join(CONTROL_SOCKET), CONTROL_BACKLOG)?;
     folders::give_socket(&folder.join(CONTROL_SOCKET), owner)?;
     folders::give(&folders::open_folder(folder)?, owner, 0o750)?;

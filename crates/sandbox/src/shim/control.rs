@@ -44,7 +44,7 @@ impl Control {
         self.accept();
         let mut asked = Vec::new();
         for connection in std::mem::take(&mut self.connections) {
-            match message::receive::<ControlMessage>(connection.as_fd()) {
+            match message::receive_short::<ControlMessage>(connection.as_fd()) {
                 Ok((message, _)) => {
                     asked.push(Asked { request: message.request, reply: Reply { connection } })
                 }

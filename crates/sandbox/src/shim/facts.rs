@@ -1,5 +1,5 @@
 //! The facts that a shim leaves in its run folder. A full disk delays them: they are written again every second, and the room for
-//! the last of them, the exit, is taken at the start. A folder that has gone is nobody's business any more.
+//! the last of them, the exit, is taken beforehand. A folder that has gone is nobody's business any more.
 
 use crate::format::Format;
 use crate::run_folder::{self, EXIT_FILE, ExitRecord, Instant, READY_FILE, RunFolderError, STOPPING_FILE};
@@ -12,6 +12,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// From the start to the reservation.
+const RESERVE_AFTER_MILLIS: u64 = 1_000;
 /// Between two attempts at writing a fact.
 const RETRY_MILLIS: u64 = 1_000;
 /// Attempts at writing the exit before the process counts as lost.
@@ -26,13 +28,24 @@ pub struct Facts {
     boot_id: BootId,
     pending: Vec<(&'static str, BootMillis)>,
     retry_at: Option<BootMillis>,
-    reserved: Option<File>,
+    reserve: Reserve,
+}
+
+/// The room for the exit. It is taken once the process has run for a moment: starts stay cheap when many come at once, and who
+/// ends sooner finds the room that it found to start.
+enum Reserve {
+    Due {
+        at: BootMillis,
+    },
+    Taken(File),
+    /// There is none to be had.
+    Without,
 }
 
 impl Facts {
-    pub fn new(folder: PathBuf, boot_id: BootId) -> Self {
-        let reserved = reserve(&folder).ok();
-        Self { folder, boot_id, pending: Vec::new(), retry_at: None, reserved }
+    pub fn new(folder: PathBuf, boot_id: BootId, now: BootMillis) -> Self {
+        let reserve = Reserve::Due { at: now.plus_millis(RESERVE_AFTER_MILLIS) };
+        Self { folder, boot_id, pending: Vec::new(), retry_at: None, reserve }
     }
 
     pub fn ready(&mut self, at: BootMillis) {
@@ -43,8 +56,11 @@ impl Facts {
         self.write(STOPPING_FILE, at, at);
     }
 
-    /// Tries again what could not be written.
+    /// Takes the room for the exit, and tries again what could not be written.
     pub fn tick(&mut self, now: BootMillis) {
+        if matches!(self.reserve, Reserve::Due { at } if now >= at) {
+            self.reserve = reserve(&self.folder).map_or(Reserve::Without, Reserve::Taken);
+        }
         if self.retry_at.is_some_and(|at| now >= at) {
             self.retry_at = None;
             for (name, at) in std::mem::take(&mut self.pending) {
@@ -53,8 +69,12 @@ impl Facts {
         }
     }
 
-    pub const fn due_at(&self) -> Option<BootMillis> {
-        self.retry_at
+    pub fn due_at(&self) -> Option<BootMillis> {
+        let reserve = match &self.reserve {
+            Reserve::Due { at } => Some(*at),
+            Reserve::Taken(_) | Reserve::Without => None,
+        };
+        [reserve, self.retry_at].into_iter().flatten().min()
     }
 
     fn write(&mut self, name: &'static str, at: BootMillis, now: BootMillis) {
@@ -81,7 +101,9 @@ impl Facts {
 
     /// Into the room that was taken at the start: needs no new block.
     fn write_reserved(&mut self, record: &ExitRecord) -> std::io::Result<()> {
-        let file = self.reserved.take().ok_or(ErrorKind::NotFound)?;
+        let Reserve::Taken(file) = std::mem::replace(&mut self.reserve, Reserve::Without) else {
+            return Err(ErrorKind::NotFound.into());
+        };
         let bytes = serde_json::to_vec(record)?;
         file.write_all_at(&bytes, 0)?;
         file.set_len(bytes.len() as u64)?;
@@ -121,7 +143,11 @@ mod tests {
     #[test]
     fn facts_are_written_whole_and_leave_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let mut facts = Facts::new(folder.path().to_owned(), BootId("boot".to_owned()));
+        let mut facts = Facts::new(folder.path().to_owned(), BootId("boot".to_owned()), BootMillis(0));
+        facts.tick(BootMillis(999));
+        assert!(!folder.path().join(RESERVED_FILE).exists());
+        facts.tick(BootMillis(1_000));
+        assert_eq!(std::fs::metadata(folder.path().join(RESERVED_FILE)).unwrap().len(), RESERVED_BYTES);
         facts.ready(BootMillis(1));
         facts.stopping(BootMillis(2));
         facts.exit(exit());
@@ -137,10 +163,20 @@ mod tests {
     fn a_folder_that_has_gone_is_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        let mut facts = Facts::new(path, BootId("boot".to_owned()));
+        let mut facts = Facts::new(path, BootId("boot".to_owned()), BootMillis(0));
+        facts.tick(BootMillis(1_000));
         drop(folder);
         facts.ready(BootMillis(1));
         assert_eq!(facts.due_at(), None);
         facts.exit(exit());
+    }
+
+    #[test]
+    fn an_exit_before_the_reservation_is_written_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut facts = Facts::new(folder.path().to_owned(), BootId("boot".to_owned()), BootMillis(0));
+        facts.exit(exit());
+        let record: ExitRecord = run_folder::read_json(&folder.path().join(EXIT_FILE)).unwrap().unwrap();
+        assert_eq!(record.exit, exit());
     }
 }

@@ -9,6 +9,7 @@
 mod attempts;
 mod builds;
 mod daemons;
+mod disk;
 mod escapes;
 mod insider;
 mod launching;
@@ -17,6 +18,7 @@ mod limits;
 mod shell;
 mod stdio;
 mod waiting;
+mod weaker;
 mod world;
 
 use std::panic::AssertUnwindSafe;
@@ -32,6 +34,8 @@ fn cases() -> Vec<Case> {
         launching::CASES,
         builds::CASES,
         daemons::CASES,
+        weaker::CASES,
+        disk::CASES,
     ]
     .concat()
 }

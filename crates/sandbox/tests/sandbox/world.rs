@@ -14,6 +14,7 @@ use sandbox::environment::SealedEnvironment;
 use sandbox::format::Format;
 use sandbox::launcher::LauncherSettings;
 use sandbox::layout::DataFolder;
+use sandbox::network::AppRange;
 use sandbox::network::lab::Lab;
 use sandbox::run_folder;
 use sandbox::spec::{Command, Helper, Kind, Network, ProcessSpec, Readiness, Stdio};
@@ -31,16 +32,20 @@ pub const ENVIRONMENT: [(&str, &str); 3] =
 /// An app of the cases, by its number on the host.
 pub const APP: u32 = 3;
 pub const OTHER_APP: u32 = 4;
+/// Addresses of apps of a second installation.
+const BESIDE_RANGE: &str = "10.220.0.0/16";
 
 /// A name and what must hold.
 pub type Case = (&'static str, fn(&World));
 
 pub struct World {
+    /// Removed with everything in it when the world ends.
     folder: tempfile::TempDir,
     pub data: DataFolder,
     pub boot: BootId,
     pub slug: SlugId,
-    _lab: Lab,
+    /// What the launcher is told beside its data folder.
+    variables: Vec<(&'static str, &'static str)>,
     launcher: RefCell<Child>,
     ids: RefCell<Ids>,
     incarnation: Cell<u64>,
@@ -71,39 +76,66 @@ pub fn be_launcher(data: &str) -> ExitCode {
     }
 }
 
+/// The settings of every launcher here. A second one beside the first has other names, addresses and layers, told by variables.
 pub fn settings(data: DataFolder) -> LauncherSettings {
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let mut settings = LauncherSettings::new(data);
     settings.cgroup.name = "dozen-sandbox-test".parse().unwrap();
     settings.rust_prefix = Some("/usr/share".into());
-    settings.listeners = crate::daemons::listeners();
-    settings.daemons = crate::daemons::daemons();
+    settings.mask = variable("MASK").parse().unwrap();
+    settings.allow_weaker = variable("ALLOW").parse().unwrap();
+    if variable("BESIDE").is_empty() {
+        settings.listeners = crate::daemons::listeners();
+        settings.daemons = crate::daemons::daemons();
+    } else {
+        settings.network.prefix = "dzb".parse().unwrap();
+        settings.network.table = "dozenb".parse().unwrap();
+        settings.network.range = BESIDE_RANGE.parse().unwrap();
+    }
     settings
 }
 
 impl World {
+    /// The host of most cases.
     pub fn new() -> Self {
-        let lab = Lab::enter().unwrap();
+        // The calling thread, and all that it starts, live there until this program ends.
+        Lab::enter().unwrap();
         let folder = tempfile::Builder::new().prefix("dozen-sandbox-").tempdir().unwrap();
+        let world = Self::open(folder, Vec::new());
+        for index in [APP, OTHER_APP] {
+            world.connect().create_network(app_id(index), index).unwrap();
+        }
+        world
+    }
+
+    /// A second installation on the same host, with a launcher that is told `variables` and with no networks yet.
+    pub fn beside(&self, variables: &[(&'static str, &'static str)]) -> Self {
+        self.beside_at(self.path(), variables)
+    }
+
+    /// The same, with its data folder below `place`.
+    pub fn beside_at(&self, place: &Path, variables: &[(&'static str, &'static str)]) -> Self {
+        let folder = tempfile::Builder::new().prefix("beside-").tempdir_in(place).unwrap();
+        Self::open(folder, [&[("BESIDE", "1")], variables].concat())
+    }
+
+    fn open(folder: tempfile::TempDir, variables: Vec<(&'static str, &'static str)>) -> Self {
         let data = DataFolder::new(folder.path().join("data"));
-        let slug: SlugId = format!("sha256:{}", "5a".repeat(32)).parse().unwrap();
-        let seed = u128::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs()) << 64 | 7;
+        let seed = u128::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs()) << 64;
         let world = Self {
-            launcher: RefCell::new(start_launcher(&data)),
-            folder,
+            launcher: RefCell::new(start_launcher(&data, &variables)),
             boot: boot_id().unwrap(),
-            slug,
-            _lab: lab,
-            ids: RefCell::new(Ids::seeded(seed)),
+            slug: format!("sha256:{}", "5a".repeat(32)).parse().unwrap(),
+            ids: RefCell::new(Ids::seeded(seed | u128::from(boot_now().0))),
             incarnation: Cell::new(1),
+            folder,
+            variables,
             data,
         };
         until("the launcher listens", || Launcher::connect(&world.data.launcher_socket()).ok());
         let tree = world.data.slug_tree(&world.slug);
         std::fs::create_dir_all(&tree).unwrap();
         std::fs::write(tree.join("greeting"), "hello from the slug\n").unwrap();
-        for index in [APP, OTHER_APP] {
-            world.connect().create_network(app_id(index), index).unwrap();
-        }
         world
     }
 
@@ -157,7 +189,9 @@ impl World {
 
     /// A web process on a port of the app's address.
     pub fn web(&self, line: &str, port: u16) -> ProcessSpec {
-        let address = sandbox::network::address_of(APP).unwrap();
+        let beside = !self.variables.is_empty();
+        let range = if beside { BESIDE_RANGE.parse().unwrap() } else { AppRange::DEFAULT };
+        let address = range.address_of(APP).unwrap();
         ProcessSpec {
             endpoint: Some(Endpoint::new(IpAddr::V4(address), port)),
             readiness: Readiness::AcceptOnEndpoint,
@@ -251,7 +285,7 @@ impl World {
     }
 
     pub fn restart_launcher(&self) {
-        *self.launcher.borrow_mut() = start_launcher(&self.data);
+        *self.launcher.borrow_mut() = start_launcher(&self.data, &self.variables);
         until("the launcher listens again", || Launcher::connect(&self.data.launcher_socket()).ok());
     }
 
@@ -262,7 +296,8 @@ impl World {
             self.remove(observation.spec.process);
         }
         for index in [APP, OTHER_APP] {
-            self.connect().remove_network(app_id(index)).unwrap();
+            let removed = self.connect().remove_network(app_id(index));
+            assert!(removed.is_ok() || self.variables.iter().any(|(name, _)| *name == "MASK"), "{removed:?}");
         }
         self.connect().shutdown().unwrap();
         until("the launcher has ended", || self.launcher.borrow_mut().try_wait().unwrap());
@@ -273,9 +308,10 @@ impl World {
     }
 }
 
-fn start_launcher(data: &DataFolder) -> Child {
+fn start_launcher(data: &DataFolder, variables: &[(&str, &str)]) -> Child {
     let root = data.root().to_str().unwrap();
-    std::process::Command::new("/proc/self/exe").args(["launcher", root]).spawn().unwrap()
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.args(["launcher", root]).envs(variables.iter().copied()).spawn().unwrap()
 }
 
 impl Lines {

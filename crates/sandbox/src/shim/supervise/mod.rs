@@ -35,7 +35,7 @@ const TELL_BYTES: usize = 4096;
 /// Holds the process to its end and writes down how it ended.
 pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>, control: OwnedFd) {
     let folder = DataFolder::new(&orders.data).process(orders.spec.process);
-    let mut facts = Facts::new(folder, orders.spec.boot_id.clone());
+    let mut facts = Facts::new(folder, orders.spec.boot_id.clone(), boot_now());
     let mut journal = ProcessJournal::open(orders);
     journal.platform(&lines::starting(&orders.spec.command.shown));
     journal.flush();
