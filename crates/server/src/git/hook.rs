@@ -10,7 +10,7 @@ use crate::short_path::ShortPath;
 use domain::names::CommitId;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -20,9 +20,8 @@ use std::time::Duration;
 pub const SOCKET_VARIABLE: &str = "DOZEN_HOOK_SOCKET";
 pub const PUSH_VARIABLE: &str = "DOZEN_PUSH";
 
-/// Lines of standard input at most, and bytes of one.
-const MAX_LINES: usize = 10_000;
-const MAX_INPUT_BYTES: u64 = 4 * 1024 * 1024;
+/// Standard input at most: far more than the refs that a push may change, and as JSON within one message.
+const MAX_INPUT_BYTES: u64 = 512 * 1024;
 /// A write that the server does not take for so long means that it hangs.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of git's complaints that are passed on.
@@ -33,7 +32,7 @@ const MAX_COMPLAINT: u64 = 4096;
 enum HookError {
     #[error("{0} is not set: this repository takes pushes through the Dozen server only")]
     NotOurs(&'static str),
-    #[error("the hook was given more than {MAX_LINES} refs")]
+    #[error("this push changes too many refs: their names take more than {MAX_INPUT_BYTES} bytes")]
     TooMany,
     #[error("the Dozen server cannot be reached at {path}")]
     Unreachable { path: PathBuf, source: io::Error },
@@ -105,10 +104,12 @@ fn converse(
 }
 
 fn read_updates() -> Result<Vec<String>, HookError> {
-    let input = io::stdin().lock().take(MAX_INPUT_BYTES);
-    let lines: Result<Vec<String>, _> = input.lines().take(MAX_LINES + 1).collect();
-    let lines = lines.map_err(HookError::Input)?;
-    if lines.len() > MAX_LINES { Err(HookError::TooMany) } else { Ok(lines) }
+    let mut text = String::new();
+    io::stdin().lock().take(MAX_INPUT_BYTES + 1).read_to_string(&mut text).map_err(HookError::Input)?;
+    if text.len() as u64 > MAX_INPUT_BYTES {
+        return Err(HookError::TooMany);
+    }
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 fn connect(path: &Path) -> Result<UnixStream, HookError> {

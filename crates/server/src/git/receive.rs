@@ -151,8 +151,12 @@ async fn watch(
     };
     let (texts, mut relayed) = mpsc::channel(TEXTS);
     let reading = tokio::task::spawn_blocking(move || read_output(output, &texts));
-    while let Some(text) = relayed.recv().await {
-        voice.text(text).await?;
+    loop {
+        match state.shutdown.run_until_cancelled(relayed.recv()).await {
+            Some(Some(text)) => voice.text(text).await?,
+            Some(None) => break,
+            None => return Ok(Err(stopping())),
+        }
     }
     let _ended = reading.await;
     let engine = state.engine.clone();
@@ -161,6 +165,13 @@ async fn watch(
         Ok(builds::wait(&engine, build, LOOK * 30)?.unwrap_or(BuildStatus::Running))
     });
     Ok(status.await)
+}
+
+/// The engine ends running builds when the server stops. Whether this one was quick enough is in the ledger.
+fn stopping() -> Error {
+    let told = "the server is stopping, and the build with it.";
+    Error::unavailable(told)
+        .with_hint("Push again in a moment; dozen builds tells whether it had ended before.")
 }
 
 /// Passes texts on until the build has ended or nobody takes them.
@@ -221,8 +232,12 @@ async fn follow(state: &State, push: &Push, release: ReleaseId, voice: &mut Voic
     let engine = state.engine.clone();
     let (texts, mut relayed) = mpsc::channel(TEXTS);
     let following = tokio::task::spawn_blocking(move || follow_release(&engine, release, &texts));
-    while let Some(text) = relayed.recv().await {
-        voice.text(text).await?;
+    loop {
+        match state.shutdown.run_until_cancelled(relayed.recv()).await {
+            Some(Some(text)) => voice.text(text).await?,
+            Some(None) => break,
+            None => return voice.text(last_words(None, &push.url)).await,
+        }
     }
     match following.await {
         Ok(Ok(ended)) => voice.text(last_words(ended.as_ref(), &push.url)).await,

@@ -18,6 +18,9 @@ const PIECES: usize = 8;
 /// `git archive` of a large tree starts within this time, and goes on.
 const PIECE_WITHIN: Duration = Duration::from_secs(120);
 
+/// Archives are padded; who has read the last entry may leave the padding.
+const MAX_PADDING: usize = 1024 * 1024;
+
 /// What became of a tree.
 pub enum Staged {
     Whole,
@@ -71,12 +74,17 @@ enum Sent {
 }
 
 async fn pass_on(reader: &mut OwnedReadHalf, pieces: mpsc::Sender<Piece>) -> Result<Sent, WireError> {
+    let mut unread = 0;
     loop {
         let message =
             tokio::time::timeout(PIECE_WITHIN, wire::read_async(reader)).await.map_err(io::Error::from)??;
         match message {
             Some(Message::Tree(bytes)) => {
+                let length = bytes.len();
                 if pieces.send(Piece::Bytes(bytes)).await.is_err() {
+                    unread += length;
+                }
+                if unread > MAX_PADDING {
                     return Ok(Sent::NotWanted);
                 }
             }

@@ -224,6 +224,9 @@ fn too_many_refs() {
     let refs: Vec<String> = (0..1001).map(|n| format!("main:refs/heads/b{n}")).collect();
     let refs: Vec<&str> = refs.iter().map(String::as_str).collect();
     repo.push(&refs).refused(&["changes 1001 refs; 1000 are allowed"]);
+    let long: Vec<String> = (0..900).map(|n| format!("main:refs/heads/{}/b{n}", "x".repeat(600))).collect();
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    repo.push(&long).refused(&["changes too many refs"]);
     assert_eq!(world.head_of(app), None);
 }
 

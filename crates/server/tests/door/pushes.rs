@@ -16,6 +16,7 @@ pub const CASES: &[Case] = &[
     ("pushes::one_builds_one_waits_the_third_supersedes", one_builds_one_waits_the_third_supersedes),
     ("pushes::two_first_pushes_both_land", two_first_pushes_both_land),
     ("pushes::a_lagging_ref_is_caught_up", a_lagging_ref_is_caught_up),
+    ("pushes::a_server_that_stops_says_so", a_server_that_stops_says_so),
     ("pushes::large_trees", large_trees),
 ];
 
@@ -191,6 +192,18 @@ fn a_lagging_ref_is_caught_up() {
     assert_eq!(found, Ok(engine::ports::RefMove::ObjectsMissing));
     repo.push(&["main"]).says(&["released as v1 already"]);
     assert_eq!(world.head_of(app), Some(repo.head()));
+}
+
+fn a_server_that_stops_says_so() {
+    let mut world = World::start();
+    let app = world.app("hello");
+    let repo = Repo::new(&world, "hello", &[("build", "hold")]);
+    let child = repo.start_push(&["main"]);
+    wait_until("the build runs", || world.builder.waiting() == 1);
+    world.ask_to_stop();
+    ended(child).refused(&["the server is stopping", "Push again in a moment"]);
+    world.stop();
+    assert_eq!(world.head_of(app), None);
 }
 
 fn large_trees() {

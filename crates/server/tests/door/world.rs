@@ -282,7 +282,7 @@ struct WellDoctor;
 impl Doctor for WellDoctor {
     fn report(&self) -> DoctorReport {
         let check = Check {
-            area: "sandbox".to_owned(),
+            area: "launcher".to_owned(),
             name: "landlock".to_owned(),
             outcome: Outcome::Warning,
             detail: "no Landlock here".to_owned(),
