@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Made once, by [`crate::run`].
+/// Made once, by [`crate::run()`].
 pub struct Shared {
     pub engine: Engine,
     pub settings: Settings,

@@ -1,20 +1,20 @@
 //! Pushes, fetches and clones over smart HTTP, through the system's git as a child.
 //!
-//! A request comes in at [`serve`], which checks who asks and starts git ([`child`], called as [`command`] says). Git starts
-//! [`hook`], our own binary, which talks to [`desk`]; [`receive`] decides and relays. Must not: run anything that a repository
+//! A request comes in at `serve`, which checks who asks and starts git (`child`, called as `command` says). Git starts
+//! [`hook`], our own binary, which talks to `desk`; `receive` decides and relays. Must not: run anything that a repository
 //! names, or let a client's absence hold up a push.
 
 mod body;
 mod child;
-pub mod command;
-pub mod desk;
+mod command;
+pub(crate) mod desk;
 pub mod hook;
 mod hook_output;
 mod pkt;
-pub mod push;
+pub(crate) mod push;
 mod receive;
-pub mod repository;
-pub mod serve;
+mod repository;
+pub(crate) mod serve;
 mod stage;
 mod updates;
 mod wire;

@@ -2,7 +2,7 @@
 
 use crate::secrets::SecretTable;
 use domain::ids::{AppId, ReleaseId};
-use domain::names::{AppName, CommitId};
+use domain::names::CommitId;
 use engine::Context;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,6 @@ const LIFETIME: Duration = Duration::from_secs(7 * 60 * 60);
 /// What the server knows of a push.
 pub struct Push {
     pub app: AppId,
-    pub name: AppName,
     pub context: Context,
     /// Where the app answers.
     pub url: String,
@@ -51,8 +50,8 @@ pub struct Landed {
 }
 
 impl Push {
-    pub fn new(app: AppId, name: AppName, context: Context, url: String) -> Self {
-        Self { app, name, context, url, progress: Mutex::default() }
+    pub fn new(app: AppId, context: Context, url: String) -> Self {
+        Self { app, context, url, progress: Mutex::default() }
     }
 
     /// Remembers, until the refs have moved, that this push is the one that moves them.
@@ -158,8 +157,7 @@ mod tests {
     use super::*;
 
     fn push() -> Arc<Push> {
-        let name = "hello".parse().unwrap();
-        Arc::new(Push::new(AppId::from_u128(1), name, Context::system("test"), String::new()))
+        Arc::new(Push::new(AppId::from_u128(1), Context::system("test"), String::new()))
     }
 
     #[tokio::test]

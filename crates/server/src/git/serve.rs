@@ -175,7 +175,7 @@ async fn receive_pack(
     let preface = first.as_deref().and_then(pkt::shallow_advice);
     let app = &admitted.app.app;
     let url = state.settings.app_url(&app.name);
-    let push = Arc::new(Push::new(app.id, app.name.clone(), admitted.caller.context(), url));
+    let push = Arc::new(Push::new(app.id, admitted.caller.context(), url));
     let secret = state.pushes.begin(push).ok_or_else(busy)?;
     let asked = Request {
         tool: state.repositories.tool(),

@@ -3,7 +3,7 @@
 use crate::Case;
 use crate::client::Answer;
 use crate::git::Repo;
-use crate::world::World;
+use crate::world::{World, wait_until};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +19,7 @@ pub const CASES: &[Case] = &[
     ("hostile::bad_requests", bad_requests),
     ("hostile::too_many_refs", too_many_refs),
     ("hostile::strangers_at_the_hook_socket", strangers_at_the_hook_socket),
+    ("hostile::git_is_limited_and_knows_nothing", git_is_limited_and_knows_nothing),
 ];
 
 /// Even what got into a repository's own files, by whatever way, is not run.
@@ -254,4 +255,36 @@ fn strangers_at_the_hook_socket() {
     );
     assert!(talk(b"GET / HTTP/1.1\r\n\r\n").is_empty());
     assert!(talk(&[1, 0xff, 0xff, 0xff, 0xff]).is_empty());
+}
+
+/// Every process of a push, looked at while it waits for its build.
+fn git_is_limited_and_knows_nothing() {
+    let world = World::start();
+    world.app("hello");
+    let repo = Repo::new(&world, "hello", &[("build", "hold")]);
+    let push = repo.start_push(&["main"]);
+    wait_until("the build runs", || world.builder.waiting() == 1);
+    let data = world.data().display().to_string();
+    let read = |pid: &str, name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let all = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let ours: Vec<String> =
+        all.filter(|pid| read(pid, "environ").contains(&format!("DOZEN_HOOK_SOCKET={data}"))).collect();
+    assert!(ours.len() >= 2, "git and its hook: {ours:?}");
+    for pid in &ours {
+        let limits = read(pid, "limits");
+        for (name, soft) in
+            [("Max core file size", "0 "), ("Max address space", "4294967296 "), ("Max cpu time", "1200 ")]
+        {
+            let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+            assert!(line[name.len()..].trim_start().starts_with(soft), "{line}");
+        }
+        let environment = read(pid, "environ");
+        assert!(environment.contains("GIT_CONFIG_NOSYSTEM=1") && environment.contains("HOME=/nonexistent"));
+        assert!(
+            !environment.contains("CARGO") && !environment.contains(&world.token),
+            "nothing is inherited"
+        );
+    }
+    world.builder.let_go();
+    assert!(push.wait_with_output().unwrap().status.success());
 }
