@@ -66,6 +66,10 @@ pub fn run(settings: &Settings) -> Result<(), SuperviseError> {
     while !stop.load(Ordering::Relaxed) {
         follow(&mut log);
         std::thread::sleep(POLL);
+        if !launcher_lives(settings) && !is_ready(settings) {
+            println!("stopped");
+            return Ok(());
+        }
     }
     println!("stopping; processes of apps go on and are found again at the next start");
     stop_daemons(settings)
@@ -112,7 +116,7 @@ fn stop_daemons(settings: &Settings) -> Result<(), SuperviseError> {
     let mut launcher = Launcher::connect(&settings.data.launcher_socket())?;
     launcher.hello(u64::MAX >> 1)?;
     launcher.shutdown()?;
-    let ended = || !run_folder::is_lock_held(&settings.data.launcher_lock()).unwrap_or(true);
+    let ended = || !launcher_lives(settings);
     let deadline = Instant::now() + STOP_APPS_TIMEOUT;
     while !ended() && Instant::now() < deadline {
         std::thread::sleep(POLL);
@@ -147,9 +151,12 @@ fn open_log(settings: &Settings) -> Result<File, SuperviseError> {
     Ok(log)
 }
 
-fn launcher_answers(settings: &Settings) -> bool {
+fn launcher_lives(settings: &Settings) -> bool {
     run_folder::is_lock_held(&settings.data.launcher_lock()).unwrap_or(false)
-        && Launcher::connect(&settings.data.launcher_socket()).is_ok()
+}
+
+fn launcher_answers(settings: &Settings) -> bool {
+    launcher_lives(settings) && Launcher::connect(&settings.data.launcher_socket()).is_ok()
 }
 
 /// In a session of its own, so that nothing that happens to this terminal reaches it.
@@ -161,13 +168,20 @@ fn start_launcher(settings: &Settings) -> Result<(), SuperviseError> {
     command.spawn().map(drop).map_err(SuperviseError::Launcher)
 }
 
-/// The server says so itself: this file appears when it answers, and goes when it ends.
+/// The server says so itself: it holds this file's lock from when it answers to its end, however it ends.
 pub fn ready_file(settings: &Settings) -> PathBuf {
     settings.data.run().join("server.ready")
 }
 
 fn is_ready(settings: &Settings) -> bool {
-    ready_file(settings).exists()
+    run_folder::is_lock_held(&ready_file(settings)).unwrap_or(false)
+}
+
+/// Takes the lock of the file of readiness, for as long as what is returned lives.
+pub fn hold_ready(settings: &Settings) -> std::io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(ready_file(settings))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
 }
 
 fn wait_for(

@@ -35,6 +35,9 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("dozen-e2e-").tempdir().expect("a temporary folder");
         // Daemons of other users must be able to pass through.
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+        let hooks = folder.path().join("hooks");
+        std::fs::create_dir(&hooks).expect("a folder for fail points");
+        std::fs::set_permissions(&hooks, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("its mode");
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut server = Self { folder, api_port, http_port, settings, foreground: None };
         server.start_again();
@@ -100,7 +103,7 @@ impl Server {
 
     /// Where tests write the place at which the server is to be killed; see the fail points of the host backend.
     pub fn fail_point_file(&self) -> PathBuf {
-        self.folder.path().join("config/fail-point")
+        self.folder.path().join("hooks/fail-point")
     }
 
     /// Runs a client command and returns all of it.

@@ -6,6 +6,7 @@ use super::settings::{DaemonSettings, LauncherSettings, UserIds};
 use crate::client::LISTENERS_VARIABLE;
 use crate::protocol::{Daemon, ListenerName};
 use rustix::process::{Pid, PidfdFlags};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -68,8 +69,13 @@ fn chosen<'a>(daemon: &DaemonSettings, listeners: &'a [Bound]) -> Vec<&'a Bound>
 }
 
 /// The daemon's listeners with their numbers in it.
-pub fn numbered(daemon: &DaemonSettings, listeners: &[Bound]) -> Vec<(ListenerName, RawFd)> {
+fn numbered(daemon: &DaemonSettings, listeners: &[Bound]) -> Vec<(ListenerName, RawFd)> {
     chosen(daemon, listeners).iter().map(|bound| bound.name).zip(FIRST_LISTENER_FD..).collect()
+}
+
+/// The names and addresses of what a daemon inherits.
+pub fn addresses(daemon: &DaemonSettings, listeners: &[Bound]) -> Vec<(ListenerName, SocketAddr)> {
+    chosen(daemon, listeners).iter().map(|bound| (bound.name, bound.address)).collect()
 }
 
 /// `http=3,http=4,api=5`.

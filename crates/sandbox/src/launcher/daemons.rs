@@ -11,7 +11,8 @@ use crate::system::boot_now;
 use domain::time::{BootId, BootMillis};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal};
 use serde::{Deserialize, Serialize};
-use std::net::TcpListener;
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 
@@ -60,8 +61,8 @@ struct Record {
     pid: u32,
     /// In clock ticks since boot, as the kernel tells it: pids are used again, pairs are not.
     start_ticks: u64,
-    /// The listeners that it inherited: their numbers in it.
-    listeners: Vec<(ListenerName, RawFd)>,
+    /// The addresses of the listeners that it inherited. Their numbers in it change: a daemon may copy and close as it likes.
+    listeners: Vec<(ListenerName, SocketAddr)>,
 }
 
 /// A daemon that a predecessor of this launcher started.
@@ -240,7 +241,7 @@ impl Cell {
             boot_id: means.boot_id.clone(),
             pid: number(pid),
             start_ticks,
-            listeners: daemon_child::numbered(&self.settings, means.listeners),
+            listeners: daemon_child::addresses(&self.settings, means.listeners),
         };
         if let (Some(folder), Some(name)) =
             (self.record.parent(), self.record.file_name().and_then(|name| name.to_str()))
@@ -288,18 +289,33 @@ fn adopt(daemon: Daemon, record: &std::path::Path, boot_id: &BootId) -> Option<A
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
     let same =
         record.boot_id == *boot_id && start_ticks(pid) == Some(record.start_ticks) && !has_ended(&pidfd);
-    let listeners =
-        record.listeners.iter().filter_map(|(name, number)| take_over(&pidfd, *name, *number)).collect();
-    same.then_some(Adopted { daemon, pid, pidfd, listeners })
+    same.then(|| Adopted { daemon, listeners: take_over_all(&pidfd, pid, &record.listeners), pid, pidfd })
 }
 
-/// A copy of a listener that a daemon holds; `None` if the number is something else by now.
-fn take_over(pidfd: &OwnedFd, name: ListenerName, number: RawFd) -> Option<Bound> {
+/// Copies of all listeners of these addresses that a daemon holds, each socket once, under whatever numbers it keeps them.
+fn take_over_all(pidfd: &OwnedFd, pid: Pid, known: &[(ListenerName, SocketAddr)]) -> Vec<Bound> {
+    let entries = std::fs::read_dir(format!("/proc/{}/fd", number(pid))).into_iter().flatten().flatten();
+    let mut numbers: Vec<RawFd> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    numbers.sort_unstable();
+    let mut sockets = BTreeSet::new();
+    let taken = numbers.into_iter().filter_map(|number| take_over(pidfd, number, known, &mut sockets));
+    taken.collect()
+}
+
+/// A copy of one descriptor, if it is a listener of a known address whose socket was not met before.
+fn take_over(
+    pidfd: &OwnedFd,
+    number: RawFd,
+    known: &[(ListenerName, SocketAddr)],
+    sockets: &mut BTreeSet<u64>,
+) -> Option<Bound> {
     let copy = rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()).ok()?;
     rustix::net::sockopt::socket_acceptconn(&copy).ok()?.then_some(())?;
+    let socket = rustix::fs::fstat(&copy).ok()?.st_ino;
     let listener = TcpListener::from(copy);
     let address = listener.local_addr().ok()?;
-    Some(Bound { name, address, listener })
+    let (name, _) = known.iter().find(|(_, known)| *known == address)?;
+    sockets.insert(socket).then_some(Bound { name: *name, address, listener })
 }
 
 fn start_ticks(pid: Pid) -> Option<u64> {
@@ -315,7 +331,6 @@ fn parse_start_ticks(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsRawFd;
 
     #[test]
     fn the_start_time_is_found_behind_any_name() {
@@ -334,10 +349,11 @@ mod tests {
         let pid = rustix::process::getpid();
         let ticks = start_ticks(pid).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let other = std::fs::File::open("/dev/null").unwrap();
+        let address = listener.local_addr().unwrap();
+        // A copy is the same socket, and a listener elsewhere is none of the daemon's.
+        let (_copy, _other) = (listener.try_clone().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
         let found = |boot_id: &BootId, start_ticks| {
-            let listeners =
-                vec![(ListenerName::Http, listener.as_raw_fd()), (ListenerName::Http, other.as_raw_fd())];
+            let listeners = vec![(ListenerName::Http, address)];
             let record =
                 Record { format: Format, boot_id: boot_id.clone(), pid: number(pid), start_ticks, listeners };
             run_folder::write_json(folder.path(), "d.json", &record).unwrap();
@@ -345,7 +361,7 @@ mod tests {
         };
         let adopted = found(&boot, ticks).unwrap();
         let addresses: Vec<_> = adopted.listeners.iter().map(|bound| bound.address).collect();
-        assert_eq!(addresses, [listener.local_addr().unwrap()]);
+        assert_eq!(addresses, [address]);
         assert!(found(&boot, ticks + 1).is_none());
         assert!(found(&BootId("other".to_owned()), ticks).is_none());
     }

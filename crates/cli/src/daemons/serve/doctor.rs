@@ -24,17 +24,19 @@ impl Doctor for MachineDoctor {
         let mut checks = status.as_ref().map(layers).unwrap_or_default();
         let launcher = launcher(status.as_ref());
         let can_start_apps = launcher.outcome != Outcome::Failure;
-        checks.extend([launcher, self.routers(), self.disk()]);
+        checks.push(launcher);
+        checks.extend(status.as_ref().map(weaker).unwrap_or_default());
+        checks.extend([self.routers(), self.disk()]);
         DoctorReport { can_start_apps, checks }
     }
 }
 
 /// What the launcher found with root's rights: this process could not try it.
 fn layers(status: &LauncherStatus) -> Vec<Check> {
-    status.probe.layers.iter().map(layer).collect()
+    status.probe.layers.iter().map(|found| layer(found, status)).collect()
 }
 
-fn layer(layer: &probe::LayerReport) -> Check {
+fn layer(layer: &probe::LayerReport, status: &LauncherStatus) -> Check {
     let name = layer.layer.to_string();
     let area = "sandbox".to_owned();
     match &layer.state {
@@ -43,8 +45,9 @@ fn layer(layer: &probe::LayerReport) -> Check {
         }
         probe::State::Missing { why, fix } => {
             let outcome = match layer.requirement {
-                probe::Requirement::Required => Outcome::Failure,
-                probe::Requirement::OneOf | probe::Requirement::Optional => Outcome::Warning,
+                // Once apps start all the same, each missing layer was excused.
+                probe::Requirement::Required if status.cannot_start.is_some() => Outcome::Failure,
+                probe::Requirement::Required | probe::Requirement::OneOf | probe::Requirement::Optional => Outcome::Warning,
             };
             Check { area, name, outcome, detail: why.clone(), hint: Some(fix.clone()) }
         }
@@ -54,13 +57,21 @@ fn layer(layer: &probe::LayerReport) -> Check {
 fn launcher(status: Result<&LauncherStatus, &ClientError>) -> Check {
     let (outcome, detail) = match status {
         Err(error) => (Outcome::Failure, chain(error)),
-        Ok(status) => match (&status.cannot_start, status.weaker.as_slice()) {
-            (Some(reason), _) => (Outcome::Failure, reason.clone()),
-            (None, []) => (Outcome::Ok, format!("{} processes run; every required layer holds", status.live_shims)),
-            (None, weaker) => (Outcome::Warning, weaker.join("; ")),
+        Ok(status) => match &status.cannot_start {
+            Some(reason) => (Outcome::Failure, reason.clone()),
+            None if status.weaker.is_empty() => {
+                (Outcome::Ok, format!("{} processes run; every required layer holds", status.live_shims))
+            }
+            None => (Outcome::Ok, format!("{} processes run, in a weaker sandbox", status.live_shims)),
         },
     };
     check("launcher", "launcher", outcome, detail)
+}
+
+/// A line for each wall that apps do without.
+fn weaker(status: &LauncherStatus) -> Vec<Check> {
+    let weak = status.weaker.iter();
+    weak.map(|sentence| check("launcher", "weaker", Outcome::Warning, sentence.clone())).collect()
 }
 
 impl MachineDoctor {

@@ -71,7 +71,6 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         .map_err(at("cannot start the runtime"))?;
     let plane = open(settings)?;
     let served = runtime.block_on(serve(&plane, listener));
-    let _gone = std::fs::remove_file(supervise::ready_file(settings));
     plane.engine.shutdown();
     served
 }
@@ -128,9 +127,17 @@ async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError>
     let stop = CancellationToken::new();
     watch_signals(stop.clone())?;
     let parts = parts(plane, listener.listener)?;
-    std::fs::write(supervise::ready_file(&plane.settings), b"").map_err(at("cannot say that the server is ready"))?;
-    tracing::info!(address = %listener.address, "serving the API");
-    server::run(parts, stop).await.map_err(at("cannot serve the API"))
+    let mut held = None;
+    let ready = || {
+        match supervise::hold_ready(&plane.settings) {
+            Ok(file) => held = Some(file),
+            Err(error) => tracing::error!(%error, "cannot say that the server is ready"),
+        }
+        tracing::info!(address = %listener.address, "serving the API");
+    };
+    let served = server::run_telling(parts, stop, ready).await.map_err(at("cannot serve the API"));
+    drop(held);
+    served
 }
 
 fn start_workers(plane: &Plane) -> Result<(), ServeError> {
