@@ -5,12 +5,14 @@ use anyhow::{Context, Result};
 use std::process::Command;
 
 /// A program that tests use and the package that brings it.
-const NEEDED: &[(&str, &str)] = &[("git", "git"), ("ip", "iproute2"), ("unshare", "util-linux"), ("cc", "gcc")];
+const NEEDED: &[(&str, &str)] =
+    &[("git", "git"), ("ip", "iproute2"), ("unshare", "util-linux"), ("cc", "gcc")];
 
 /// Installs missing packages; as an ordinary user through sudo. What cannot be installed is told, not fatal: the suites that need
 /// it then say that they are skipped.
 pub fn ensure() -> Result<()> {
-    let missing: Vec<&str> = NEEDED.iter().filter(|(program, _)| !shell::is_installed(program)).map(|(_, p)| *p).collect();
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|(program, _)| !shell::is_installed(program)).map(|(_, p)| *p).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -18,8 +20,13 @@ pub fn ensure() -> Result<()> {
     let mut update = privileged("apt-get");
     let updated = shell::run(update.args(["update", "-qq"]));
     let mut install = privileged("apt-get");
-    install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(&missing).env("DEBIAN_FRONTEND", "noninteractive");
-    updated.and_then(|()| shell::run(&mut install)).with_context(|| format!("cannot install {}", missing.join(", ")))
+    install
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(&missing)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    updated
+        .and_then(|()| shell::run(&mut install))
+        .with_context(|| format!("cannot install {}", missing.join(", ")))
 }
 
 fn privileged(program: &str) -> Command {
@@ -34,6 +41,9 @@ fn privileged(program: &str) -> Command {
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).and_then(|ids| ids.split_whitespace().nth(1));
+    let uid = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|ids| ids.split_whitespace().nth(1));
     uid == Some("0")
 }

@@ -35,7 +35,10 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
         other => {
-            eprintln!("{}{USAGE}", if other.is_empty() { String::new() } else { format!("unknown command {other}\n\n") });
+            eprintln!(
+                "{}{USAGE}",
+                if other.is_empty() { String::new() } else { format!("unknown command {other}\n\n") }
+            );
             return ExitCode::from(64);
         }
     };

@@ -82,7 +82,10 @@ fn supervise_server(settings: &Settings) -> Result<(), Box<dyn Error>> {
             print!("{}", settings::render_reference());
             Ok(())
         }
-        Some(other) => Err(format!("dozen server knows no \"{other}\"\n  usage: dozen server [stop [--apps] | settings]").into()),
+        Some(other) => Err(format!(
+            "dozen server knows no \"{other}\"\n  usage: dozen server [stop [--apps] | settings]"
+        )
+        .into()),
     }
 }
 
@@ -108,7 +111,8 @@ fn with_settings(run: impl FnOnce(&Settings) -> Result<(), Box<dyn Error>>) -> E
 fn log_to_stdout(settings: &Settings) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let _second_time = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false).try_init();
+    let _second_time =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false).try_init();
 }
 
 /// An error with its causes, on one line.

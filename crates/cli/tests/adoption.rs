@@ -61,7 +61,9 @@ fn fifty_apps_are_adopted_after_kill_9_of_the_server() {
 fn probe_pids() -> Vec<u32> {
     let mut pids: Vec<u32> = support::server::processes()
         .into_iter()
-        .filter(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"./probe\0")))
+        .filter(|pid| {
+            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"./probe\0"))
+        })
         .collect();
     pids.sort_unstable();
     pids

@@ -22,14 +22,17 @@ fn prepare(settings: &[(&str, &str)]) -> (Server, Repository) {
     server.dozen(&["ps:scale", "web=2", "-a", "loaded"]);
     eventually("both serve", 30, || {
         let table = server.json(&["ps", "-a", "loaded"]);
-        let up = table.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(|process| process["state"] == "up"));
+        let up = table
+            .as_array()
+            .is_some_and(|all| all.len() == 2 && all.iter().all(|process| process["state"] == "up"));
         up.then_some(())
     });
     (server, repository)
 }
 
 fn start_load(server: &Server) -> Load {
-    let load = Load::start(Target { router: server.router(), host: server.host("loaded"), per_second: PER_SECOND });
+    let load =
+        Load::start(Target { router: server.router(), host: server.host("loaded"), per_second: PER_SECOND });
     eventually("the load runs", 10, || (load.count.load(Ordering::Relaxed) > PER_SECOND).then_some(()));
     load
 }
@@ -63,7 +66,12 @@ fn deploy_cut_short(server: &Server, repository: &Repository, version: &str) {
 fn report(outcome: &Outcome) {
     println!(
         "sent {} answered {} failed {} latest send {} ms, statuses {:?}, {} releases seen",
-        outcome.sent, outcome.answered, outcome.failed, outcome.latest_send_millis, outcome.by_status, outcome.releases.len()
+        outcome.sent,
+        outcome.answered,
+        outcome.failed,
+        outcome.latest_send_millis,
+        outcome.by_status,
+        outcome.releases.len()
     );
     outcome.failures.iter().take(20).for_each(|line| println!("  {line}"));
 }

@@ -49,7 +49,10 @@ fn one_off_keeps_every_byte_and_its_code(server: &Server) {
     use std::io::Write;
     let mut command = server.command();
     command.args(["run", "-a", "hello", "--", "cat; echo to-stderr >&2; exit 7"]);
-    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     let mut child = command.spawn().expect("dozen runs");
     let bytes: Vec<u8> = (0..=255u8).cycle().take(300_000).collect();
     let mut input = child.stdin.take().expect("a pipe");
@@ -79,14 +82,21 @@ fn a_rollback_brings_back_code_and_config(server: &Server, repository: &Reposito
     repository.push(server);
     assert_eq!(server.get("hello", "/").json()["version"], "two");
     server.dozen(&["rollback", "v1", "-a", "hello"]);
-    eventually("the first version serves", 30, || (server.get("hello", "/").json()["version"] == "one").then_some(()));
+    eventually("the first version serves", 30, || {
+        (server.get("hello", "/").json()["version"] == "one").then_some(())
+    });
     assert_eq!(server.get("hello", "/env?name=GREETING").text(), "", "config of v1 had no GREETING");
 }
 
 fn logs_are_one_stream(server: &Server) {
     eventually("app, platform, router and api lines", 15, || {
         let logs = server.dozen(&["logs", "-n", "1500", "-a", "hello"]);
-        let all = ["app[web.1]: listening on", "heroku[web.1]: State changed from starting to up", "heroku[router]: at=info method=GET path=\"/\"", "app[api]: Release v2 created"];
+        let all = [
+            "app[web.1]: listening on",
+            "heroku[web.1]: State changed from starting to up",
+            "heroku[router]: at=info method=GET path=\"/\"",
+            "app[api]: Release v2 created",
+        ];
         all.iter().all(|part| logs.contains(part)).then_some(())
     });
 }

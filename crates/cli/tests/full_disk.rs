@@ -4,9 +4,9 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
+use support::eventually;
 use support::repository::Repository;
 use support::server::Server;
-use support::eventually;
 
 /// A small file system over a folder, gone when dropped.
 struct SmallDisk<'a>(&'a Path);
@@ -74,9 +74,15 @@ fn a_full_disk_under_the_ledger_is_told_and_survived() {
     assert_eq!(server.get("site", "/").status, 200, "the app answers on");
 
     disk.free();
-    eventually("the change goes through", 20, || server.try_dozen(&["config:set", "A=1", "-a", "site"]).status.success().then_some(()));
+    eventually("the change goes through", 20, || {
+        server.try_dozen(&["config:set", "A=1", "-a", "site"]).status.success().then_some(())
+    });
     assert_eq!(server.dozen(&["config:get", "A", "-a", "site"]).trim(), "1");
-    assert_eq!(server.json(&["releases", "-a", "site"]).as_array().map(Vec::len), Some(2), "nothing was half done");
+    assert_eq!(
+        server.json(&["releases", "-a", "site"]).as_array().map(Vec::len),
+        Some(2),
+        "nothing was half done"
+    );
     server.stop();
     drop(disk);
 }

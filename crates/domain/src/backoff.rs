@@ -34,7 +34,11 @@ pub fn not_before(record: Option<&CrashRecord>) -> BootMillis {
 }
 
 /// The history after one more crash.
-pub fn after_crash(before: Option<&CrashRecord>, started_at: BootMillis, exited_at: BootMillis) -> CrashRecord {
+pub fn after_crash(
+    before: Option<&CrashRecord>,
+    started_at: BootMillis,
+    exited_at: BootMillis,
+) -> CrashRecord {
     let healthy = exited_at.millis_since(started_at) >= HEALTHY_RUN_SECONDS * 1000;
     let earlier = match before {
         Some(record) if !healthy => record.count,

@@ -172,7 +172,13 @@ mod tests {
     fn parses_only_the_hyphenated_form() {
         let text = "01234567-89ab-4cde-8f01-23456789abcd";
         assert_eq!(text.parse::<AppId>().map(|id| id.to_string()), Ok(text.to_owned()));
-        for bad in ["", "x", "0123456789ab4cde8f0123456789abcd", "../../etc/passwd", "{01234567-89ab-4cde-8f01-23456789abcd}"] {
+        for bad in [
+            "",
+            "x",
+            "0123456789ab4cde8f0123456789abcd",
+            "../../etc/passwd",
+            "{01234567-89ab-4cde-8f01-23456789abcd}",
+        ] {
             assert!(bad.parse::<AppId>().is_err(), "{bad}");
         }
     }

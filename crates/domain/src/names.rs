@@ -139,8 +139,19 @@ impl ProcessType {
 }
 
 /// Words in a config var's name that speak of something to be kept secret.
-const SECRET_WORDS: &[&str] =
-    &["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "PRIVATE", "APIKEY", "KEY", "DSN", "SALT"];
+const SECRET_WORDS: &[&str] = &[
+    "SECRET",
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "CREDENTIAL",
+    "PRIVATE",
+    "APIKEY",
+    "KEY",
+    "DSN",
+    "SALT",
+];
 
 impl ConfigKey {
     /// Whether the name says that its value is a secret, such as `API_KEY` or `SESSION_SECRET`.
@@ -183,10 +194,16 @@ mod tests {
 
     #[test]
     fn names_accept_and_refuse() {
-        check::<AppName>(&["abc", "hello-1"], &["", "ab", "Abc", "1ab", "abc-", "a.b", "a/b", &"a".repeat(31)]);
+        check::<AppName>(
+            &["abc", "hello-1"],
+            &["", "ab", "Abc", "1ab", "abc-", "a.b", "a/b", &"a".repeat(31)],
+        );
         check::<ProcessType>(&["web", "worker_2", "Clock"], &["", "-web", "we b", "web.1", &"w".repeat(64)]);
         check::<ConfigKey>(&["A", "_x", "DATABASE_URL"], &["", "1A", "A-B", "A=B", "Ä"]);
-        check::<HostName>(&["localhost", "a.b", "*.example.com"], &["", "A.b", "a..b", "-a.b", "a.b-", "a b", "a*.b"]);
+        check::<HostName>(
+            &["localhost", "a.b", "*.example.com"],
+            &["", "A.b", "a..b", "-a.b", "a.b-", "a b", "a*.b"],
+        );
         let digest = format!("sha256:{}", "0a".repeat(32));
         check::<SlugId>(&[&digest], &["", "sha256:", "sha256:../../x", &digest.to_uppercase()]);
         check::<CommitId>(&[&"a".repeat(40)], &["", "HEAD", &"A".repeat(40), &"a".repeat(41)]);
@@ -194,7 +211,9 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_their_names() {
-        for (name, expected) in [("API_KEY", true), ("session_secret", true), ("KEYBOARD", false), ("GREETING", false)] {
+        for (name, expected) in
+            [("API_KEY", true), ("session_secret", true), ("KEYBOARD", false), ("GREETING", false)]
+        {
             assert_eq!(name.parse::<ConfigKey>().unwrap().names_a_secret(), expected, "{name}");
         }
     }

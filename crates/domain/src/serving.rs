@@ -39,14 +39,27 @@ mod tests {
         let purpose = Purpose::Slot { release, process_type: "web".parse().unwrap(), index: 1 };
         let generation = Generation { epoch: 1, counter: 5 };
         let routed = RoutedProcess { process, name: "web.1".into(), endpoint };
-        let route = AppRoute { app, name: "app".parse().unwrap(), hosts: vec![], gate: Gate::Running, processes: vec![routed] };
+        let route = AppRoute {
+            app,
+            name: "app".parse().unwrap(),
+            hosts: vec![],
+            gate: Gate::Running,
+            processes: vec![routed],
+        };
         let status = |counter| {
             let loaded = Some(Generation { epoch: 1, counter });
             ObservedRouter::Answered(RouterStatus { router: RouterId::from_u128(9), loaded, held: vec![] })
         };
         let (started_at, state) = (BootMillis(0), ProcessState::Up { since: BootMillis(1) });
         let mut observed = Observed {
-            processes: vec![ObservedProcess { process, app, purpose, endpoint: Some(endpoint), started_at, state }],
+            processes: vec![ObservedProcess {
+                process,
+                app,
+                purpose,
+                endpoint: Some(endpoint),
+                started_at,
+                state,
+            }],
             published: Some(RouteTable { apps: vec![route], ..RouteTable::empty(generation) }),
             routers: vec![status(5)],
             ..Observed::default()

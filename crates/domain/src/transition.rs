@@ -3,7 +3,9 @@
 //! Like the plan these are pure functions of desired and observed state, so that the simulator records by the same rules.
 
 use crate::backoff;
-use crate::desired::{CrashRecord, Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy};
+use crate::desired::{
+    CrashRecord, Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy,
+};
 use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
 use crate::mutant::{self, Mutant};
 use crate::names::ProcessType;
@@ -76,12 +78,16 @@ impl fmt::Display for ReleaseFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PhaseFailed { status } => write!(f, "the release phase ended with {status}"),
-            Self::PhaseLost => f.write_str("the release phase's process vanished without a record of its end"),
+            Self::PhaseLost => {
+                f.write_str("the release phase's process vanished without a record of its end")
+            }
             Self::PhaseCancelled => f.write_str("the release phase was cancelled"),
             Self::BootTimeout { name, seconds, .. } => {
                 write!(f, "{name} failed to bind to $PORT within {seconds} seconds of launch (R10)")
             }
-            Self::Crashed { name, status: Some(status) } => write!(f, "{name} ended with {status} before it served"),
+            Self::Crashed { name, status: Some(status) } => {
+                write!(f, "{name} ended with {status} before it served")
+            }
             Self::Crashed { name, status: None } => write!(f, "{name} vanished before it served"),
         }
     }
@@ -97,7 +103,8 @@ pub fn transitions(desired: &Desired, observed: &Observed, now: BootMillis) -> V
         let view = AppView::new(app.app, Some(app), processes);
         let mut seen = jobs(&view, app);
         seen.extend(ends(&view, desired, now));
-        let verdict = app.candidate.as_ref().and_then(|candidate| judge(&view, candidate, desired, &seen, now));
+        let verdict =
+            app.candidate.as_ref().and_then(|candidate| judge(&view, candidate, desired, &seen, now));
         facts.extend(verdict);
         facts.extend(seen);
     }
@@ -107,7 +114,8 @@ pub fn transitions(desired: &Desired, observed: &Observed, now: BootMillis) -> V
 
 /// Ends of processes whose app is gone.
 fn strays(desired: &Desired, observed: &Observed) -> Vec<Transition> {
-    let stray = observed.processes.iter().filter(|process| !desired.apps.iter().any(|app| app.app == process.app));
+    let stray =
+        observed.processes.iter().filter(|process| !desired.apps.iter().any(|app| app.app == process.app));
     let ended = stray.filter(|process| is_unrecorded_end(process, desired));
     ended.map(|process| ended_fact(process, None)).collect()
 }
@@ -123,24 +131,39 @@ fn is_unrecorded_end(process: &ObservedProcess, desired: &Desired) -> bool {
 
 fn ended_fact(process: &ObservedProcess, crash: Option<Crash>) -> Transition {
     let exit = exit_of(process).cloned();
-    Transition::Ended { app: process.app, process: process.process, purpose: process.purpose.clone(), exit, crash }
+    Transition::Ended {
+        app: process.app,
+        process: process.process,
+        purpose: process.purpose.clone(),
+        exit,
+        crash,
+    }
 }
 
 const fn exit_of(process: &ObservedProcess) -> Option<&Exit> {
     match &process.state {
         ProcessState::Exited(exit) => Some(exit),
-        ProcessState::Starting | ProcessState::Up { .. } | ProcessState::Stopping { .. } | ProcessState::Lost => None,
+        ProcessState::Starting
+        | ProcessState::Up { .. }
+        | ProcessState::Stopping { .. }
+        | ProcessState::Lost => None,
     }
 }
 
 /// The crash record that this end leads to, if the process was wanted and ended on its own or for not booting in time.
-fn crash_of(view: &AppView<'_>, desired: &Desired, process: &ObservedProcess, now: BootMillis) -> Option<Crash> {
+fn crash_of(
+    view: &AppView<'_>,
+    desired: &Desired,
+    process: &ObservedProcess,
+    now: BootMillis,
+) -> Option<Crash> {
     // An end that lies ahead of the clock was recorded before the machine was rebooted.
     let exit = exit_of(process).filter(|exit| exit.at <= now)?;
     let (_, slots, index) = slot_of(view, process)?;
     let replaced = slots.restarted_at.is_some_and(|restarted_at| process.started_at < restarted_at);
     let boot_limit = desired.bounds.boot_timeout_seconds * 1000;
-    let ran_into_boot_limit = process.purpose.is_web() && exit.at.millis_since(process.started_at) >= boot_limit;
+    let ran_into_boot_limit =
+        process.purpose.is_web() && exit.at.millis_since(process.started_at) >= boot_limit;
     if replaced || (exit.stop_requested && !ran_into_boot_limit) {
         return None;
     }
@@ -149,7 +172,10 @@ fn crash_of(view: &AppView<'_>, desired: &Desired, process: &ObservedProcess, no
 }
 
 /// The desired slot that this process was made for, if it is still wanted.
-fn slot_of<'a>(view: &AppView<'a>, process: &ObservedProcess) -> Option<(&'a DesiredRelease, &'a DesiredSlots, u32)> {
+fn slot_of<'a>(
+    view: &AppView<'a>,
+    process: &ObservedProcess,
+) -> Option<(&'a DesiredRelease, &'a DesiredSlots, u32)> {
     match &process.purpose {
         Purpose::Slot { release, process_type, index } => {
             let mut slots = view.runnable_slots().map(|(_, of, slots)| (of, slots));
@@ -191,7 +217,9 @@ fn job_facts(view: &AppView<'_>, app: &DesiredApp, job: &DesiredJob) -> Vec<Tran
     facts.extend(match &process.state {
         ProcessState::Exited(exit) => Some(ended(JobOutcome::Exited { status: exit.status })),
         ProcessState::Lost => Some(ended(JobOutcome::Lost)),
-        ProcessState::Starting | ProcessState::Up { .. } | ProcessState::Stopping { .. } => phase_started(app, job),
+        ProcessState::Starting | ProcessState::Up { .. } | ProcessState::Stopping { .. } => {
+            phase_started(app, job)
+        }
     });
     facts
 }
@@ -228,7 +256,9 @@ fn judge(
 /// The end of the candidate's release phase, if it is among the facts.
 fn phase_outcome(candidate: &DesiredRelease, facts: &[Transition]) -> Option<Result<(), ReleaseFailure>> {
     facts.iter().find_map(|fact| match fact {
-        Transition::JobEnded { release, kind: JobKind::ReleasePhase, outcome, .. } if *release == candidate.release => {
+        Transition::JobEnded { release, kind: JobKind::ReleasePhase, outcome, .. }
+            if *release == candidate.release =>
+        {
             Some(match outcome {
                 JobOutcome::Exited { status } if status.is_success() => Ok(()),
                 JobOutcome::Exited { status } => Err(ReleaseFailure::PhaseFailed { status: *status }),
@@ -255,7 +285,9 @@ fn failed_boot(
     let seconds = desired.bounds.boot_timeout_seconds;
     let mut late = view.live().filter(|process| {
         let of_candidate = process.purpose.release() == candidate.release && process.purpose.is_web();
-        of_candidate && process.state == ProcessState::Starting && process.started_at.plus_seconds(seconds) <= now
+        of_candidate
+            && process.state == ProcessState::Starting
+            && process.started_at.plus_seconds(seconds) <= now
     });
     if let Some(process) = late.next() {
         let name = process.purpose.display_name();
@@ -279,7 +311,9 @@ fn failed_boot(
 
 /// Every wanted web slot of the candidate has an up process. True at once without web, or when web may not overlap.
 fn all_web_up(view: &AppView<'_>, candidate: &DesiredRelease) -> bool {
-    let Some(web) = candidate.web().filter(|web| web.strategy == Strategy::Overlap && candidate.slug.is_some()) else {
+    let Some(web) =
+        candidate.web().filter(|web| web.strategy == Strategy::Overlap && candidate.slug.is_some())
+    else {
         return true;
     };
     let is_up = |index| view.up_in_slot(candidate.release, &web.process_type, index).is_some();

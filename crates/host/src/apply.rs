@@ -56,7 +56,9 @@ fn carry_out(
 ) -> Result<(), ActionError> {
     match action {
         Action::Remove { process, .. } => {
-            ask(launcher, format!("cannot clean up process {process}"), |launcher| launcher.remove_process(*process))
+            ask(launcher, format!("cannot clean up process {process}"), |launcher| {
+                launcher.remove_process(*process)
+            })
         }
         Action::Stop { process, .. } => {
             fail_points::reach(FailPoint::BeforeStop);
@@ -67,8 +69,12 @@ fn carry_out(
         }
         Action::Publish { table } => publish(host, table),
         Action::RemoveNetwork { app } => {
-            ask(launcher, format!("cannot remove the network of app {app}"), |launcher| launcher.remove_network(*app))?;
-            ask(launcher, format!("cannot remove the build cache of app {app}"), |launcher| launcher.remove_cache(*app))
+            ask(launcher, format!("cannot remove the network of app {app}"), |launcher| {
+                launcher.remove_network(*app)
+            })?;
+            ask(launcher, format!("cannot remove the build cache of app {app}"), |launcher| {
+                launcher.remove_cache(*app)
+            })
         }
         Action::CreateNetwork { app, index } => {
             let action = format!("cannot create the network of app {app}");

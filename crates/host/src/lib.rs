@@ -68,7 +68,11 @@ struct State {
 }
 
 impl Host {
-    pub fn new(settings: HostSettings, routers: RouterControl, environment: Arc<dyn ReleaseEnvironment>) -> Self {
+    pub fn new(
+        settings: HostSettings,
+        routers: RouterControl,
+        environment: Arc<dyn ReleaseEnvironment>,
+    ) -> Self {
         let ids = Ids::seeded(settings.seed);
         Self { settings, routers, environment, state: Mutex::new(State { launcher: None, ids }) }
     }
@@ -137,7 +141,9 @@ impl Backend for Host {
 
     fn attach(&self, process: ProcessId) -> Result<Attached, AttachError> {
         match control::attach(&self.settings.data, process) {
-            Ok(control::Attached::Pipes { input, output, error }) => Ok(Attached::Pipes { input, output, error }),
+            Ok(control::Attached::Pipes { input, output, error }) => {
+                Ok(Attached::Pipes { input, output, error })
+            }
             Ok(control::Attached::Terminal(master)) => Ok(Attached::Terminal(master)),
             Err(error) => Err(attach_error(&error)),
         }

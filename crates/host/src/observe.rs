@@ -45,7 +45,8 @@ fn everyone(message: String) -> BackendError {
 /// Scans the run folders, and says why no process may be started if a living one might not be seen.
 fn scan_processes(settings: &HostSettings) -> (RunScan, Option<String>) {
     let scan = system::boot_id().map_err(|error| format!("the machine's boot id cannot be read: {error}"));
-    let scan = scan.and_then(|boot| run_folder::observe_all(&settings.data, &boot).map_err(|error| chain(&error)));
+    let scan =
+        scan.and_then(|boot| run_folder::observe_all(&settings.data, &boot).map_err(|error| chain(&error)));
     match scan {
         Ok(scan) => {
             let blind = find_hidden(settings, &scan);
@@ -61,7 +62,8 @@ fn find_hidden(settings: &HostSettings, scan: &RunScan) -> Option<String> {
         return None;
     }
     let entries = std::fs::read_dir(settings.data.processes()).into_iter().flatten().flatten();
-    let known = |folder: &Path| scan.processes.iter().any(|p| settings.data.process(p.spec.process) == folder);
+    let known =
+        |folder: &Path| scan.processes.iter().any(|p| settings.data.process(p.spec.process) == folder);
     let held = |folder: &Path| run_folder::is_lock_held(&folder.join(run_folder::LOCK_FILE)).unwrap_or(true);
     let hidden = entries.map(|entry| entry.path()).find(|folder| !known(folder) && held(folder))?;
     Some(format!("the process in {} is running and cannot be recognised", hidden.display()))

@@ -1,9 +1,9 @@
 //! From a planned start to what the launcher is asked: the spec without values, and the environment beside it.
 
+use domain::job::JobStreams;
 use domain::names::ConfigKey;
 use domain::plan::Spawn;
 use domain::process::Purpose;
-use domain::job::JobStreams;
 use domain::secret::Secret;
 use engine::ports::{EnvironmentError as NoEnvironment, ReleaseEnvironment};
 use sandbox::environment::{EnvironmentError, SealedEnvironment};
@@ -47,7 +47,9 @@ const fn stdio(streams: JobStreams) -> Stdio {
     match streams {
         JobStreams::Log => Stdio::Journal,
         JobStreams::Pipes => Stdio::Held(Held::Pipes),
-        JobStreams::Terminal { columns, lines } => Stdio::Held(Held::Terminal(WindowSize { rows: lines, columns })),
+        JobStreams::Terminal { columns, lines } => {
+            Stdio::Held(Held::Terminal(WindowSize { rows: lines, columns }))
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+//! Tests of `codec`.
+
 use super::*;
 use crate::frame::Frame;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Tests of `reader`.
+
 use super::*;
 use crate::frame::{Entry, Stamp, Stream};
 use crate::segment::segment_file_name;

@@ -1,3 +1,5 @@
+//! Tests of `resync`.
+
 use super::*;
 use crate::codec::encode;
 use crate::frame::{FrameRef, Stamp, Stream};

@@ -1,3 +1,5 @@
+//! Tests of `summary`.
+
 use super::*;
 use crate::frame::{Stamp, Stream};
 use domain::time::BootMillis;

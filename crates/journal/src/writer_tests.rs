@@ -1,3 +1,5 @@
+//! Tests of `writer`.
+
 use super::*;
 use crate::frame::Stream;
 use crate::segment::segment_file_name;

@@ -1,3 +1,5 @@
+//! Tests of `cursor`.
+
 use super::*;
 use proptest::prelude::*;
 

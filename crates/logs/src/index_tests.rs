@@ -1,3 +1,5 @@
+//! Tests of `index`.
+
 use super::*;
 use crate::line::OrderKey;
 use journal::{AppsSeen, Caps, Entry, FreeSpaceFloor, SegmentWriter, Stamp, Stream};

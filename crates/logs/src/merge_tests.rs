@@ -1,3 +1,5 @@
+//! Tests of `merge`.
+
 use super::*;
 use journal::{Caps, Entry, FreeSpaceFloor, SegmentWriter, Stream, WriterFolder};
 use std::path::Path;

@@ -39,14 +39,16 @@ impl Run {
     }
 
     fn is_healthy(&self, app: &domain::desired::DesiredApp) -> bool {
-        app.releases().all(|release| self.ledger.behaviours.get(&release.release) == Some(&Behaviour::Healthy))
+        app.releases()
+            .all(|release| self.ledger.behaviours.get(&release.release) == Some(&Behaviour::Healthy))
     }
 
     fn check_starts(&self, before: &BTreeMap<AppId, u32>) -> Result<(), Violation> {
         for app in &self.ledger.desired.apps {
             let started = self.world.starts.get(&app.app).copied().unwrap_or(0);
             let started = started - before.get(&app.app).copied().unwrap_or(0);
-            let slots: u32 = app.releases().flat_map(|release| &release.slots).map(|slots| slots.quantity).sum();
+            let slots: u32 =
+                app.releases().flat_map(|release| &release.slots).map(|slots| slots.quantity).sum();
             if started > (slots + 4) * MOST_STARTS_PER_SLOT {
                 return Err(format!("{} started {started} processes in {WHOLE_AFTER_SECONDS} s", app.name));
             }
@@ -78,7 +80,10 @@ impl Run {
         for app in &self.ledger.desired.apps {
             checks::check_whole(app, &observed)?;
             if app.candidate.is_some() || !app.jobs.is_empty() {
-                return Err(format!("{} has an undecided release or job although nothing is left to do", app.name));
+                return Err(format!(
+                    "{} has an undecided release or job although nothing is left to do",
+                    app.name
+                ));
             }
         }
         checks::check_nothing_left(&self.ledger.desired, &observed)?;

@@ -30,15 +30,22 @@ pub fn check_plan(desired: &Desired, observed: &Observed, plan: &Plan) -> Result
 /// Routed is a subset of the up processes of the current release.
 fn check_routed(desired: &Desired, observed: &Observed, table: &RouteTable) -> Result<(), Violation> {
     for route in &table.apps {
-        let current = desired.apps.iter().find(|app| app.app == route.app).and_then(|app| app.current.as_ref());
+        let current =
+            desired.apps.iter().find(|app| app.app == route.app).and_then(|app| app.current.as_ref());
         for routed in &route.processes {
             let process = observed.processes.iter().find(|process| process.process == routed.process);
             let serves = process.is_some_and(|process| {
                 let of_current = current.is_some_and(|current| current.release == process.purpose.release());
-                of_current && process.state.is_up() && process.purpose.is_web() && process.endpoint == Some(routed.endpoint)
+                of_current
+                    && process.state.is_up()
+                    && process.purpose.is_web()
+                    && process.endpoint == Some(routed.endpoint)
             });
             if !serves {
-                return Err(format!("{} is routed and is not an up process of the current release", routed.name));
+                return Err(format!(
+                    "{} is routed and is not an up process of the current release",
+                    routed.name
+                ));
             }
         }
     }
@@ -71,10 +78,13 @@ fn check_served(desired: &Desired, observed: &Observed, table: &RouteTable) -> R
 
 fn is_able(app: &DesiredApp, process: &ObservedProcess) -> bool {
     let Some(current) = &app.current else { return false };
-    let Some(web) = current.slots.iter().find(|slots| slots.process_type.as_str() == "web") else { return false };
+    let Some(web) = current.slots.iter().find(|slots| slots.process_type.as_str() == "web") else {
+        return false;
+    };
     match &process.purpose {
         Purpose::Slot { release, process_type, index } => {
-            let wanted = *release == current.release && process_type.as_str() == "web" && *index <= web.quantity;
+            let wanted =
+                *release == current.release && process_type.as_str() == "web" && *index <= web.quantity;
             let fresh = web.restarted_at.is_none_or(|restarted_at| process.started_at >= restarted_at);
             wanted && fresh && process.state.is_up()
         }
@@ -115,9 +125,9 @@ fn check_fair(desired: &Desired, plan: &Plan) -> Result<(), Violation> {
         | Waiting::LostJob { .. } => None,
     });
     match (granted.max(), denied.min()) {
-        (Some(granted), Some(denied)) if granted > denied => {
-            Err(format!("a slot that crashed {granted} times was started before one that crashed {denied} times"))
-        }
+        (Some(granted), Some(denied)) if granted > denied => Err(format!(
+            "a slot that crashed {granted} times was started before one that crashed {denied} times"
+        )),
         _ => Ok(()),
     }
 }
@@ -126,9 +136,16 @@ fn check_fair(desired: &Desired, plan: &Plan) -> Result<(), Violation> {
 pub fn check_fact(desired: &Desired, observed: &Observed, fact: &Transition) -> Result<(), Violation> {
     let Transition::Promoted { app, release } = fact else { return Ok(()) };
     let app = desired.apps.iter().find(|desired| desired.app == *app);
-    let candidate = app.and_then(|app| app.candidate.as_ref()).filter(|candidate| candidate.release == *release);
-    let Some(candidate) = candidate else { return Err(format!("{release} was promoted and is no candidate")) };
-    let web = candidate.slots.iter().find(|slots| slots.process_type.as_str() == "web").map_or(0, |slots| slots.quantity);
+    let candidate =
+        app.and_then(|app| app.candidate.as_ref()).filter(|candidate| candidate.release == *release);
+    let Some(candidate) = candidate else {
+        return Err(format!("{release} was promoted and is no candidate"));
+    };
+    let web = candidate
+        .slots
+        .iter()
+        .find(|slots| slots.process_type.as_str() == "web")
+        .map_or(0, |slots| slots.quantity);
     for wanted in 1..=web {
         let up = observed.processes.iter().any(|process| match &process.purpose {
             Purpose::Slot { release: r, process_type, index } => {
@@ -150,7 +167,9 @@ pub fn check_whole(app: &DesiredApp, observed: &Observed) -> Result<(), Violatio
         for wanted in 1..=slots.quantity {
             let up = observed.processes.iter().filter(|process| match &process.purpose {
                 Purpose::Slot { release, process_type, index } => {
-                    let same = *release == current.release && *process_type == slots.process_type && *index == wanted;
+                    let same = *release == current.release
+                        && *process_type == slots.process_type
+                        && *index == wanted;
                     same && process.state.is_up()
                 }
                 Purpose::Job { .. } => false,
@@ -169,7 +188,10 @@ pub fn check_nothing_left(desired: &Desired, observed: &Observed) -> Result<(), 
         let app = desired.apps.iter().find(|app| app.app == process.app);
         let current = app.and_then(|app| app.current.as_ref()).map(|current| current.release);
         if !process.state.is_live() || current != Some(process.purpose.release()) {
-            return Err(format!("{} of an earlier time is left over as {:?}", process.purpose, process.state));
+            return Err(format!(
+                "{} of an earlier time is left over as {:?}",
+                process.purpose, process.state
+            ));
         }
     }
     match observed.networks.iter().find(|network| !desired.apps.iter().any(|app| app.app == **network)) {

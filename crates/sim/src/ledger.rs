@@ -68,7 +68,14 @@ impl Ledger {
     }
 
     /// A new release: a deploy, a config change, a rollback. It supersedes a waiting candidate.
-    pub fn release(&mut self, at: usize, behaviour: Behaviour, phase: bool, random: &mut Random, ids: &mut Ids) {
+    pub fn release(
+        &mut self,
+        at: usize,
+        behaviour: Behaviour,
+        phase: bool,
+        random: &mut Random,
+        ids: &mut Ids,
+    ) {
         let version = ReleaseVersion(self.number());
         let release = ReleaseId::from_uuid(ids.next_uuid());
         let slug: SlugId = format!("sha256:{:064x}", version.0).parse().expect("a valid digest");
@@ -90,14 +97,18 @@ impl Ledger {
     pub fn run_job(&mut self, at: usize, ids: &mut Ids) {
         let number = self.number() as u32;
         let app = &mut self.desired.apps[at];
-        let Some((release, slug)) = app.current.as_ref().and_then(|r| Some((r.release, r.slug.clone()?))) else { return };
+        let Some((release, slug)) = app.current.as_ref().and_then(|r| Some((r.release, r.slug.clone()?)))
+        else {
+            return;
+        };
         app.jobs.push(job(JobId::from_uuid(ids.next_uuid()), JobKind::OneOff, release, slug, number));
     }
 
     pub fn scale(&mut self, at: usize, process_type: &str, quantity: u32) {
         let app = &mut self.desired.apps[at];
         for release in app.current.iter_mut().chain(app.candidate.iter_mut()) {
-            for slots in release.slots.iter_mut().filter(|slots| slots.process_type.as_str() == process_type) {
+            for slots in release.slots.iter_mut().filter(|slots| slots.process_type.as_str() == process_type)
+            {
                 slots.quantity = quantity;
             }
         }
@@ -141,7 +152,11 @@ impl Ledger {
                     return;
                 }
                 let Some(crash) = crash else { return };
-                for release in self.app(*app).into_iter().flat_map(|a| a.current.iter_mut().chain(a.candidate.iter_mut())) {
+                for release in self
+                    .app(*app)
+                    .into_iter()
+                    .flat_map(|a| a.current.iter_mut().chain(a.candidate.iter_mut()))
+                {
                     let same = |slots: &&mut DesiredSlots| slots.process_type == crash.process_type;
                     if release.release == purpose.release() {
                         for slots in release.slots.iter_mut().filter(same) {
@@ -151,7 +166,8 @@ impl Ledger {
                 }
             }
             Transition::JobAdopted { app, job, process } => {
-                for desired in self.app(*app).into_iter().flat_map(|a| &mut a.jobs).filter(|j| j.job == *job) {
+                for desired in self.app(*app).into_iter().flat_map(|a| &mut a.jobs).filter(|j| j.job == *job)
+                {
                     desired.started = Some(*process);
                 }
             }
@@ -164,7 +180,8 @@ impl Ledger {
                 let Some(app) = self.app(*app) else { return };
                 app.jobs.retain(|desired| desired.job != *job);
                 if *kind == JobKind::ReleasePhase && success {
-                    let candidate = app.candidate.iter_mut().filter(|candidate| candidate.release == *release);
+                    let candidate =
+                        app.candidate.iter_mut().filter(|candidate| candidate.release == *release);
                     candidate.for_each(|candidate| candidate.phase = ReleasePhase::Done);
                 }
             }

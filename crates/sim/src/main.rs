@@ -50,7 +50,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 domain::mutant::Mutant::ALL.iter().for_each(|mutant| println!("{}", mutant.name()));
                 std::process::exit(0);
             }
-            other => return Err(format!("unknown argument {other}; known: --seeds --from --mutant --mutants --trace")),
+            other => {
+                return Err(format!(
+                    "unknown argument {other}; known: --seeds --from --mutant --mutants --trace"
+                ));
+            }
         }
     }
     Ok(arguments)

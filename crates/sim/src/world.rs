@@ -73,7 +73,12 @@ impl World {
     }
 
     /// Carries out one action to its end.
-    pub fn execute(&mut self, action: &Action, ledger: &Ledger, random: &mut Random) -> Result<(), Violation> {
+    pub fn execute(
+        &mut self,
+        action: &Action,
+        ledger: &Ledger,
+        random: &mut Random,
+    ) -> Result<(), Violation> {
         match action {
             Action::Spawn { spawn } => self.spawn(spawn, ledger, random),
             Action::Stop { process, .. } => self.stop(*process, random),
@@ -135,7 +140,9 @@ impl World {
         if let Some((old, _)) = live().find(|(_, process)| is_predecessor(process, spawn)) {
             return Err(format!("{} was started while its predecessor {old} lives", spawn.purpose));
         }
-        if matches!(spawn.purpose, Purpose::Slot { .. }) && ledger.phased.get(&spawn.purpose.release()) == Some(&false) {
+        if matches!(spawn.purpose, Purpose::Slot { .. })
+            && ledger.phased.get(&spawn.purpose.release()) == Some(&false)
+        {
             return Err(format!("{} was started before its release phase had succeeded", spawn.purpose));
         }
         match spawn.endpoint {
@@ -145,14 +152,22 @@ impl World {
     }
 
     fn check_endpoint(&self, endpoint: Endpoint) -> Result<(), Violation> {
-        if self.processes.values().any(|process| process.state.is_live() && process.endpoint == Some(endpoint)) {
+        if self
+            .processes
+            .values()
+            .any(|process| process.state.is_live() && process.endpoint == Some(endpoint))
+        {
             return Err(format!("{endpoint} was given to two living processes"));
         }
         for router in &self.routers {
-            let routed = router.table.iter().flat_map(RouteTable::endpoints).any(|(_, held)| held == endpoint);
+            let routed =
+                router.table.iter().flat_map(RouteTable::endpoints).any(|(_, held)| held == endpoint);
             let answering = router.in_flight.values().any(|(held, count)| *held == endpoint && *count > 0);
             if routed || answering {
-                return Err(format!("{endpoint} was given out again while router {} still holds it", router.id));
+                return Err(format!(
+                    "{endpoint} was given out again while router {} still holds it",
+                    router.id
+                ));
             }
         }
         Ok(())
@@ -160,7 +175,9 @@ impl World {
 
     fn stop(&mut self, id: ProcessId, random: &mut Random) -> Result<(), Violation> {
         let published = self.published.as_ref();
-        let Some(process) = self.processes.get_mut(&id).filter(|process| process.state.is_live()) else { return Ok(()) };
+        let Some(process) = self.processes.get_mut(&id).filter(|process| process.state.is_live()) else {
+            return Ok(());
+        };
         if matches!(process.state, ProcessState::Stopping { .. }) {
             return Ok(());
         }
@@ -169,10 +186,14 @@ impl World {
         }
         for router in &self.routers {
             if router.table.as_ref().is_some_and(|table| table.routes(id)) {
-                return Err(format!("{} was stopped while router {} routes to it", process.purpose, router.id));
+                return Err(format!(
+                    "{} was stopped while router {} routes to it",
+                    process.purpose, router.id
+                ));
             }
             let in_flight = router.in_flight.get(&id).map_or(0, |(_, count)| *count);
-            let began = published.iter().flat_map(|table| &table.draining).find(|draining| draining.process == id);
+            let began =
+                published.iter().flat_map(|table| &table.draining).find(|draining| draining.process == id);
             let over = began.is_some_and(|began| began.since.plus_seconds(self.drain_seconds) <= self.now);
             if in_flight > 0 && !over {
                 return Err(format!("{} was stopped with {in_flight} requests in flight", process.purpose));
@@ -200,7 +221,9 @@ impl World {
     pub fn advance(&mut self, millis: u64, random: &mut Random, calm: Calm) {
         self.now = self.now.plus_millis(millis);
         let now = self.now;
-        for process in self.processes.values_mut().filter(|process| process.state.is_live() && process.due <= now) {
+        for process in
+            self.processes.values_mut().filter(|process| process.state.is_live() && process.due <= now)
+        {
             process.happen(now, random);
         }
         for router in &mut self.routers {
@@ -218,11 +241,13 @@ impl World {
     }
 
     pub fn crash_one(&mut self, random: &mut Random) {
-        let live: Vec<_> = self.processes.iter().filter(|(_, p)| p.state.is_live()).map(|(id, _)| *id).collect();
+        let live: Vec<_> =
+            self.processes.iter().filter(|(_, p)| p.state.is_live()).map(|(id, _)| *id).collect();
         let now = self.now;
         if let Some(process) = random.pick(&live).and_then(|id| self.processes.get_mut(id)) {
             let vanishes = random.percent(30);
-            process.state = if vanishes { ProcessState::Lost } else { exited(now, ExitStatus::Signal(9), false) };
+            process.state =
+                if vanishes { ProcessState::Lost } else { exited(now, ExitStatus::Signal(9), false) };
         }
         self.crash_requests();
     }
@@ -260,11 +285,15 @@ impl Process {
             (ProcessState::Starting, _) => match self.behaviour {
                 Behaviour::Deaf => return,
                 Behaviour::CrashLoop => exited(now, ExitStatus::Code(1), false),
-                Behaviour::Healthy | Behaviour::Flapping | Behaviour::BadPhase => ProcessState::Up { since: now },
+                Behaviour::Healthy | Behaviour::Flapping | Behaviour::BadPhase => {
+                    ProcessState::Up { since: now }
+                }
             },
             (ProcessState::Up { since }, _) => match self.behaviour {
                 Behaviour::CrashLoop => exited(now, ExitStatus::Code(1), false),
-                Behaviour::Flapping if now.millis_since(*since) > 20_000 => exited(now, ExitStatus::Code(0), false),
+                Behaviour::Flapping if now.millis_since(*since) > 20_000 => {
+                    exited(now, ExitStatus::Code(0), false)
+                }
                 Behaviour::Healthy | Behaviour::Flapping | Behaviour::BadPhase | Behaviour::Deaf => return,
             },
             (ProcessState::Exited(_) | ProcessState::Lost, _) => return,
@@ -325,7 +354,8 @@ impl Router {
         if calm == Calm::Calm {
             return;
         }
-        let routed: Vec<_> = self.table.iter().flat_map(|table| &table.apps).flat_map(|app| &app.processes).collect();
+        let routed: Vec<_> =
+            self.table.iter().flat_map(|table| &table.apps).flat_map(|app| &app.processes).collect();
         if let Some(process) = random.pick(&routed) {
             self.in_flight.entry(process.process).or_insert((process.endpoint, 0)).1 += 1;
         }

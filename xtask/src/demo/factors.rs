@@ -5,8 +5,8 @@ use super::world::{APP, World};
 use super::{Outcome, Shown};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 type Evidence = Result<Vec<String>>;
@@ -31,11 +31,26 @@ pub fn show_all(world: &mut World) -> Vec<Shown> {
     let parity = Shown {
         factor: "X",
         title: "Dev/prod parity",
-        outcome: Outcome::NotYet { missing: "`dozen local`: the same Procfile, services and router rules on a developer's machine" },
+        outcome: Outcome::NotYet {
+            missing: "`dozen local`: the same Procfile, services and router rules on a developer's machine",
+        },
     };
     let logs = show("XI", "Logs", logs(world));
     let admin = show("XII", "Admin processes", admin(world));
-    vec![codebase, dependencies, config, services, build, processes, port, concurrency, disposability, parity, logs, admin]
+    vec![
+        codebase,
+        dependencies,
+        config,
+        services,
+        build,
+        processes,
+        port,
+        concurrency,
+        disposability,
+        parity,
+        logs,
+        admin,
+    ]
 }
 
 fn failed_push(reason: &str) -> Vec<Shown> {
@@ -74,11 +89,23 @@ fn codebase(world: &World, commit: &str) -> Evidence {
 }
 
 fn dependencies(world: &World, told: &str) -> Evidence {
-    let line = told.lines().find(|line| line.contains("--locked")).context("the build's output names no locked build")?;
-    let output = world.try_dozen(&["run", "-a", APP, "--", "ls /root /home 2>&1 | head -3; command -v cargo || echo no cargo here"])?;
+    let line = told
+        .lines()
+        .find(|line| line.contains("--locked"))
+        .context("the build's output names no locked build")?;
+    let output = world.try_dozen(&[
+        "run",
+        "-a",
+        APP,
+        "--",
+        "ls /root /home 2>&1 | head -3; command -v cargo || echo no cargo here",
+    ])?;
     let seen = String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ");
     ensure!(seen.contains("no cargo here"), "the running release can see the host's tools: {seen}");
-    Ok(vec![line.trim_start_matches("remote:").trim().to_owned(), format!("inside the running release: {seen}")])
+    Ok(vec![
+        line.trim_start_matches("remote:").trim().to_owned(),
+        format!("inside the running release: {seen}"),
+    ])
 }
 
 fn config(world: &World) -> Evidence {
@@ -103,10 +130,14 @@ fn backing_services(world: &World) -> Evidence {
         world.dozen(&["config:set", &format!("BACKING_URL={url}"), "-a", APP])?;
         wait_for_release(world, version)?;
         let (status, body) = world.get("/backing")?;
-        ensure!(status == 200 && body.contains("true"), "the service at {url} was not reached: {status} {body}");
+        ensure!(
+            status == 200 && body.contains("true"),
+            "the service at {url} was not reached: {status} {body}"
+        );
         evidence.push(format!("{version} with BACKING_URL={url}: {}", body.trim()));
     }
-    evidence.push("swapped by config alone; add-ons that make and attach services are not there yet".to_owned());
+    evidence
+        .push("swapped by config alone; add-ons that make and attach services are not there yet".to_owned());
     Ok(evidence)
 }
 
@@ -117,18 +148,33 @@ fn build_release_run(world: &World, commit: &str) -> Evidence {
     let output = world.dozen(&["releases:output", "v1", "-a", APP]).unwrap_or_default();
     Ok(vec![
         format!("build of {} made slug {slug}", &commit[..8]),
-        format!("v1 \"{}\" by {}: {}", text(&release, "description"), text(&release, "by"), text(&release["progress"], "status")),
+        format!(
+            "v1 \"{}\" by {}: {}",
+            text(&release, "description"),
+            text(&release, "by"),
+            text(&release["progress"], "status")
+        ),
         format!("its release phase said: {}", output.lines().last().unwrap_or("(nothing)")),
     ])
 }
 
 fn processes(world: &World) -> Evidence {
     world.dozen(&["run", "-a", APP, "--", "echo here > /tmp/left && cat /tmp/left"])?;
-    let later = world.dozen(&["run", "-a", APP, "--", "ls -A /tmp | wc -l; touch /app/x 2>&1 || true; id -u"])?;
+    let later =
+        world.dozen(&["run", "-a", APP, "--", "ls -A /tmp | wc -l; touch /app/x 2>&1 || true; id -u"])?;
     let lines: Vec<&str> = later.lines().collect();
-    ensure!(lines.first().map(|line| line.trim()) == Some("0"), "a file of another process was seen: {later}");
+    ensure!(
+        lines.first().map(|line| line.trim()) == Some("0"),
+        "a file of another process was seen: {later}"
+    );
     ensure!(later.contains("Read-only"), "the slug could be written: {later}");
-    Ok(vec![format!("a second process sees no file of the first; writing to /app: {}", lines.get(1).unwrap_or(&"")), format!("it runs as uid {}", lines.last().unwrap_or(&""))])
+    Ok(vec![
+        format!(
+            "a second process sees no file of the first; writing to /app: {}",
+            lines.get(1).unwrap_or(&"")
+        ),
+        format!("it runs as uid {}", lines.last().unwrap_or(&"")),
+    ])
 }
 
 fn port_binding(world: &World) -> Evidence {
@@ -148,13 +194,17 @@ fn concurrency(world: &World) -> Evidence {
         let up = table.as_array()?.iter().filter(|process| process["state"] == "up").count();
         (up == 3).then_some(table)
     })?;
-    let names: Vec<&str> = both.as_array().into_iter().flatten().map(|process| text(process, "name")).collect();
+    let names: Vec<&str> =
+        both.as_array().into_iter().flatten().map(|process| text(process, "name")).collect();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..40 {
         seen.insert(world.answer()?["process"].to_string());
     }
     ensure!(seen.len() == 2, "only {seen:?} answered");
-    Ok(vec![format!("up: {}", names.join(", ")), format!("requests were answered by {}", seen.into_iter().collect::<Vec<_>>().join(" and "))])
+    Ok(vec![
+        format!("up: {}", names.join(", ")),
+        format!("requests were answered by {}", seen.into_iter().collect::<Vec<_>>().join(" and ")),
+    ])
 }
 
 /// Kills the control plane while requests go on, and rolls a release out and back.
@@ -195,14 +245,22 @@ fn kill_and_roll(world: &World) -> Evidence {
     let answer = wait_for_release(world, "v5")?;
     ensure!(!answer.to_string().contains("hej"), "the rollback kept the new config: {answer}");
     let release = release(world, "v5")?;
-    Ok(vec![format!("kill -9 of the server ({pid}); its successor is {new}"), format!("v5 \"{}\": {answer}", text(&release, "description"))])
+    Ok(vec![
+        format!("kill -9 of the server ({pid}); its successor is {new}"),
+        format!("v5 \"{}\": {answer}", text(&release, "description")),
+    ])
 }
 
 fn logs(world: &World) -> Evidence {
     let find = |log: &str, part: &str| log.lines().rev().find(|line| line.contains(part)).map(str::to_owned);
     world.eventually("lines of app, platform and router", |world| {
         let log = world.dozen(&["logs", "-n", "500", "-a", APP]).ok()?;
-        Some(vec![find(&log, "app[web.")?, find(&log, "heroku[web.")?, find(&log, "heroku[router]")?, find(&log, "app[worker.")?])
+        Some(vec![
+            find(&log, "app[web.")?,
+            find(&log, "heroku[web.")?,
+            find(&log, "heroku[router]")?,
+            find(&log, "app[worker.")?,
+        ])
     })
 }
 
@@ -210,5 +268,8 @@ fn admin(world: &World) -> Evidence {
     let greeting = world.dozen(&["run", "-a", APP, "--", "./target/release/hello", "task", "greet"])?;
     let failed = world.try_dozen(&["run", "-a", APP, "--", "./target/release/hello", "task", "fail"])?;
     ensure!(failed.status.code() == Some(7), "the exit code 7 did not come back: {}", failed.status);
-    Ok(vec![format!("dozen run ... task greet: {}", greeting.trim()), "dozen run ... task fail ended with the process's exit code, 7".to_owned()])
+    Ok(vec![
+        format!("dozen run ... task greet: {}", greeting.trim()),
+        "dozen run ... task fail ended with the process's exit code, 7".to_owned(),
+    ])
 }

@@ -45,7 +45,9 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     let has = |word: &str| words.iter().any(|given| given == word);
     let stay = if has("--once") { Stay::Once } else { Stay::UntilInterrupted };
     if !install::is_root() {
-        bail!("the demo needs root for now: apps get user ids and networks of their own\n  hint: sudo -E cargo xtask demo");
+        bail!(
+            "the demo needs root for now: apps get user ids and networks of their own\n  hint: sudo -E cargo xtask demo"
+        );
     }
     install::ensure()?;
     eprintln!("building Dozen (the first time takes a few minutes)");

@@ -36,7 +36,10 @@ impl World {
         let server = command.spawn().context("cannot start dozen server")?;
         let mut world = Self { folder, api_port, http_port, server, _service: service };
         world.wait_until_up()?;
-        eprintln!("a server is up: API on {api_port}, apps on {http_port}, data in {}", world.folder.display());
+        eprintln!(
+            "a server is up: API on {api_port}, apps on {http_port}, data in {}",
+            world.folder.display()
+        );
         Ok(world)
     }
 
@@ -68,14 +71,20 @@ impl World {
     pub fn dozen(&self, words: &[&str]) -> Result<String> {
         let output = self.try_dozen(words)?;
         if !output.status.success() {
-            bail!("dozen {} ended with {}: {}", words.join(" "), output.status, String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "dozen {} ended with {}: {}",
+                words.join(" "),
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     pub fn json(&self, words: &[&str]) -> Result<Value> {
         let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
-        serde_json::from_str(&self.dozen(&words)?).with_context(|| format!("dozen {} printed no JSON", words.join(" ")))
+        serde_json::from_str(&self.dozen(&words)?)
+            .with_context(|| format!("dozen {} printed no JSON", words.join(" ")))
     }
 
     pub fn host(&self) -> String {
@@ -129,8 +138,15 @@ impl World {
             shell::run(Command::new("git").args(words).current_dir(&repository))?;
         }
         self.dozen(&["apps:create", APP])?;
-        shell::run(self.command().args(["git:remote", "-a", APP]).current_dir(&repository).stdout(Stdio::null()).stderr(Stdio::null()))?;
-        let commit = shell::capture(Command::new("git").args(["rev-parse", "HEAD"]).current_dir(&repository))?;
+        shell::run(
+            self.command()
+                .args(["git:remote", "-a", APP])
+                .current_dir(&repository)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+        )?;
+        let commit =
+            shell::capture(Command::new("git").args(["rev-parse", "HEAD"]).current_dir(&repository))?;
         Ok((commit.trim().to_owned(), self.push(&repository)?))
     }
 
@@ -138,8 +154,11 @@ impl World {
         use std::io::{BufRead, BufReader};
         let mut push = Command::new("git");
         push.args(["push", "dozen", "main"]).current_dir(repository).env("GIT_TERMINAL_PROMPT", "0");
+        // A variable of the machine's would go before the repository's own setting of whom to trust.
+        push.env_remove("GIT_SSL_CAINFO");
         push.envs(self.command().get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let mut child = push.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot run git push")?;
+        let mut child =
+            push.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("cannot run git push")?;
         let mut told = String::new();
         for line in BufReader::new(child.stderr.take().context("no output")?).lines() {
             let line = line?;
@@ -184,7 +203,8 @@ impl World {
         let _launcher_gone = self.command().args(["server"]).args(["stop", "--apps"]).output();
         let _ended = self.server.kill();
         let _reaped = self.server.wait();
-        std::fs::remove_dir_all(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))
+        std::fs::remove_dir_all(&self.folder)
+            .with_context(|| format!("cannot remove {}", self.folder.display()))
     }
 }
 

@@ -22,12 +22,25 @@ pub const ALL: &[Suite] = &[
     Suite { name: "unit", about: "every crate's own tests", run: unit },
     Suite { name: "sim", about: "the simulator, 20,000 seeds", run: sim },
     Suite { name: "mutants", about: "each deliberate mistake is caught within 1,000 seeds", run: mutants },
-    Suite { name: "e2e", about: "the real binary with real clients, in a network namespace of its own", run: e2e },
+    Suite {
+        name: "e2e",
+        about: "the real binary with real clients, in a network namespace of its own",
+        run: e2e,
+    },
 ];
 
 fn unit() -> Result<Count> {
     let mut command = shell::cargo();
-    command.args(["test", "--quiet", "--workspace", "--exclude", "cli", "--no-fail-fast", "--", "--show-output"]);
+    command.args([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "cli",
+        "--no-fail-fast",
+        "--",
+        "--show-output",
+    ]);
     let mut count = counted(&mut command, "cargo test")?;
     let mut client = shell::cargo();
     client.args(["test", "--quiet", "-p", "cli", "--lib", "--bins", "--no-fail-fast", "--", "--show-output"]);
@@ -45,7 +58,9 @@ fn sim() -> Result<Count> {
 fn mutants() -> Result<Count> {
     let target = shell::target().join("mutants");
     let mut build = shell::cargo();
-    build.args(["build", "--quiet", "--release", "-p", "sim", "--features", "mutants", "--target-dir"]).arg(&target);
+    build
+        .args(["build", "--quiet", "--release", "-p", "sim", "--features", "mutants", "--target-dir"])
+        .arg(&target);
     shell::run(&mut build)?;
     let sim = target.join("release/sim");
     let names = shell::capture(Command::new(&sim).arg("--mutants"))?;
@@ -53,7 +68,10 @@ fn mutants() -> Result<Count> {
     for name in names.lines() {
         let output = Command::new(&sim).args(["--mutant", name, "--seeds", MUTANT_SEEDS]).output()?;
         let caught = output.status.code() == Some(1);
-        println!("{name}: {}", String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or("(no output)"));
+        println!(
+            "{name}: {}",
+            String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or("(no output)")
+        );
         count.add(verdict(caught, &format!("mutant {name} was not caught")));
     }
     Ok(count)
@@ -72,7 +90,16 @@ fn e2e() -> Result<Count> {
         return Ok(count);
     }
     let mut build = shell::cargo();
-    build.args(["test", "-p", "cli", "--features", "test-hooks", "--no-run", "--message-format=json", "--quiet"]);
+    build.args([
+        "test",
+        "-p",
+        "cli",
+        "--features",
+        "test-hooks",
+        "--no-run",
+        "--message-format=json",
+        "--quiet",
+    ]);
     build.args(["--test", "*"]).stderr(Stdio::inherit());
     let messages = shell::capture(&mut build)?;
     let mut count = Count::default();
@@ -94,7 +121,11 @@ fn test_programs(messages: &str) -> Vec<PathBuf> {
 
 /// Runs a test program and counts; one that dies without a result is a failure.
 fn counted(command: &mut Command, name: &str) -> Result<Count> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {name}"))?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {name}"))?;
     let output = child.stdout.take().context("the child has no output")?;
     let mut count = Count::read(output);
     if !child.wait()?.success() && count.failed == 0 {

@@ -3,7 +3,8 @@
 use super::{Finding, Source};
 
 /// Features that exist for tests, and who alone may turn them on in a manifest.
-const GUARDED: &[(&str, &[&str])] = &[("test-hooks", &["crates/cli/Cargo.toml"]), ("mutants", &["crates/sim/Cargo.toml"])];
+const GUARDED: &[(&str, &[&str])] =
+    &[("test-hooks", &["crates/cli/Cargo.toml"]), ("mutants", &["crates/sim/Cargo.toml"])];
 
 pub fn check(sources: &[Source]) -> Vec<Finding> {
     let manifests = sources.iter().filter(|source| source.path.ends_with("Cargo.toml"));
@@ -20,7 +21,8 @@ fn check_manifest(source: &Source) -> Vec<Finding> {
         }
         for (feature, allowed) in GUARDED {
             let by_default = section == "[features]" && line.starts_with("default") && line.contains(feature);
-            let passed_on = line.contains(&format!("/{feature}\"")) && !allowed.contains(&source.path.as_str());
+            let passed_on =
+                line.contains(&format!("/{feature}\"")) && !allowed.contains(&source.path.as_str());
             let in_dependency = section.ends_with("dependencies]")
                 && !section.contains("dev-")
                 && line.contains(&format!("\"{feature}\""));
@@ -46,7 +48,10 @@ mod tests {
         assert_eq!(findings("crates/cli/Cargo.toml", "[features]\ntest-hooks = [\"host/test-hooks\"]\n"), 0);
         assert_eq!(findings("crates/cli/Cargo.toml", "[features]\ndefault = [\"test-hooks\"]\n"), 1);
         assert_eq!(findings("crates/host/Cargo.toml", "[features]\nx = [\"router/test-hooks\"]\n"), 1);
-        assert_eq!(findings("crates/sim/Cargo.toml", "[dependencies]\ndomain = { features = [\"mutants\"] }\n"), 1);
+        assert_eq!(
+            findings("crates/sim/Cargo.toml", "[dependencies]\ndomain = { features = [\"mutants\"] }\n"),
+            1
+        );
         assert_eq!(findings("crates/sim/Cargo.toml", "[features]\nmutants = [\"domain/mutants\"]\n"), 0);
     }
 }

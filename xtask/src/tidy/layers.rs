@@ -24,8 +24,13 @@ const LAYERS: &[(&str, u8)] = &[
 ];
 
 /// All arrows within one layer.
-const SIDEWAYS: &[(&str, &str)] =
-    &[("engine", "store"), ("engine", "sandbox"), ("engine", "blobs"), ("engine", "journal"), ("sandbox", "journal")];
+const SIDEWAYS: &[(&str, &str)] = &[
+    ("engine", "store"),
+    ("engine", "sandbox"),
+    ("engine", "blobs"),
+    ("engine", "journal"),
+    ("sandbox", "journal"),
+];
 
 /// Narrower than the layers: who may depend on nothing but these.
 const ONLY: &[(&str, &[&str])] = &[
@@ -37,7 +42,8 @@ const ONLY: &[(&str, &[&str])] = &[
 ];
 
 /// Used by nobody but these.
-const USED_BY: &[(&str, &[&str])] = &[("store", &["engine", "cli"]), ("blobs", &["engine", "builder", "host", "cli"])];
+const USED_BY: &[(&str, &[&str])] =
+    &[("store", &["engine", "cli"]), ("blobs", &["engine", "builder", "host", "cli"])];
 
 pub fn check(sources: &[Source]) -> Vec<Finding> {
     let manifests = sources.iter().filter_map(|source| Some((manifest_of(&source.path)?, source)));
@@ -98,7 +104,10 @@ mod tests {
 
     #[test]
     fn arrows_point_downwards() {
-        assert_eq!(findings("engine", "[dependencies]\nstore.workspace = true\ndomain.workspace = true\n"), 0);
+        assert_eq!(
+            findings("engine", "[dependencies]\nstore.workspace = true\ndomain.workspace = true\n"),
+            0
+        );
         assert_eq!(findings("store", "[dependencies]\nengine.workspace = true\n"), 1);
         assert_eq!(findings("host", "[dependencies]\nstore.workspace = true\n"), 1);
         assert_eq!(findings("router", "[dependencies]\nengine.workspace = true\n"), 1);

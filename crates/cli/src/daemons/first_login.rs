@@ -31,7 +31,9 @@ pub enum FirstLoginError {
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("cannot keep the first token in this user's credentials")]
     Credentials(#[from] CredentialsError),
-    #[error("the environment names no home folder to keep the first token in\n  hint: set HOME or DOZEN_CONFIG_HOME")]
+    #[error(
+        "the environment names no home folder to keep the first token in\n  hint: set HOME or DOZEN_CONFIG_HOME"
+    )]
     NoHome,
     #[error("the server's address \"{0}\" cannot be used by the client")]
     Address(String),
@@ -46,7 +48,8 @@ pub fn leave(settings: &Settings, login: &FirstLogin) -> Result<(), FirstLoginEr
     let path = path(settings);
     let failed = |source| FirstLoginError::File { path: path.clone(), source };
     let text = serde_json::to_vec(login).map_err(|error| failed(error.into()))?;
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)
 }
 
@@ -58,8 +61,8 @@ pub fn take(settings: &Settings) -> Result<Option<FirstLogin>, FirstLoginError> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(FirstLoginError::File { path, source }),
     };
-    let login: FirstLogin =
-        serde_json::from_slice(&text).map_err(|source| FirstLoginError::Malformed { path: path.clone(), source })?;
+    let login: FirstLogin = serde_json::from_slice(&text)
+        .map_err(|source| FirstLoginError::Malformed { path: path.clone(), source })?;
     keep(settings, &login)?;
     std::fs::remove_file(&path).map_err(|source| FirstLoginError::File { path, source })?;
     Ok(Some(login))
@@ -69,7 +72,8 @@ fn keep(settings: &Settings, login: &FirstLogin) -> Result<(), FirstLoginError> 
     let url = login.url.parse().map_err(|_| FirstLoginError::Address(login.url.clone()))?;
     let ca_file = Some(settings.data.root().join("ca/ca.pem"));
     let entry = Login { email: login.email.clone(), token: Token::new(login.token.clone()), ca_file };
-    let home = Environment::read(|name| std::env::var_os(name)).config_home().ok_or(FirstLoginError::NoHome)?;
+    let home =
+        Environment::read(|name| std::env::var_os(name)).config_home().ok_or(FirstLoginError::NoHome)?;
     let file = credentials::file_in(&home);
     let mut known = Credentials::load(&file)?;
     known.add(url, entry);

@@ -114,7 +114,9 @@ fn router(threads: u32) -> DaemonSettings {
 }
 
 fn environment() -> Vec<(String, String)> {
-    std::env::vars().filter(|(name, _)| name.starts_with("DOZEN_") || PASSED_ON.contains(&name.as_str())).collect()
+    std::env::vars()
+        .filter(|(name, _)| name.starts_with("DOZEN_") || PASSED_ON.contains(&name.as_str()))
+        .collect()
 }
 
 /// The toolchain of whoever starts us, found by asking `rustc`: at the start, by root's own hand, never during a build.

@@ -24,12 +24,15 @@ pub fn run(settings: &Settings) -> Result<(), RouterFailure> {
     let variable = |name: &'static str| std::env::var(name).map_err(|_| RouterFailure::NotLaunched(name));
     let listeners = take_inherited_listeners(&variable(LISTENERS_VARIABLE)?)?;
     let writers = variable(WRITERS_VARIABLE)?;
-    let id = RouterId::from_uuid(Ids::seeded(super::random_seed().map_err(RouterFailure::Random)?).next_uuid());
+    let id =
+        RouterId::from_uuid(Ids::seeded(super::random_seed().map_err(RouterFailure::Random)?).next_uuid());
     let folder = settings.data.run().join("router").join(id.to_string());
     let mut router = RouterSettings::new(id, folder, settings.data.root().join("routes/table.json"));
-    router.listeners = listeners.into_iter().map(|bound| ListenerSettings::Inherited(bound.listener)).collect();
+    router.listeners =
+        listeners.into_iter().map(|bound| ListenerSettings::Inherited(bound.listener)).collect();
     router.threads = super::launcher::router_threads(settings);
-    router.journals = writers.split(',').filter_map(|id| id.parse().ok()).map(|id| journal(settings, id)).collect();
+    router.journals =
+        writers.split(',').filter_map(|id| id.parse().ok()).map(|id| journal(settings, id)).collect();
     router.control_uids = vec![settings.uid, 0];
     router::run(without_draining_for_tests(router))?;
     Ok(())

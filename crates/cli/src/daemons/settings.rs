@@ -31,26 +31,74 @@ pub const ALL: &[Setting] = &[
     setting("DOZEN_API_LISTEN", "127.0.0.1:4430", "Address and port of the API and of git, over HTTPS."),
     setting("DOZEN_HTTP_LISTEN", "127.0.0.1:5080", "Address and port at which apps answer."),
     setting("DOZEN_BASE_DOMAIN", "localhost", "Apps answer at `NAME.BASE`."),
-    setting("DOZEN_API_HOST", "localhost", "The host name by which people reach the API; it appears in URLs and in the certificate."),
+    setting(
+        "DOZEN_API_HOST",
+        "localhost",
+        "The host name by which people reach the API; it appears in URLs and in the certificate.",
+    ),
     setting("DOZEN_ADMIN_EMAIL", "admin@localhost", "The first account, made at the first start."),
-    setting("DOZEN_MASTER_KEY_FILE", "DATA/keys/master", "The file with the key that seals secrets. Made at the first start. Keep a copy apart from backups of the ledger."),
-    setting("DOZEN_UID", "64990", "User and group id of the server and of shims. No password entry is needed."),
+    setting(
+        "DOZEN_MASTER_KEY_FILE",
+        "DATA/keys/master",
+        "The file with the key that seals secrets. Made at the first start. Keep a copy apart from backups of the ledger.",
+    ),
+    setting(
+        "DOZEN_UID",
+        "64990",
+        "User and group id of the server and of shims. No password entry is needed.",
+    ),
     setting("DOZEN_ROUTER_UID", "64991", "User and group id of the router."),
-    setting("DOZEN_APP_UID_BASE", "2000000", "First user id of the range for apps: two for each app, 100,000 in all."),
-    setting("DOZEN_RUST_PREFIX", "", "The Rust toolchain for builds (a sysroot). Found by asking `rustc` at the start if it is not set."),
-    setting("DOZEN_NETWORK_RANGE", "10.212.0.0/15", "The private range that apps' addresses come from, one for each app. Two installations on one machine need different ones."),
-    setting("DOZEN_NETWORK_PREFIX", "dz", "What the names of apps' network links begin with. Two installations on one machine need different ones."),
+    setting(
+        "DOZEN_APP_UID_BASE",
+        "2000000",
+        "First user id of the range for apps: two for each app, 100,000 in all.",
+    ),
+    setting(
+        "DOZEN_RUST_PREFIX",
+        "",
+        "The Rust toolchain for builds (a sysroot). Found by asking `rustc` at the start if it is not set.",
+    ),
+    setting(
+        "DOZEN_NETWORK_RANGE",
+        "10.212.0.0/15",
+        "The private range that apps' addresses come from, one for each app. Two installations on one machine need different ones.",
+    ),
+    setting(
+        "DOZEN_NETWORK_PREFIX",
+        "dz",
+        "What the names of apps' network links begin with. Two installations on one machine need different ones.",
+    ),
     setting("DOZEN_NETWORK_TABLE", "dozen", "The name of the nftables table."),
     setting("DOZEN_CGROUP", "dozen", "The name of the folder in which control groups are made."),
     setting("DOZEN_CGROUP_DELEGATED", "", "A delegated folder of the unified control group tree."),
     setting("DOZEN_DENY_OUTBOUND", "", "IPv4 ranges that apps may not reach, separated by commas."),
-    setting("DOZEN_ALLOW_WEAKER", "", "Layers of the sandbox that may be missing, separated by commas. Each weakens isolation and is told at every start."),
-    setting("DOZEN_PROBE_MASK", "", "Layers to treat as missing, separated by commas. For tests of the fall-backs."),
+    setting(
+        "DOZEN_ALLOW_WEAKER",
+        "",
+        "Layers of the sandbox that may be missing, separated by commas. Each weakens isolation and is told at every start.",
+    ),
+    setting(
+        "DOZEN_PROBE_MASK",
+        "",
+        "Layers to treat as missing, separated by commas. For tests of the fall-backs.",
+    ),
     setting("DOZEN_PROCESS_LIMIT", "1000", "Processes of apps that may live at once on this machine."),
-    setting("DOZEN_BOOT_TIMEOUT_SECONDS", "60", "A web process must accept connections on `PORT` in this time (R10)."),
-    setting("DOZEN_DRAIN_SECONDS", "30", "A process that is being replaced may finish its requests in this time."),
+    setting(
+        "DOZEN_BOOT_TIMEOUT_SECONDS",
+        "60",
+        "A web process must accept connections on `PORT` in this time (R10).",
+    ),
+    setting(
+        "DOZEN_DRAIN_SECONDS",
+        "30",
+        "A process that is being replaced may finish its requests in this time.",
+    ),
     setting("DOZEN_ROUTER_THREADS", "", "Threads of the router; one for each core if it is not set."),
-    setting("DOZEN_LOG", "info", "What the daemons log about themselves: error, warn, info, debug, or a filter by module."),
+    setting(
+        "DOZEN_LOG",
+        "info",
+        "What the daemons log about themselves: error, warn, info, debug, or a filter by module.",
+    ),
 ];
 
 /// A setting that cannot be used.
@@ -179,7 +227,8 @@ pub fn render_reference() -> String {
          `crates/cli/src/daemons/settings.rs`.\n\n| Variable | Default | Meaning |\n|---|---|---|\n",
     );
     for setting in ALL {
-        let default = if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default) };
+        let default =
+            if setting.default.is_empty() { String::new() } else { format!("`{}`", setting.default) };
         page.push_str(&format!("| `{}` | {default} | {} |\n", setting.name, setting.meaning));
     }
     page

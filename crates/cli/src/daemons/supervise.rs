@@ -3,8 +3,8 @@
 //!
 //! `dozen server stop [--apps]` stops the daemons; with `--apps` the apps' processes, too.
 
-use super::settings::Settings;
 use super::first_login::{self, FirstLogin};
+use super::settings::Settings;
 use sandbox::client::{ClientError, Launcher};
 use sandbox::control;
 use sandbox::run_folder;
@@ -14,8 +14,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the daemons may take to answer.
@@ -29,7 +29,9 @@ const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 /// Why the server is not up.
 #[derive(Debug, thiserror::Error)]
 pub enum SuperviseError {
-    #[error("dozen server must be started as root for now: apps get user ids and networks of their own\n  hint: sudo dozen server")]
+    #[error(
+        "dozen server must be started as root for now: apps get user ids and networks of their own\n  hint: sudo dozen server"
+    )]
     NotRoot,
     #[error("cannot use the data folder {}", path.display())]
     Data { path: PathBuf, source: std::io::Error },
@@ -59,7 +61,9 @@ pub fn run(settings: &Settings) -> Result<(), SuperviseError> {
         start_launcher(settings)?;
     }
     wait_for("launcher", settings, &stop, || launcher_answers(settings))?;
-    wait_for("server", settings, &stop, || std::net::TcpStream::connect(dialable(settings.api_listen)).is_ok() && is_ready(settings))?;
+    wait_for("server", settings, &stop, || {
+        std::net::TcpStream::connect(dialable(settings.api_listen)).is_ok() && is_ready(settings)
+    })?;
     let first = first_login::take(settings)?;
     print!("{}", render_banner(settings, first.as_ref(), adopted));
     let _unwritable = std::io::stdout().flush();
@@ -179,7 +183,8 @@ fn is_ready(settings: &Settings) -> bool {
 
 /// Takes the lock of the file of readiness, for as long as what is returned lives.
 pub fn hold_ready(settings: &Settings) -> std::io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(ready_file(settings))?;
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(ready_file(settings))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
     Ok(file)
 }

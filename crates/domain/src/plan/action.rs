@@ -25,12 +25,29 @@ pub struct Plan {
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// Delete the run folder and whatever the kernel still holds of an ended process.
-    Remove { app: AppId, process: ProcessId },
-    Stop { app: AppId, process: ProcessId, policy: StopPolicy, why: StopReason },
-    Publish { table: RouteTable },
-    RemoveNetwork { app: AppId },
-    CreateNetwork { app: AppId, index: u32 },
-    Spawn { spawn: Spawn },
+    Remove {
+        app: AppId,
+        process: ProcessId,
+    },
+    Stop {
+        app: AppId,
+        process: ProcessId,
+        policy: StopPolicy,
+        why: StopReason,
+    },
+    Publish {
+        table: RouteTable,
+    },
+    RemoveNetwork {
+        app: AppId,
+    },
+    CreateNetwork {
+        app: AppId,
+        index: u32,
+    },
+    Spawn {
+        spawn: Spawn,
+    },
 }
 
 /// A process to start.

@@ -46,13 +46,23 @@ impl<'a> AppView<'a> {
     }
 
     /// Live processes that are wanted in this slot.
-    pub fn in_slot(&self, release: ReleaseId, kind: &ProcessType, index: u32) -> impl Iterator<Item = &'a ObservedProcess> {
+    pub fn in_slot(
+        &self,
+        release: ReleaseId,
+        kind: &ProcessType,
+        index: u32,
+    ) -> impl Iterator<Item = &'a ObservedProcess> {
         let matching = self.live().filter(|process| is_slot(process, release, kind, index));
         matching.collect::<Vec<_>>().into_iter()
     }
 
     /// The wanted process of a slot, if it has been seen up.
-    pub fn up_in_slot(&self, release: ReleaseId, kind: &ProcessType, index: u32) -> Option<&'a ObservedProcess> {
+    pub fn up_in_slot(
+        &self,
+        release: ReleaseId,
+        kind: &ProcessType,
+        index: u32,
+    ) -> Option<&'a ObservedProcess> {
         self.in_slot(release, kind, index)
             .find(|process| process.state.is_up() && self.surplus(process.process).is_none())
     }
@@ -60,8 +70,10 @@ impl<'a> AppView<'a> {
     /// The desired slots that `release` may have processes for, now.
     pub fn runnable_slots(&self) -> impl Iterator<Item = (Standing, &'a DesiredRelease, &'a DesiredSlots)> {
         let desired = self.desired;
-        let current = desired.and_then(|app| app.current.as_ref()).map(|release| (Standing::Current, release));
-        let candidate = desired.and_then(|app| app.candidate.as_ref()).map(|release| (Standing::Candidate, release));
+        let current =
+            desired.and_then(|app| app.current.as_ref()).map(|release| (Standing::Current, release));
+        let candidate =
+            desired.and_then(|app| app.candidate.as_ref()).map(|release| (Standing::Candidate, release));
         current.into_iter().chain(candidate).flat_map(|(standing, release)| {
             let slots = release.slots.iter().filter(move |slots| may_run(standing, release, slots));
             slots.map(move |slots| (standing, release, slots))
@@ -96,7 +108,9 @@ impl<'a> AppView<'a> {
 
     fn wants_slot(&self, release: ReleaseId, process_type: &ProcessType, index: u32) -> bool {
         self.runnable_slots().any(|(_, desired, slots)| {
-            desired.release == release && slots.process_type == *process_type && slots.wanted().any(|i| i == index)
+            desired.release == release
+                && slots.process_type == *process_type
+                && slots.wanted().any(|i| i == index)
         })
     }
 
@@ -138,8 +152,8 @@ fn may_run(standing: Standing, release: &DesiredRelease, slots: &DesiredSlots) -
         Standing::Current => true,
         Standing::Candidate => {
             let phase_over = release.phase == ReleasePhase::Done || mutant::active(Mutant::SkipReleasePhase);
-            let beside_the_old =
-                slots.process_type.is_web() && slots.strategy == Strategy::Overlap || mutant::active(Mutant::OverlapStopFirst);
+            let beside_the_old = slots.process_type.is_web() && slots.strategy == Strategy::Overlap
+                || mutant::active(Mutant::OverlapStopFirst);
             phase_over && beside_the_old
         }
     }
@@ -147,7 +161,9 @@ fn may_run(standing: Standing, release: &DesiredRelease, slots: &DesiredSlots) -
 
 fn is_slot(process: &ObservedProcess, release: ReleaseId, kind: &ProcessType, at: u32) -> bool {
     match &process.purpose {
-        Purpose::Slot { release: r, process_type, index } => *r == release && process_type == kind && *index == at,
+        Purpose::Slot { release: r, process_type, index } => {
+            *r == release && process_type == kind && *index == at
+        }
         Purpose::Job { .. } => false,
     }
 }

@@ -47,17 +47,28 @@ pub enum Waiting {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Why {
-    BackOff { crashes: u32, until: BootMillis },
+    BackOff {
+        crashes: u32,
+        until: BootMillis,
+    },
     /// The host runs as many processes as it may.
-    ProcessBudget { limit: u32 },
+    ProcessBudget {
+        limit: u32,
+    },
     /// Enough processes of this app are starting at once.
-    StartingLimit { limit: u32 },
+    StartingLimit {
+        limit: u32,
+    },
     /// The one before it has not ended.
-    Predecessor { process: ProcessId },
+    Predecessor {
+        process: ProcessId,
+    },
     /// The end of the last process in this slot is being recorded.
     RecordingExit,
     NoEndpoint,
-    CannotStart { reason: String },
+    CannotStart {
+        reason: String,
+    },
 }
 
 impl Waiting {
@@ -89,7 +100,9 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slot { process_type, index, why, .. } => write!(f, "{process_type}.{index} waits: {why}"),
-            Self::Boot { name, .. } => write!(f, "{name} has started and does not accept connections on its port yet"),
+            Self::Boot { name, .. } => {
+                write!(f, "{name} has started and does not accept connections on its port yet")
+            }
             Self::Drain { name, in_flight, .. } => {
                 write!(f, "{name} of the previous release is finishing {in_flight} request(s)")
             }
@@ -106,7 +119,9 @@ impl fmt::Display for Waiting {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BackOff { crashes, .. } => write!(f, "it crashed {crashes} times in a row and pauses before the next start"),
+            Self::BackOff { crashes, .. } => {
+                write!(f, "it crashed {crashes} times in a row and pauses before the next start")
+            }
             Self::ProcessBudget { limit } => write!(f, "this host already runs {limit} processes, its limit"),
             Self::StartingLimit { limit } => write!(f, "{limit} processes of this app are starting already"),
             Self::Predecessor { .. } => f.write_str("the process before it has not ended"),

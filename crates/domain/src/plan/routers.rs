@@ -73,7 +73,8 @@ impl<'a> Routers<'a> {
             routed |= held.routed;
         }
         let unconfirmed = routed || !self.all_current();
-        if unconfirmed && !mutant::active(Mutant::StopWithoutAck) && !mutant::active(Mutant::StopWhileRouted) {
+        if unconfirmed && !mutant::active(Mutant::StopWithoutAck) && !mutant::active(Mutant::StopWhileRouted)
+        {
             return Release::MayRoute;
         }
         if in_flight > 0 { Release::Finishing { in_flight } } else { Release::Free }
@@ -81,7 +82,8 @@ impl<'a> Routers<'a> {
 
     /// Whether a process was ever given to a router, as far as can be seen now.
     pub fn knows(&self, process: ProcessId) -> bool {
-        let in_table = self.published.is_some_and(|table| table.endpoints().any(|(routed, _)| routed == process));
+        let in_table =
+            self.published.is_some_and(|table| table.endpoints().any(|(routed, _)| routed == process));
         in_table || self.answers.iter().any(|status| status.held.iter().any(|held| held.process == process))
     }
 

@@ -8,7 +8,9 @@ use crate::plan::app::{AppView, Standing};
 use crate::plan::routers::Routers;
 use crate::plan::{Action, Draft};
 use crate::process::Purpose;
-use crate::route::{AppRoute, DrainingProcess, Gate, Generation, ROUTE_TABLE_FORMAT, RouteTable, RoutedProcess};
+use crate::route::{
+    AppRoute, DrainingProcess, Gate, Generation, ROUTE_TABLE_FORMAT, RouteTable, RoutedProcess,
+};
 use crate::time::BootMillis;
 use std::collections::BTreeMap;
 
@@ -29,13 +31,18 @@ pub(crate) fn plan_table(
     let draining = render_draining(observed, &routes, routers, draft.now);
     let latest = routers.latest_generation();
     let unchanged = routers.published.is_some_and(|table| {
-        table.apps == routes && table.draining == draining && table.generation >= latest && table.generation.epoch >= desired.epoch
+        table.apps == routes
+            && table.draining == draining
+            && table.generation >= latest
+            && table.generation.epoch >= desired.epoch
     });
     if unchanged {
         return;
     }
     let generation = next_generation(latest, desired.epoch);
-    draft.push(Action::Publish { table: RouteTable { format: ROUTE_TABLE_FORMAT, generation, apps: routes, draining } });
+    draft.push(Action::Publish {
+        table: RouteTable { format: ROUTE_TABLE_FORMAT, generation, apps: routes, draining },
+    });
 }
 
 fn next_generation(latest: Generation, epoch: u64) -> Generation {
@@ -68,10 +75,14 @@ fn render_process(process: &ObservedProcess) -> Option<RoutedProcess> {
 /// The up web processes of the current release, in order of their index.
 fn routed_processes<'a>(view: &AppView<'a>) -> Vec<&'a ObservedProcess> {
     let may_serve = |standing: Standing| match standing {
-        Standing::Current => view.desired.is_none_or(|app| app.candidate.is_none()) || !mutant::active(Mutant::UnrouteEarly),
+        Standing::Current => {
+            view.desired.is_none_or(|app| app.candidate.is_none()) || !mutant::active(Mutant::UnrouteEarly)
+        }
         Standing::Candidate => mutant::active(Mutant::RouteCandidate),
     };
-    let slots = view.runnable_slots().filter(|(standing, _, slots)| may_serve(*standing) && slots.process_type.is_web());
+    let slots = view
+        .runnable_slots()
+        .filter(|(standing, _, slots)| may_serve(*standing) && slots.process_type.is_web());
     slots
         .flat_map(|(_, release, slots)| {
             let indexes = slots.wanted();
@@ -84,7 +95,8 @@ fn routed_processes<'a>(view: &AppView<'a>) -> Vec<&'a ObservedProcess> {
 }
 
 fn is_ready(process: &ObservedProcess) -> bool {
-    process.state.is_up() || (mutant::active(Mutant::RouteStarting) && process.state == ProcessState::Starting)
+    process.state.is_up()
+        || (mutant::active(Mutant::RouteStarting) && process.state == ProcessState::Starting)
 }
 
 fn gate(view: &AppView<'_>, app: &DesiredApp, routed: &[&ObservedProcess]) -> Gate {
@@ -110,12 +122,15 @@ fn gate(view: &AppView<'_>, app: &DesiredApp, routed: &[&ObservedProcess]) -> Ga
 
 /// Crashed when every wanted web slot of the current release is empty and pauses; else one is on its way.
 fn crashed_or_starting(view: &AppView<'_>) -> Gate {
-    let mut web = view.runnable_slots().filter(|(standing, _, slots)| {
-        *standing == Standing::Current && slots.process_type.is_web()
-    });
+    let mut web = view
+        .runnable_slots()
+        .filter(|(standing, _, slots)| *standing == Standing::Current && slots.process_type.is_web());
     let all_pause = web.all(|(_, release, slots)| {
         slots.wanted().all(|index| {
-            let paused = slots.crashes.get(&index).is_some_and(|record| crate::backoff::wait_seconds(record.count) > 0);
+            let paused = slots
+                .crashes
+                .get(&index)
+                .is_some_and(|record| crate::backoff::wait_seconds(record.count) > 0);
             paused && view.in_slot(release.release, &slots.process_type, index).next().is_none()
         })
     });
@@ -131,8 +146,11 @@ fn render_draining(
 ) -> Vec<DrainingProcess> {
     let routed: BTreeMap<ProcessId, AppId> =
         routes.iter().flat_map(|route| route.processes.iter().map(|p| (p.process, route.app))).collect();
-    let began: BTreeMap<ProcessId, BootMillis> =
-        routers.published.iter().flat_map(|table| table.draining.iter().map(|d| (d.process, d.since))).collect();
+    let began: BTreeMap<ProcessId, BootMillis> = routers
+        .published
+        .iter()
+        .flat_map(|table| table.draining.iter().map(|d| (d.process, d.since)))
+        .collect();
     let mut draining: Vec<_> = observed
         .processes
         .iter()
@@ -140,7 +158,12 @@ fn render_draining(
         .filter(|process| matches!(process.purpose, Purpose::Slot { .. }) && routers.knows(process.process))
         .filter_map(|process| {
             let since = began.get(&process.process).copied().unwrap_or(now);
-            Some(DrainingProcess { app: process.app, process: process.process, endpoint: process.endpoint?, since })
+            Some(DrainingProcess {
+                app: process.app,
+                process: process.process,
+                endpoint: process.endpoint?,
+                since,
+            })
         })
         .collect();
     draining.sort_by_key(|draining| draining.process);

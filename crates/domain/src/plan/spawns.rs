@@ -100,8 +100,13 @@ fn wishes_of<'a>(view: &AppView<'a>, desired: &Desired, draft: &mut Draft) -> Ve
                 Some(why) => draft.wait(slot_waiting(app, release.release, slots, index, why)),
                 None => {
                     starting += 1;
-                    let rank = if mutant::active(Mutant::CrashersFirst) { u32::MAX - crashes } else { crashes };
-                    wishes.push(Wish { order: (rank, wishes.len()), app, what: What::Slot { release, slots, index } });
+                    let rank =
+                        if mutant::active(Mutant::CrashersFirst) { u32::MAX - crashes } else { crashes };
+                    wishes.push(Wish {
+                        order: (rank, wishes.len()),
+                        app,
+                        what: What::Slot { release, slots, index },
+                    });
                 }
             }
         }
@@ -110,7 +115,9 @@ fn wishes_of<'a>(view: &AppView<'a>, desired: &Desired, draft: &mut Draft) -> Ve
 }
 
 fn report_release_phase(app: &DesiredApp, draft: &mut Draft) {
-    if let Some(candidate) = app.candidate.as_ref().filter(|candidate| candidate.phase == ReleasePhase::Waiting) {
+    if let Some(candidate) =
+        app.candidate.as_ref().filter(|candidate| candidate.phase == ReleasePhase::Waiting)
+    {
         draft.wait(Waiting::ReleasePhase { app: app.app, release: candidate.release });
     }
 }
@@ -150,7 +157,13 @@ fn hold(
 }
 
 /// The last process of this slot has ended and the ledger does not know yet: back-off cannot be judged.
-fn unrecorded_end(view: &AppView<'_>, desired: &Desired, of: ReleaseId, slots: &DesiredSlots, at: u32) -> bool {
+fn unrecorded_end(
+    view: &AppView<'_>,
+    desired: &Desired,
+    of: ReleaseId,
+    slots: &DesiredSlots,
+    at: u32,
+) -> bool {
     view.processes.iter().any(|process| {
         let ended = !process.state.is_live() && !desired.recorded_exits.contains(&process.process);
         ended && is_in(process, slots, at).is_some_and(|release| release == of)
@@ -164,7 +177,9 @@ fn is_predecessor(process: &ObservedProcess, of: ReleaseId, slots: &DesiredSlots
 /// The release of a process in a slot of this type and index.
 fn is_in(process: &ObservedProcess, slots: &DesiredSlots, at: u32) -> Option<ReleaseId> {
     match &process.purpose {
-        Purpose::Slot { release, process_type, index } if *process_type == slots.process_type && *index == at => {
+        Purpose::Slot { release, process_type, index }
+            if *process_type == slots.process_type && *index == at =>
+        {
             Some(*release)
         }
         Purpose::Slot { .. } | Purpose::Job { .. } => None,
@@ -178,7 +193,9 @@ fn slot_waiting(app: &DesiredApp, release: ReleaseId, slots: &DesiredSlots, inde
 impl Wish<'_> {
     fn waiting(&self, why: Why) -> Waiting {
         match &self.what {
-            What::Slot { release, slots, index } => slot_waiting(self.app, release.release, slots, *index, why),
+            What::Slot { release, slots, index } => {
+                slot_waiting(self.app, release.release, slots, *index, why)
+            }
             What::Job(job) => Waiting::Job { app: self.app.app, release: job.release, job: job.job, why },
         }
     }
@@ -194,12 +211,26 @@ impl Wish<'_> {
                 };
                 let endpoint = Some(endpoints.take(app.index)?);
                 let version = Some(release.version);
-                (purpose, release.slug.clone()?, &slots.command, slots.limits, slots.stop, endpoint, version, None)
+                (
+                    purpose,
+                    release.slug.clone()?,
+                    &slots.command,
+                    slots.limits,
+                    slots.stop,
+                    endpoint,
+                    version,
+                    None,
+                )
             }
             What::Job(job) => {
-                let purpose =
-                    Purpose::Job { release: job.release, job: job.job, job_kind: job.kind, number: job.number };
-                let version = app.releases().find(|release| release.release == job.release).map(|r| r.version);
+                let purpose = Purpose::Job {
+                    release: job.release,
+                    job: job.job,
+                    job_kind: job.kind,
+                    number: job.number,
+                };
+                let version =
+                    app.releases().find(|release| release.release == job.release).map(|r| r.version);
                 let limit = Some(job.time_limit_seconds);
                 (purpose, job.slug.clone(), &job.command, job.limits, job.stop, None, version, limit)
             }

@@ -19,7 +19,12 @@ pub(crate) fn plan_stops(view: &AppView<'_>, routers: &Routers<'_>, desired: &De
             None => overdue(view, process, desired, draft),
         };
         if let Some(why) = why {
-            draft.push(Action::Stop { app: view.app, process: process.process, policy: policy(view, process), why });
+            draft.push(Action::Stop {
+                app: view.app,
+                process: process.process,
+                policy: policy(view, process),
+                why,
+            });
         }
     }
 }
@@ -37,12 +42,19 @@ fn may_stop(process: &ObservedProcess, routers: &Routers<'_>, desired: &Desired,
             false
         }
         Release::Finishing { in_flight } => {
-            let deadline = drain_began(process, routers, draft.now).plus_seconds(desired.bounds.drain_seconds);
+            let deadline =
+                drain_began(process, routers, draft.now).plus_seconds(desired.bounds.drain_seconds);
             if deadline <= draft.now {
                 return true;
             }
             draft.wake(deadline);
-            draft.wait(Waiting::Drain { app: process.app, process: process.process, name, in_flight, deadline });
+            draft.wait(Waiting::Drain {
+                app: process.app,
+                process: process.process,
+                name,
+                in_flight,
+                deadline,
+            });
             false
         }
     }
@@ -54,7 +66,12 @@ fn drain_began(process: &ObservedProcess, routers: &Routers<'_>, now: BootMillis
 }
 
 /// Whether a wanted process has run out of time.
-fn overdue(view: &AppView<'_>, process: &ObservedProcess, desired: &Desired, draft: &mut Draft) -> Option<StopReason> {
+fn overdue(
+    view: &AppView<'_>,
+    process: &ObservedProcess,
+    desired: &Desired,
+    draft: &mut Draft,
+) -> Option<StopReason> {
     match &process.purpose {
         Purpose::Slot { release, .. } => {
             if process.state != ProcessState::Starting {
@@ -66,7 +83,13 @@ fn overdue(view: &AppView<'_>, process: &ObservedProcess, desired: &Desired, dra
             }
             draft.wake(deadline);
             let name = process.purpose.display_name();
-            draft.wait(Waiting::Boot { app: view.app, release: *release, process: process.process, name, deadline });
+            draft.wait(Waiting::Boot {
+                app: view.app,
+                release: *release,
+                process: process.process,
+                name,
+                deadline,
+            });
             None
         }
         Purpose::Job { job, .. } => {
@@ -86,7 +109,9 @@ fn overdue(view: &AppView<'_>, process: &ObservedProcess, desired: &Desired, dra
 
 fn policy(view: &AppView<'_>, process: &ObservedProcess) -> StopPolicy {
     let of_slot = view.runnable_slots().find(|(_, release, slots)| match &process.purpose {
-        Purpose::Slot { release: r, process_type, .. } => release.release == *r && slots.process_type == *process_type,
+        Purpose::Slot { release: r, process_type, .. } => {
+            release.release == *r && slots.process_type == *process_type
+        }
         Purpose::Job { .. } => false,
     });
     let of_job = match &process.purpose {

@@ -74,10 +74,12 @@ impl NativeBuilds {
         output: &mut dyn FnMut(&str),
         token: &CancelToken,
     ) -> Result<BuiltSlug, BuildFailure> {
-        let limits = BuildLimits { process: job.limits, time_seconds: job.time_limit_seconds, ..self.builder.limits };
+        let limits =
+            BuildLimits { process: job.limits, time_seconds: job.time_limit_seconds, ..self.builder.limits };
         let builder = Builder { limits, ..self.builder.clone() };
         let mut lines = |line: &str| output(line);
-        let built = builder.build(&render_request(job), &mut lines, token).map_err(|error| render_failure(&error))?;
+        let built =
+            builder.build(&render_request(job), &mut lines, token).map_err(|error| render_failure(&error))?;
         Ok(BuiltSlug {
             slug: built.slug,
             process_types: built.processes,

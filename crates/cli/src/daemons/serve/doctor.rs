@@ -1,7 +1,7 @@
 //! What `dozen doctor` shows: the launcher's word on the sandbox, the routers, the disk.
 
-use super::super::settings::Settings;
 use super::super::chain;
+use super::super::settings::Settings;
 use api::dozen::doctor::{Check, DoctorReport, Outcome};
 use domain::observed::ObservedRouter;
 use sandbox::client::{ClientError, Launcher};
@@ -47,7 +47,9 @@ fn layer(layer: &probe::LayerReport, status: &LauncherStatus) -> Check {
             let outcome = match layer.requirement {
                 // Once apps start all the same, each missing layer was excused.
                 probe::Requirement::Required if status.cannot_start.is_some() => Outcome::Failure,
-                probe::Requirement::Required | probe::Requirement::OneOf | probe::Requirement::Optional => Outcome::Warning,
+                probe::Requirement::Required | probe::Requirement::OneOf | probe::Requirement::Optional => {
+                    Outcome::Warning
+                }
             };
             Check { area, name, outcome, detail: why.clone(), hint: Some(fix.clone()) }
         }
@@ -87,7 +89,10 @@ impl MachineDoctor {
         let (outcome, detail) = match (routers.len(), silent) {
             (0, _) => (Outcome::Failure, "no router runs: apps do not answer".to_owned()),
             (count, 0) => (Outcome::Ok, format!("{count} answers")),
-            (_, silent) => (Outcome::Warning, format!("{silent} does not answer: processes it may route to are not stopped")),
+            (_, silent) => (
+                Outcome::Warning,
+                format!("{silent} does not answer: processes it may route to are not stopped"),
+            ),
         };
         check("router", "router", outcome, detail)
     }

@@ -45,7 +45,8 @@ impl LogHub for HubFeeds {
             Follow::GoOn => {
                 let cursor = query.after.as_deref().and_then(|after| after.parse::<Cursor>().ok());
                 let start = cursor.map_or(Start::Last(query.lines), Start::After);
-                let tail = self.hub.tail(query.app, filter, start, redactor).map_err(|error| chain(&error))?;
+                let tail =
+                    self.hub.tail(query.app, filter, start, redactor).map_err(|error| chain(&error))?;
                 Ok(Box::new(Following { tail, runtime: self.runtime.clone() }))
             }
         }
@@ -63,7 +64,8 @@ impl HubFeeds {
         let vars = ops::config::get(&self.engine, &Context::system("logs"), &AppRef::from(app));
         match vars {
             Ok(vars) => {
-                let secrets = vars.iter().filter(|(key, value)| key.names_a_secret() || has_password(value.expose()));
+                let secrets =
+                    vars.iter().filter(|(key, value)| key.names_a_secret() || has_password(value.expose()));
                 Redactor::new(secrets.map(|(_, value)| value.expose().as_str()))
             }
             // Without the values nothing can be blanked; the app is gone or the ledger is away, and so are its readers soon.
@@ -74,7 +76,8 @@ impl HubFeeds {
 
 /// `scheme://user:password@host`
 fn has_password(value: &str) -> bool {
-    let user_info = value.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()?.rsplit_once('@'));
+    let user_info =
+        value.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()?.rsplit_once('@'));
     user_info.is_some_and(|(user_info, _)| user_info.contains(':'))
 }
 

@@ -63,7 +63,8 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let value = std::env::var(LISTENERS_VARIABLE).map_err(at("the server is started by the launcher"))?;
     let listeners = take_inherited_listeners(&value).map_err(at("cannot take the listener"))?;
-    let listener = listeners.into_iter().next().ok_or("none was passed").map_err(at("cannot take the listener"))?;
+    let listener =
+        listeners.into_iter().next().ok_or("none was passed").map_err(at("cannot take the listener"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -79,21 +80,24 @@ fn open(settings: &Settings) -> Result<Plane, ServeError> {
     let root = settings.data.root();
     let key = secrets::master_key(&settings.master_key_file, |bytes| SystemRandom.fill(bytes))
         .map_err(at("cannot use the master key"))?;
-    let incarnation =
-        secrets::next_incarnation(&root.join("ledger/incarnation")).map_err(at("cannot number this server"))?;
+    let incarnation = secrets::next_incarnation(&root.join("ledger/incarnation"))
+        .map_err(at("cannot number this server"))?;
     let seed = random_seed().map_err(at("cannot read random bytes"))?;
     let writer = WriterId::from_uuid(Ids::seeded(seed).next_uuid());
-    let hub = Hub::open(&settings.data.logs(), HubSettings::new(writer)).map_err(at("cannot open the logs"))?;
+    let hub =
+        Hub::open(&settings.data.logs(), HubSettings::new(writer)).map_err(at("cannot open the logs"))?;
     let hub = Arc::new(hub);
     let tool = GitTool { program: PathBuf::from("git"), hooks: root.join("git/hooks") };
-    let repositories = GitRepositories::new(&root.join("git"), tool).map_err(at("cannot use the repositories"))?;
+    let repositories =
+        GitRepositories::new(&root.join("git"), tool).map_err(at("cannot use the repositories"))?;
     let ports = Ports {
         log: Arc::new(logs::HubLog(Arc::clone(&hub))),
         repositories: Arc::new(repositories.clone()),
         clock: Arc::new(MachineClock::new().map_err(at("cannot read the machine's boot id"))?),
         random: Arc::new(SystemRandom),
     };
-    let engine = Engine::open(engine_settings(settings), &key, ports).map_err(at("cannot open the ledger"))?;
+    let engine =
+        Engine::open(engine_settings(settings), &key, ports).map_err(at("cannot open the ledger"))?;
     welcome(settings, &engine)?;
     Ok(Plane { settings: settings.clone(), engine, hub, repositories, incarnation })
 }
@@ -113,12 +117,13 @@ fn engine_settings(settings: &Settings) -> engine::Settings {
 /// Makes the first account, and leaves its token for whoever started us.
 fn welcome(settings: &Settings, engine: &Engine) -> Result<(), ServeError> {
     let email = settings.admin_email.parse().map_err(at("DOZEN_ADMIN_EMAIL is no e-mail address"))?;
-    let Some(token) = ops::accounts::bootstrap(engine, &email).map_err(at("cannot make the first account"))? else {
+    let Some(token) =
+        ops::accounts::bootstrap(engine, &email).map_err(at("cannot make the first account"))?
+    else {
         return Ok(());
     };
     let url = format!("https://{}:{}", settings.api_host, settings.api_listen.port());
-    let login =
-        FirstLogin { format: 1, url, email: email.to_string(), token: token.secret.expose().clone() };
+    let login = FirstLogin { format: 1, url, email: email.to_string(), token: token.secret.expose().clone() };
     first_login::leave(settings, &login).map_err(at("cannot leave the first token"))
 }
 
@@ -206,7 +211,10 @@ fn parts(plane: &Plane, listener: TcpListener) -> Result<ServerParts, ServeError
         data: settings.data.root().to_owned(),
         trees: Arc::new(trees::PushedTrees),
         logs: Arc::new(logs::HubFeeds { hub: Arc::clone(&plane.hub), engine: plane.engine.clone(), runtime }),
-        doctor: Arc::new(doctor::MachineDoctor { settings: settings.clone(), incarnation: plane.incarnation }),
+        doctor: Arc::new(doctor::MachineDoctor {
+            settings: settings.clone(),
+            incarnation: plane.incarnation,
+        }),
         settings: server::Settings {
             base_domain: settings.base_domain.clone(),
             app_port: settings.http_listen.port(),

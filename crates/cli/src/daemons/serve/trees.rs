@@ -29,8 +29,9 @@ impl SourceTrees for PushedTrees {
 }
 
 fn extract_into(folder: &Path, tree: &mut dyn Read) -> Result<(), StageError> {
-    let opened = SourceTree::open(folder)
-        .map_err(|error| StageError::Failed(format!("the folder for the source cannot be opened: {error}")))?;
+    let opened = SourceTree::open(folder).map_err(|error| {
+        StageError::Failed(format!("the folder for the source cannot be opened: {error}"))
+    })?;
     match extract(tree, opened.as_folder(), &Limits::SOURCE) {
         Ok(_) => Ok(()),
         Err(ExtractError::Refused(refusal)) => Err(StageError::Refused(refusal.to_string())),
