@@ -56,8 +56,20 @@ fn prepare_child(listeners: &[RawFd]) -> std::io::Result<()> {
             return Err(std::io::Error::last_os_error());
         }
     }
+    unblock_signals();
     rustix::thread::set_no_new_privs(true)?;
     Ok(())
+}
+
+/// The launcher blocks the signals that it reads from a descriptor, and an exec keeps what is blocked: a daemon would never hear
+/// that it is to stop.
+fn unblock_signals() {
+    // SAFETY: the set is a local that sigemptyset fills in before it is read.
+    unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
 }
 
 fn copy_high(listeners: &[&Bound]) -> std::io::Result<Vec<OwnedFd>> {

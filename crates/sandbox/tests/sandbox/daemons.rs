@@ -37,7 +37,8 @@ pub fn daemons() -> Vec<DaemonSettings> {
         listeners: vec![ListenerName::Http],
         journal_writers: 2,
         start: StartDaemon::OnRequest,
-        stop_grace_seconds: 5,
+        // Longer than any case waits: a daemon that does not hear SIGTERM fails it.
+        stop_grace_seconds: 600,
     }]
 }
 
