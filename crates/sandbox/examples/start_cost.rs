@@ -48,8 +48,10 @@ struct Figures {
     plain: WholeLife,
     /// The launcher's CPU time for one removal.
     removal_cpu: f64,
+    /// The kernel's figure for the shim alone. Pages that it shares with the init, its clone, are missing in it.
     shim_private_kib: Vec<u64>,
-    shim_private_dirty_kib: Vec<u64>,
+    /// What shim and init have together and nobody else has.
+    shim_and_init_kib: Vec<u64>,
 }
 
 #[derive(Default, Serialize)]
@@ -134,9 +136,9 @@ impl Bench {
         start.init_cpu.push(cpu_millis(init)?);
         start.process_cpu.push(cpu_millis(process)?);
         start.wall.push(wall);
-        let memory = Memory::of(shim)?;
-        figures.shim_private_kib.push(memory.private_kib);
-        figures.shim_private_dirty_kib.push(memory.dirty_kib);
+        let (of_shim, of_init) = (Memory::of(shim)?, Memory::of(init)?);
+        figures.shim_private_kib.push(of_shim.private_kib);
+        figures.shim_and_init_kib.push(of_shim.share_kib + of_init.share_kib);
         control::kill(&self.data, spec.process)?;
         self.remove(spec.process)
     }
@@ -307,9 +309,11 @@ fn child_of(parent: u32) -> Option<u32> {
     pids.find(|pid| Stat::of(*pid).is_some_and(|stat| stat.parent == parent))
 }
 
+/// From `smaps_rollup`.
 struct Memory {
     private_kib: u64,
-    dirty_kib: u64,
+    /// Its share of anonymous pages, and the clean pages of files that nobody else has mapped.
+    share_kib: u64,
 }
 
 impl Memory {
@@ -320,7 +324,7 @@ impl Memory {
             let chosen = lines().filter(|(name, _)| name.starts_with(beginning));
             chosen.filter_map(|(_, value)| value.split_whitespace().next()?.parse::<u64>().ok()).sum()
         };
-        Ok(Self { private_kib: sum("Private_"), dirty_kib: sum("Private_Dirty") })
+        Ok(Self { private_kib: sum("Private_"), share_kib: sum("Pss_Anon") + sum("Private_Clean") })
     }
 }
 

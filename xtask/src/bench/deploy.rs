@@ -66,7 +66,9 @@ fn push_and_wait(server: &Server, repository: &Repository, version: &str) -> Res
     let mut child = push.spawn().context("cannot run git push")?;
     let mut ended = None;
     let answered = loop {
-        if http::get(server.http_port, &host).is_ok_and(|answer| answer.status == 200 && answer.rest.contains(&told)) {
+        if http::get(server.http_port, &host)
+            .is_ok_and(|answer| answer.status == 200 && answer.body.contains(&told))
+        {
             break millis_since(begun);
         }
         ended = ended.or(look_for_end(&mut child, begun).with_context(|| repository.output())?);
@@ -95,7 +97,12 @@ fn start_by_hand(slug: &Path) -> Result<f64> {
     let port = free_port()?;
     let shell = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
     let mut command = Command::new(shell);
-    command.args(["-c", COMMAND]).current_dir(slug).env("PORT", port.to_string()).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .args(["-c", COMMAND])
+        .current_dir(slug)
+        .env("PORT", port.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     let begun = Instant::now();
     let mut child = command.spawn().context("cannot start the command by hand")?;
     let answered = loop {
@@ -115,7 +122,8 @@ fn start_by_hand(slug: &Path) -> Result<f64> {
 /// The tree of the slug that tells a version.
 fn slug_with(data: &Path, version: &str) -> Result<PathBuf> {
     let slugs = std::fs::read_dir(data.join("slugs"))?.flatten().map(|entry| entry.path().join("tree"));
-    let mut found = slugs.filter(|tree| std::fs::read_to_string(tree.join("version")).is_ok_and(|text| text == version));
+    let mut found =
+        slugs.filter(|tree| std::fs::read_to_string(tree.join("version")).is_ok_and(|text| text == version));
     found.next().with_context(|| format!("there is no slug of {version}"))
 }
 

@@ -1,9 +1,9 @@
 //! `bench footprint`: the memory that Dozen holds for itself while twenty apps idle.
 
-use super::memory::{megabytes, private_kib};
+use super::memory::{megabytes, private_kib, private_together_kib};
 use super::repository::{Repository, compile_probe};
 use super::rows::{Row, largest, median};
-use super::server::Server;
+use super::server::{self, Server};
 use super::{http, start};
 use crate::shell;
 use anyhow::{Context, Result, bail};
@@ -44,22 +44,35 @@ fn wait_for_answer(server: &Server, app: &str) -> Result<()> {
 }
 
 fn read(server: &Server, empty: f64) -> Result<Vec<Row>> {
-    let [serve, router, launcher] = ["serve", "router", "launcher"].map(|word| daemon_megabytes(server, word));
+    let [serve, router, launcher] =
+        ["serve", "router", "launcher"].map(|word| daemon_megabytes(server, word));
     let (serve, router, launcher) = (serve?, router?, launcher?);
-    let pids = server.shims()?;
-    if pids.len() != APPS as usize {
-        bail!("{} shims were found for {APPS} apps", pids.len());
+    let shims = server.shims()?;
+    if shims.len() != APPS as usize {
+        bail!("{} shims were found for {APPS} apps", shims.len());
     }
-    let shims = pids.into_iter().map(|pid| private_kib(pid).map(megabytes)).collect::<Result<Vec<f64>>>()?;
+    let alone = shims.iter().map(|shim| private_kib(*shim).map(megabytes)).collect::<Result<Vec<f64>>>()?;
+    let with_init = shims.iter().map(|shim| with_init(*shim)).collect::<Result<Vec<f64>>>()?;
     Ok(vec![
         Row::goal("server: private memory with 20 idle apps, MB", serve, GOAL_SERVER_MEGABYTES),
         Row::alone("server: the same before the first app, MB", empty),
         Row::alone("router: private memory with 20 idle apps, MB", router),
         Row::alone("launcher: private memory with 20 idle apps, MB", launcher),
         Row::alone("server, router and launcher together, MB", serve + router + launcher),
-        Row::goal("shim: private memory, median of 20, MB", median(&shims), start::GOAL_SHIM_MEGABYTES),
-        Row::alone("shim: private memory, largest of 20, MB", largest(&shims)),
+        Row::goal("shim: private memory, median of 20, MB", median(&alone), start::GOAL_SHIM_MEGABYTES),
+        Row::alone("shim: private memory, largest of 20, MB", largest(&alone)),
+        Row::goal(
+            "shim and init: what nobody else shares, median of 20, MB",
+            median(&with_init),
+            start::GOAL_SHIM_MEGABYTES,
+        ),
     ])
+}
+
+/// A shim and its clone, the init of its sandbox.
+fn with_init(shim: u32) -> Result<f64> {
+    let init = server::child_of(shim).context("a shim has no child")?;
+    private_together_kib(&[shim, init]).map(megabytes)
 }
 
 fn daemon_megabytes(server: &Server, word: &str) -> Result<f64> {

@@ -55,12 +55,22 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
 /// Builds everything, then goes on in a network namespace of its own.
 fn prepare(words: &[String]) -> Result<ExitCode> {
     if !install::is_root() {
-        bail!("benches need root for now: apps get user ids and networks of their own\n  hint: sudo -E cargo xtask bench");
+        bail!(
+            "benches need root for now: apps get user ids and networks of their own\n  hint: sudo -E cargo xtask bench"
+        );
     }
     install::ensure()?;
     eprintln!("building the release (the first time takes many minutes)");
     shell::run(shell::cargo().args(["build", "--quiet", "--release", "-p", "cli"]))?;
-    shell::run(shell::cargo().args(["build", "--quiet", "--release", "-p", "sandbox", "--example", "start_cost"]))?;
+    shell::run(shell::cargo().args([
+        "build",
+        "--quiet",
+        "--release",
+        "-p",
+        "sandbox",
+        "--example",
+        "start_cost",
+    ]))?;
     let mut inside = Command::new("unshare");
     inside.args(["--net", "--", "sh", "-c", "ip link set lo up && exec \"$@\"", "bench"]);
     inside.arg(std::env::current_exe()?).arg("bench").args(words).arg(INSIDE);

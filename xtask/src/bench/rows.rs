@@ -90,7 +90,9 @@ mod tests {
 
     #[test]
     fn the_middle_of_odd_even_and_no_values() {
-        for (values, expected) in [(&[][..], 0.0), (&[3.0, 1.0, 2.0][..], 2.0), (&[4.0, 1.0, 2.0, 3.0][..], 2.5)] {
+        for (values, expected) in
+            [(&[][..], 0.0), (&[3.0, 1.0, 2.0][..], 2.0), (&[4.0, 1.0, 2.0, 3.0][..], 2.5)]
+        {
             assert!((median(values) - expected).abs() < f64::EPSILON, "{values:?}");
         }
     }

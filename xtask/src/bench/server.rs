@@ -64,7 +64,12 @@ impl Server {
     pub fn dozen(&self, words: &[&str]) -> Result<String> {
         let output = self.command().args(words).stdin(Stdio::null()).output().context("cannot run dozen")?;
         if !output.status.success() {
-            bail!("dozen {} ended with {}: {}", words.join(" "), output.status, String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "dozen {} ended with {}: {}",
+                words.join(" "),
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -154,6 +159,11 @@ pub fn remove_control_groups() {
 fn processes() -> impl Iterator<Item = u32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The first child of a process.
+pub fn child_of(parent: u32) -> Option<u32> {
+    processes().find(|pid| parent_of(*pid) == Some(parent))
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
