@@ -57,14 +57,15 @@ fn fifty_apps_are_adopted_after_kill_9_of_the_server() {
     }
 }
 
-/// The pids of all probes, as the host sees them.
+/// The pids of this test's probes, as the host sees them.
 fn probe_pids() -> Vec<u32> {
-    let mut pids: Vec<u32> = support::server::processes()
-        .into_iter()
-        .filter(|pid| {
-            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"./probe\0"))
-        })
-        .collect();
+    let mut pids: Vec<u32> = support::server::processes().into_iter().filter(|pid| is_ours(*pid)).collect();
     pids.sort_unstable();
     pids
+}
+
+fn is_ours(pid: u32) -> bool {
+    let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let named = |entry: &[u8]| entry.starts_with(b"HEROKU_APP_NAME=app-");
+    read("cmdline").starts_with(b"./probe\0") && read("environ").split(|byte| *byte == 0).any(named)
 }

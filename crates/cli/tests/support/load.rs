@@ -120,11 +120,12 @@ fn send(shot: Shot, kept: &mut Option<BufReader<TcpStream>>, target: &Target) ->
     Ok(response)
 }
 
-/// One in 50 takes two seconds, one in 50 uploads a megabyte, the rest are quick.
+/// Two in 50 take two seconds, one in 50 uploads a megabyte, the rest are quick. A `POST` is never sent again by a router.
 fn render(shot: Shot, fresh: bool, target: &Target) -> Vec<u8> {
     let connection = if fresh { "close" } else { "keep-alive" };
     let (line, body) = match shot.number % 50 {
         7 => ("GET /slow?ms=2000", 0),
+        32 => ("POST /slow?ms=2000", 0),
         18 => ("POST /upload", UPLOAD_BYTES),
         _ => ("GET /", 0),
     };
@@ -151,10 +152,18 @@ impl Outcome {
     fn judge(&mut self, shot: Shot, response: &Response) {
         *self.by_status.entry(response.status).or_default() += 1;
         if response.status != 200 {
-            return self.fail(format!("request {}: status {} {}", shot.number, response.status, response.text()));
+            return self.fail(format!(
+                "request {}: status {} {}",
+                shot.number,
+                response.status,
+                response.text()
+            ));
         }
         self.answered += 1;
-        if let Some(release) = serde_json::from_slice::<serde_json::Value>(&response.body).ok().and_then(|body| body["release"].as_str().map(str::to_owned)) {
+        if let Some(release) = serde_json::from_slice::<serde_json::Value>(&response.body)
+            .ok()
+            .and_then(|body| body["release"].as_str().map(str::to_owned))
+        {
             self.releases.insert(release);
         }
     }
