@@ -59,7 +59,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     print_all(&shown, json);
     let failed = shown.iter().filter(|shown| matches!(shown.outcome, Outcome::Failed { .. })).count();
     if failed > 0 {
-        eprintln!("{}", world.server_output());
+        eprintln!("what the server printed last:\n{}", last_lines(&world.server_output(), 40));
     }
     eprintln!("{} of 12 factors shown in {:.0} s", count_shown(&shown), started.elapsed().as_secs_f64());
     if stay == Stay::UntilInterrupted {
@@ -73,6 +73,11 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
 /// What `xtask demo-service` does.
 pub fn serve_backing_service() -> Result<ExitCode> {
     service::serve().map(|()| ExitCode::SUCCESS)
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 fn count_shown(shown: &[Shown]) -> usize {

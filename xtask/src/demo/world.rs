@@ -56,7 +56,8 @@ impl World {
 
     pub fn server_output(&self) -> String {
         let read = |name: &str| std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
-        read("server.out") + &read("data/dozen.log")
+        // The foreground repeats what the daemons log.
+        read("server.out")
     }
 
     pub fn command(&self) -> Command {

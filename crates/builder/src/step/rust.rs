@@ -98,6 +98,7 @@ fn build_with(
     }
     let version = cargo::version(places).map_err(StepError::Cargo)?;
     say::heading(output, &format!("Compiling with {version}"));
+    say::detail(output, "cargo build --release --locked");
     tell_ignored_toolchain(places, output);
     let (binaries, status) = cargo::build(places, cache, output).map_err(StepError::Cargo)?;
     if !status.success() {
