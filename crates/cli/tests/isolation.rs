@@ -3,7 +3,6 @@
 
 mod support;
 
-use sandbox::client::Launcher;
 use serde_json::Value;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
@@ -28,8 +27,8 @@ enum Attempt {
     Tcp(SocketAddr),
     Udp(SocketAddr),
     Unix(PathBuf),
-    /// A socket for packets: the launcher's.
-    Launcher(PathBuf),
+    /// A socket for packets: the launcher's, a shim's.
+    Packets(PathBuf),
     Abstract(String),
     File(PathBuf),
 }
@@ -44,7 +43,7 @@ impl Attempt {
         match self {
             Self::Tcp(to) => ("connect?to", to.to_string()),
             Self::Udp(to) => ("udp?to", to.to_string()),
-            Self::Unix(path) | Self::Launcher(path) => ("unix?path", path.display().to_string()),
+            Self::Unix(path) | Self::Packets(path) => ("unix?path", path.display().to_string()),
             Self::Abstract(name) => ("abstract?name", name.clone()),
             Self::File(path) => ("see?path", path.display().to_string()),
         }
@@ -57,7 +56,7 @@ impl Attempt {
             Self::Tcp(to) => TcpStream::connect_timeout(to, patience).map(drop),
             Self::Udp(to) => ask_by_datagram(*to),
             Self::Unix(path) => UnixStream::connect(path).map(drop),
-            Self::Launcher(path) => return Launcher::connect(path).map(drop).map_err(|error| error.to_string()),
+            Self::Packets(path) => connect_for_packets(path),
             Self::Abstract(name) => {
                 UnixAddress::from_abstract_name(name).and_then(|to| UnixStream::connect_addr(&to)).map(drop)
             }
@@ -65,6 +64,12 @@ impl Attempt {
         }
         .map_err(|error| error.to_string())
     }
+}
+
+fn connect_for_packets(path: &Path) -> std::io::Result<()> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    Ok(connect(&socket, &SocketAddrUnix::new(path)?)?)
 }
 
 fn ask_by_datagram(to: SocketAddr) -> std::io::Result<()> {
@@ -159,7 +164,7 @@ impl World {
         }
         attempts.push(Attempt::tcp(METADATA, 80));
         let run = self.server.data().join("run");
-        attempts.push(Attempt::Launcher(run.join("launcher.sock")));
+        attempts.push(Attempt::Packets(run.join("launcher.sock")));
         attempts.push(Attempt::Unix(run.join("hook.sock")));
         attempts.extend(found(&run.join("router"), "ctl").into_iter().map(Attempt::Unix));
         for file in ["ledger/ledger.db", "keys/master", "ca/ca.key", "routes/table.json", "run/p", "run/net", "git", "logs", "slugs"] {
@@ -172,7 +177,7 @@ impl World {
     fn of_shims(&self) -> Vec<Attempt> {
         let controls = found(&self.server.data().join("run/p"), "ctl");
         assert!(!controls.is_empty(), "some process lives");
-        controls.into_iter().map(Attempt::Unix).collect()
+        controls.into_iter().map(Attempt::Packets).collect()
     }
 
     fn table(&self, app: &str) -> Value {
@@ -218,7 +223,9 @@ fn assert_all_refused(moment: &str, tried: Vec<(String, String)>) {
     for (what, answer) in &tried {
         println!("{moment}: {what} -> {answer}");
     }
-    let through: Vec<_> = tried.iter().filter(|(_, answer)| !answer.starts_with("refused: ")).collect();
+    // What has a path is not even there.
+    let wanted = |what: &str| if what.contains("path=") { "refused: No such file or directory" } else { "refused: " };
+    let through: Vec<_> = tried.iter().filter(|(what, answer)| !answer.starts_with(wanted(what))).collect();
     assert!(through.is_empty(), "{moment}: these got through: {through:?}");
 }
 
@@ -251,7 +258,7 @@ fn an_app_reaches_no_other_app_and_nothing_of_the_host() {
     world.push_probe("victim");
     world.server.dozen(&["config:set", &format!("PROBE_WORKER_PORT={WORKER_PORT}"), "-a", "victim"]);
     world.server.dozen(&["ps:scale", "web=2", "worker=1", "-a", "victim"]);
-    let _attacker = world.push_probe("attacker");
+    let attacker = world.push_probe("attacker");
     let endpoints = eventually("the victim has two routes", 30, || Some(world.endpoints("victim")).filter(|all| all.len() == 2));
     let worker = Attempt::Tcp(SocketAddr::new(endpoints[0].ip(), WORKER_PORT));
     eventually("the victim's worker listens", 30, || worker.try_outside().ok());
@@ -270,7 +277,7 @@ fn an_app_reaches_no_other_app_and_nothing_of_the_host() {
     world.assert_refused("crashed", &attempts);
     assert_eq!(world.table("victim")["gate"], "crashed", "all of it happened during the back-off");
 
-    try_during_a_build(&world, &attempts);
+    try_during_a_build(&world, &attacker, &attempts);
     drop(stand);
 }
 
@@ -279,7 +286,8 @@ fn crash_until_it_waits(world: &World) -> SocketAddr {
     world.server.dozen(&["ps:scale", "web=1", "-a", "victim"]);
     let mut endpoint = eventually("one route is left", 60, || world.endpoints("victim").first().copied().filter(|_| world.endpoints("victim").len() == 1));
     for crash in 1..=6 {
-        eventually(&format!("crash {crash}"), 60, || {
+        let deadline = format!("crash {crash}; {}", world.server.dozen(&["logs", "-n", "30", "-a", "victim"]));
+        eventually(&deadline, 60, || {
             let up = world.endpoints("victim");
             endpoint = *up.first()?;
             world.server.get("victim", "/crash");
@@ -292,19 +300,17 @@ fn crash_until_it_waits(world: &World) -> SocketAddr {
 }
 
 /// The build script makes the same attempts and prints what comes of them.
-fn try_during_a_build(world: &World, attempts: &[Attempt]) {
+fn try_during_a_build(world: &World, repository: &Repository, attempts: &[Attempt]) {
     if rust::toolchain().is_none() {
         println!("skipped: attempts during a build: there is no Rust toolchain");
         return;
     }
-    let script = format!("{BUILD_SCRIPT}\n");
-    let repository = rust::app(&script);
+    rust::write(repository, BUILD_SCRIPT);
     let neighbour = Attempt::tcp(NEIGHBOUR, 80);
     let all = attempts.iter().chain([&neighbour]);
     let lines: Vec<_> = all.map(Attempt::words).map(|(way, target)| format!("{way}={target}\n")).collect();
     repository.write("targets.txt", &lines.concat());
     repository.commit("targets");
-    repository.connect(&world.server, "attacker");
     assert_reached_outside("build", attempts);
     let said = repository.push(&world.server);
     assert_reached_outside("build", attempts);

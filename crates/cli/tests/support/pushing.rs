@@ -30,6 +30,11 @@ impl Push {
         Self { client, said }
     }
 
+    /// The process group's id.
+    pub fn id(&self) -> u32 {
+        self.client.id()
+    }
+
     /// Everything that was printed up to now.
     pub fn said(&self) -> String {
         self.said.lock().expect("no holder panics").clone()
@@ -60,7 +65,8 @@ impl Push {
     }
 
     fn kill_group(&self) {
-        let group = rustix::process::Pid::from_raw(i32::try_from(self.client.id()).expect("a pid")).expect("not zero");
+        let group = rustix::process::Pid::from_raw(i32::try_from(self.client.id()).expect("a pid"))
+            .expect("not zero");
         let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }

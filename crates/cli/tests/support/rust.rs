@@ -34,11 +34,16 @@ pub fn toolchain() -> Option<PathBuf> {
 /// A repository of such an app.
 pub fn app(build_script: &str) -> Repository {
     let repository = Repository::new();
+    write(&repository, build_script);
+    repository
+}
+
+/// Makes a repository one of such an app, by one more commit.
+pub fn write(repository: &Repository, build_script: &str) {
     repository.write("Cargo.toml", "[package]\nname = \"small\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
     repository.write("Cargo.lock", "version = 3\n\n[[package]]\nname = \"small\"\nversion = \"0.1.0\"\n");
     repository.write("Procfile", "web: ./target/release/small\n");
     repository.write("src/main.rs", MAIN);
     repository.write("build.rs", build_script);
     repository.commit("a small app");
-    repository
 }

@@ -34,11 +34,14 @@ impl Server {
     pub fn start_on(api_port: u16, http_port: u16, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("dozen-e2e-").tempdir().expect("a temporary folder");
         // Daemons of other users must be able to pass through.
-        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("its mode");
         let hooks = folder.path().join("hooks");
         std::fs::create_dir(&hooks).expect("a folder for fail points");
-        std::fs::set_permissions(&hooks, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("its mode");
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        std::fs::set_permissions(&hooks, std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .expect("its mode");
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut server = Self { folder, api_port, http_port, settings, foreground: None };
         server.start_again();
         server
@@ -46,7 +49,11 @@ impl Server {
 
     /// Runs `dozen server` and waits until the API answers.
     pub fn start_again(&mut self) {
-        let log = std::fs::File::options().append(true).create(true).open(self.folder.path().join("server.out")).expect("a log");
+        let log = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(self.folder.path().join("server.out"))
+            .expect("a log");
         let mut command = self.command();
         command.arg("server").stdin(Stdio::null()).stdout(log.try_clone().expect("a copy")).stderr(log);
         let mut child = command.spawn().expect("dozen server starts");
@@ -116,7 +123,12 @@ impl Server {
         let output = self.try_dozen(words);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "dozen {words:?} ended with {}:\n{text}\n{errors}\n{}", output.status, self.output());
+        assert!(
+            output.status.success(),
+            "dozen {words:?} ended with {}:\n{text}\n{errors}\n{}",
+            output.status,
+            self.output()
+        );
         text
     }
 
@@ -124,7 +136,8 @@ impl Server {
     pub fn json(&self, words: &[&str]) -> Value {
         let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
         let text = self.dozen(&words);
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{words:?} printed no JSON ({error}):\n{text}"))
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{words:?} printed no JSON ({error}):\n{text}"))
     }
 
     pub fn router(&self) -> SocketAddr {
@@ -137,7 +150,8 @@ impl Server {
 
     /// `GET` of an app's path through the router.
     pub fn get(&self, app: &str, path: &str) -> http::Response {
-        http::get(self.router(), &self.host(app), path).unwrap_or_else(|error| panic!("GET {path} of {app}: {error}"))
+        http::get(self.router(), &self.host(app), path)
+            .unwrap_or_else(|error| panic!("GET {path} of {app}: {error}"))
     }
 
     /// The pid of a daemon: `serve`, `router` or `launcher`.
@@ -147,7 +161,8 @@ impl Server {
             let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             let second = arguments.split(|byte| *byte == 0).nth(1).unwrap_or_default();
-            second == word.as_bytes() && environment.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes())
+            second == word.as_bytes()
+                && environment.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes())
         })
     }
 
@@ -159,7 +174,9 @@ impl Server {
     }
 
     pub fn wait_for_api(&self) {
-        eventually("the API answers", 30, || self.try_dozen(&["apps", "--json"]).status.success().then_some(()));
+        eventually("the API answers", 30, || {
+            self.try_dozen(&["apps", "--json"]).status.success().then_some(())
+        });
     }
 
     /// Ends `dozen server stop --apps`: nothing is left running.
