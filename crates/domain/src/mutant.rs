@@ -1,6 +1,6 @@
 //! Named, deliberate mistakes in the rules, so that the simulator can prove that it would notice them.
 //!
-//! They exist only with the feature `mutants`, which only the simulator's own build turns on; otherwise [`active`] is a constant.
+//! They exist only with the feature `mutants`, which only the simulator's own build turns on; otherwise none is ever active.
 
 macro_rules! mutants {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {

@@ -1,7 +1,7 @@
 //! The backend on this machine: makes what the ledger desires so, through the launcher.
 //!
-//! A pass is: fence (one connection to the launcher, no earlier server acts any more), [`observe`] the world afresh, let
-//! `domain::plan` decide, [`apply`] the actions in order. Nothing is remembered between passes but the connection. Every
+//! A pass is: fence (one connection to the launcher, no earlier server acts any more), `observe` the world afresh, let
+//! `domain::plan` decide, `apply` the actions in order. Nothing is remembered between passes but the connection. Every
 //! privileged step is a launcher request; what needs no privilege (the route table, asking a shim to stop) is done here.
 //!
 //! It must not decide anything, read a config value it does not pass on at once, or touch the ledger.

@@ -149,6 +149,7 @@ fn start_workers(plane: &Plane) -> Result<(), ServeError> {
     let (settings, data) = (&plane.settings, plane.settings.data.clone());
     let slugs = SlugStore::open(&data.root().join("slugs")).map_err(at("cannot open the slug store"))?;
     clean_builds(plane)?;
+    slugs.clean_leftovers().map_err(at("cannot clean up the slug store"))?;
     let host = HostSettings {
         routes: data.root().join("routes"),
         routers: routers_folder(settings),
