@@ -80,7 +80,7 @@ fn short_address(path: &Path) -> Result<(OwnedFd, SocketAddrUnix), MessageError>
     Ok((folder, address))
 }
 
-fn set_timeouts(socket: &OwnedFd, timeout: Duration) -> Result<(), MessageError> {
+pub fn set_timeouts(socket: &OwnedFd, timeout: Duration) -> Result<(), MessageError> {
     use rustix::net::sockopt::{Timeout, set_socket_timeout};
     set_socket_timeout(socket, Timeout::Recv, Some(timeout))?;
     set_socket_timeout(socket, Timeout::Send, Some(timeout))?;
@@ -121,6 +121,15 @@ fn receive_into<T: DeserializeOwned>(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
 ) -> Result<(T, Vec<OwnedFd>), MessageError> {
+    let (count, descriptors) = receive_bytes(socket, bytes)?;
+    Ok((serde_json::from_slice(&bytes[..count])?, descriptors))
+}
+
+/// Receives one document unread: how many bytes it has, and the descriptors beside it.
+pub fn receive_bytes(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+) -> Result<(usize, Vec<OwnedFd>), MessageError> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(bytes)];
@@ -140,7 +149,7 @@ fn receive_into<T: DeserializeOwned>(
     if received.bytes == 0 {
         return Err(MessageError::Closed);
     }
-    Ok((serde_json::from_slice(&bytes[..received.bytes])?, descriptors))
+    Ok((received.bytes, descriptors))
 }
 
 #[cfg(test)]

@@ -295,7 +295,8 @@ fn adopt(daemon: Daemon, record: &std::path::Path, boot_id: &BootId) -> Option<A
 /// Copies of all listeners of these addresses that a daemon holds, each socket once, under whatever numbers it keeps them.
 fn take_over_all(pidfd: &OwnedFd, pid: Pid, known: &[(ListenerName, SocketAddr)]) -> Vec<Bound> {
     let entries = std::fs::read_dir(format!("/proc/{}/fd", number(pid))).into_iter().flatten().flatten();
-    let mut numbers: Vec<RawFd> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let mut numbers: Vec<RawFd> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     numbers.sort_unstable();
     let mut sockets = BTreeSet::new();
     let taken = numbers.into_iter().filter_map(|number| take_over(pidfd, number, known, &mut sockets));

@@ -15,6 +15,8 @@ pub enum LauncherError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("the folder {} belongs to uid {uid}, which could have put anything there", path.display())]
     Owner { path: PathBuf, uid: u32 },
+    #[error("uid {uid} of the server cannot enter {}: allow it (chmod o+x) or choose another data folder", path.display())]
+    Unreachable { path: PathBuf, uid: u32 },
     #[error("the data folder has format {found:?}; this version reads {expected:?}")]
     Format { found: String, expected: &'static str },
     #[error("cannot listen on {address}")]

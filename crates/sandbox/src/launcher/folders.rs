@@ -27,6 +27,9 @@ pub fn prepare(settings: &LauncherSettings) -> Result<(), LauncherError> {
     std::fs::create_dir_all(root)
         .map_err(|source| LauncherError::Folder { path: root.to_owned(), source })?;
     ensure(root, ROOT, ROOT, 0o755)?;
+    for user in [settings.server, settings.router] {
+        check_way(root, user)?;
+    }
     check_format(root)?;
     for folder in folders(settings.server, settings.router) {
         ensure(&root.join(folder.name), folder.uid, folder.gid, folder.mode)?;
@@ -74,6 +77,31 @@ fn ensure(path: &Path, uid: u32, gid: u32, mode: u32) -> Result<(), LauncherErro
         return Err(LauncherError::Owner { path: path.to_owned(), uid: found });
     }
     give(&folder, UserIds { uid, gid }, mode).map_err(failed)
+}
+
+/// The daemons and the shims must be able to come here: each folder above must let them pass.
+fn check_way(root: &Path, user: UserIds) -> Result<(), LauncherError> {
+    let failed = |path: &Path, source| LauncherError::Folder { path: path.to_owned(), source };
+    let root = std::fs::canonicalize(root).map_err(|source| failed(root, source))?;
+    for folder in root.ancestors() {
+        let stat = rustix::fs::stat(folder).map_err(|errno| failed(folder, errno.into()))?;
+        if !lets_pass(stat.st_mode, UserIds { uid: stat.st_uid, gid: stat.st_gid }, user) {
+            return Err(LauncherError::Unreachable { path: folder.to_owned(), uid: user.uid });
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's rule: the first class that fits decides.
+const fn lets_pass(mode: u32, owner: UserIds, user: UserIds) -> bool {
+    let bit = if owner.uid == user.uid {
+        0o100
+    } else if owner.gid == user.gid {
+        0o010
+    } else {
+        0o001
+    };
+    mode & bit != 0
 }
 
 fn check_format(root: &Path) -> Result<(), LauncherError> {
@@ -165,6 +193,27 @@ mod tests {
             .unwrap();
         }
         assert_eq!(std::fs::read_to_string(data.path().join("format")).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn a_folder_that_the_daemons_cannot_reach_is_named() {
+        let user = UserIds::same(5);
+        for (mode, owner, expected) in [
+            (0o755, UserIds::same(0), true),
+            (0o700, UserIds::same(0), false),
+            (0o700, UserIds::same(5), true),
+            (0o011, UserIds::same(5), false),
+            (0o710, UserIds { uid: 0, gid: 5 }, true),
+            (0o701, UserIds { uid: 0, gid: 5 }, false),
+        ] {
+            assert_eq!(lets_pass(mode, owner, user), expected, "{mode:o} {owner:?}");
+        }
+        let closed = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(closed.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let data = closed.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let refused = check_way(&data, user).unwrap_err().to_string();
+        assert!(refused.contains(closed.path().to_str().unwrap()), "{refused}");
     }
 
     #[test]

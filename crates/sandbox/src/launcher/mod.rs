@@ -15,6 +15,7 @@ mod live;
 mod remove;
 mod settings;
 mod spawn;
+mod template;
 
 pub use daemon_child::WRITERS_VARIABLE;
 pub use error::LauncherError;
@@ -41,6 +42,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::process::WaitOptions;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
+use template::Template;
 
 const BACKLOG: i32 = 64;
 /// The loop turns at least this often.
@@ -54,6 +56,7 @@ struct State {
     cgroups: Cgroups,
     network: Network,
     live: LiveShims,
+    template: Template,
 }
 
 /// What the machine can do, as far as it matters here.
@@ -122,7 +125,7 @@ fn prepare(mut settings: LauncherSettings) -> Result<State, LauncherError> {
     remove::leftovers(&settings.data.build_works(), remove::BEING_REMOVED);
     remove::leftovers(&settings.data.caches(), remove::BEING_REMOVED);
     let live = find_live(&settings, &boot_id)?;
-    Ok(State { settings, boot_id, layers, cgroups, network, live })
+    Ok(State { settings, boot_id, layers, cgroups, network, live, template: Template::new() })
 }
 
 fn judge_layers(report: &ProbeReport, allow_weaker: &LayerSet) -> Layers {

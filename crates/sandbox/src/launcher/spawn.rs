@@ -2,7 +2,7 @@
 
 use super::error::{busy, failed, invalid, not_found};
 use super::settings::{LauncherSettings, UserIds};
-use super::{State, child, folders};
+use super::{State, folders};
 use crate::environment::SealedEnvironment;
 use crate::format::Format;
 use crate::layout::DataFolder;
@@ -10,9 +10,9 @@ use crate::message;
 use crate::probe::NetworkForm;
 use crate::protocol::{Answer, Refusal, RefusalReason};
 use crate::run_folder::{CONTROL_SOCKET, LOCK_FILE, SPEC_FILE};
-use crate::shim::orders::{CgroupOrders, Orders, SHIM_WORD};
+use crate::shim::orders::{CgroupOrders, Orders};
 use crate::spec::{Kind, Network, Passed, ProcessSpec, Stdio, Toolchain};
-use domain::ids::WriterId;
+use domain::ids::{ProcessId, WriterId};
 use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags};
 use std::fs::File;
 use std::io::Write;
@@ -38,18 +38,25 @@ pub fn spawn(state: &mut State, spec: ProcessSpec, descriptors: Vec<OwnedFd>) ->
             announced(spec.stdio)
         )));
     }
-    let orders = orders(state, spec, passed.len())?;
+    let orders = orders(state, spec)?;
     make_folders(&state.settings, &orders)?;
     let run_folder = make_run_folder(&state.settings, &orders.spec)?;
-    match start_shim(&orders, &run_folder, &environment, &passed) {
-        Ok(shim_pid) => {
-            state.live.add(&orders.spec);
-            Ok(Answer::Spawned { shim_pid })
-        }
-        Err(refusal) => {
-            let _ = std::fs::remove_dir_all(state.settings.data.process(orders.spec.process));
-            Err(refusal)
-        }
+    let RunFolder { lock, control } = run_folder;
+    let mut descriptors = vec![lock.as_fd(), environment.as_fd(), control.as_fd()];
+    descriptors.extend(passed.iter().map(AsFd::as_fd));
+    let made = state.template.make_shim(&orders, &descriptors);
+    state.live.add(&orders.spec);
+    if made.is_err() {
+        drop(lock);
+        remove_unless_alive(state, orders.spec.process);
+    }
+    made.map(|shim_pid| Answer::Spawned { shim_pid })
+}
+
+/// If nobody holds the lock, there is no shim, and there will be none.
+fn remove_unless_alive(state: &State, process: ProcessId) {
+    if !state.live.is_alive(process) {
+        let _ = std::fs::remove_dir_all(state.settings.data.process(process));
     }
 }
 
@@ -100,7 +107,7 @@ const fn announced(stdio: Stdio) -> usize {
     }
 }
 
-fn orders(state: &State, spec: ProcessSpec, passed: usize) -> Result<Orders, Refusal> {
+fn orders(state: &State, spec: ProcessSpec) -> Result<Orders, Refusal> {
     let settings = &state.settings;
     let user = match &spec.kind {
         Kind::Process { .. } => settings.app_user(spec.app_index),
@@ -114,7 +121,6 @@ fn orders(state: &State, spec: ProcessSpec, passed: usize) -> Result<Orders, Ref
         rust_prefix: settings.rust_prefix.clone(),
         without: state.layers.without.clone(),
         cgroup: CgroupOrders::from(&settings.cgroup),
-        passed: u8::try_from(passed).unwrap_or(u8::MAX),
         spec,
     })
 }
@@ -188,18 +194,4 @@ fn publish(data: &DataFolder, making: &PathBuf, spec: &ProcessSpec) -> Result<()
         Err(rustix::io::Errno::EXIST) => Err(busy(format!("process {} exists already", spec.process))),
         Err(errno) => Err(failed(&format!("cannot make the run folder of process {}", spec.process), &errno)),
     }
-}
-
-fn start_shim(
-    orders: &Orders,
-    run_folder: &RunFolder,
-    environment: &SealedEnvironment,
-    passed: &[OwnedFd],
-) -> Result<u32, Refusal> {
-    let what = format!("cannot start the shim of process {}", orders.spec.process);
-    let memfd = orders.to_memfd().map_err(|error| failed(&what, &error))?;
-    let mut descriptors =
-        vec![memfd.as_fd(), run_folder.lock.as_fd(), environment.as_fd(), run_folder.control.as_fd()];
-    descriptors.extend(passed.iter().map(AsFd::as_fd));
-    child::spawn_self(SHIM_WORD, &descriptors).map_err(|error| failed(&what, &error))
 }

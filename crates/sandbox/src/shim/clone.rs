@@ -1,4 +1,4 @@
-//! The clone that makes a sandbox's first process.
+//! The clones that make a shim, and a sandbox's first process.
 
 use crate::probe::{Layer, LayerSet};
 use rustix::process::Pid;
@@ -12,20 +12,33 @@ pub struct Init {
     pub pidfd: OwnedFd,
 }
 
-/// What the child exits with if it returns, which it must not: it would go on as a second shim.
+/// What a child exits with if it returns, which it must not: it would go on as a second copy of its parent.
 const CHILD_RETURNED: i32 = 70;
 
 /// Runs `child` in new namespaces as their first process; returns in the parent only.
 pub fn clone_into_namespaces(without: &LayerSet, child: impl FnOnce()) -> std::io::Result<Init> {
     let mut pidfd: libc::c_int = -1;
-    let mut arguments = CloneArguments {
+    let arguments = CloneArguments {
         flags: namespace_flags(without) | libc::CLONE_PIDFD as u64,
         pidfd: (&raw mut pidfd) as u64,
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArguments::default()
     };
+    let pid = clone(arguments, child)?;
+    // SAFETY: the kernel has stored a new descriptor there, which nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Init { pid, pidfd })
+}
+
+/// Runs `child` as a child of this process's own parent.
+pub fn clone_sibling(child: impl FnOnce()) -> std::io::Result<Pid> {
+    // The signal at its end is the one that this process's own end sends.
+    clone(CloneArguments { flags: libc::CLONE_PARENT as u64, ..CloneArguments::default() }, child)
+}
+
+fn clone(mut arguments: CloneArguments, child: impl FnOnce()) -> std::io::Result<Pid> {
     // SAFETY: a fork in all but name: no memory is shared and the stack is a copy. This process has one thread, so no lock is
-    // held by another; the structure and the place for the pidfd live across the call.
+    // held by another; the structure, and the place for a pidfd that it may point to, live across the call.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArguments>()) };
     match pid {
         -1 => Err(std::io::Error::last_os_error()),
@@ -33,13 +46,10 @@ pub fn clone_into_namespaces(without: &LayerSet, child: impl FnOnce()) -> std::i
             child();
             crate::inside::exit(CHILD_RETURNED)
         }
-        pid => {
-            // SAFETY: the kernel has stored a new descriptor there, which nobody else owns.
-            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            let pid =
-                i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidData)?;
-            Ok(Init { pid, pidfd })
-        }
+        pid => i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| std::io::ErrorKind::InvalidData.into()),
     }
 }
 

@@ -2,13 +2,13 @@
 //! readiness and its end, and stops it when asked. Everything else may die meanwhile.
 //!
 //! ```text
-//! launcher --exec, descriptors--> [root] orders, limits, network, clone of the sandbox
-//!                                 [uid dozen, CAP_KILL] one poll loop until the sandbox has ended --> `exit` in the run folder
+//! launcher --orders, descriptors--> template --clone--> [root] limits, network, clone of the sandbox
+//!                                                       [uid dozen, CAP_KILL] one poll loop until the sandbox has ended
 //! ```
 //!
-//! It is the same binary as everything else, executed anew before any thread exists, and stays single-threaded. It never reads
-//! the environment's values and never restarts its app. A log that cannot be written, a run folder that has gone or a server
-//! that is away do not hurt the app: the shim goes on.
+//! The template ([`template`]) is the same binary as everything else, executed anew before any thread exists; the shim stays
+//! single-threaded. It never reads the environment's values and never restarts its app. A log that cannot be written, a run
+//! folder that has gone or a server that is away do not hurt the app: the shim goes on.
 
 mod clone;
 mod control;
@@ -22,42 +22,46 @@ mod stdio;
 mod stop;
 mod streams;
 mod supervise;
+pub(crate) mod template;
 
 use crate::inside;
-use orders::Inherited;
+use orders::Given;
 pub(crate) use start::chain;
 use std::process::ExitCode;
 
-/// What this process exits with when it was started by hand or cannot do its duty.
+/// What this program exits with if somebody else than the launcher starts it so.
 const EXIT_USAGE: u8 = 64;
-const EXIT_FAILED: u8 = 70;
+/// What a shim exits with that cannot do its duty.
+const EXIT_FAILED: i32 = 70;
 
-/// The whole life of a shim. Called by the binary's `main` when its first argument is `shim`, before anything else.
+/// Becomes the template of all shims. Called by the binary's `main` when its first argument is `shim`, before anything else.
 ///
-/// Its input comes by inherited descriptors only, from the launcher.
+/// Its input comes over one inherited socket, from the launcher.
 pub fn run() -> ExitCode {
-    match Inherited::take() {
-        Ok(inherited) => hold(inherited),
-        Err(problem) => {
-            report(&format!("shim: {problem}"));
+    match template::take_socket() {
+        Some(socket) => {
+            template::serve(socket, hold);
+            ExitCode::SUCCESS
+        }
+        None => {
+            report("this form of the program is started by the launcher only");
             ExitCode::from(EXIT_USAGE)
         }
     }
 }
 
-fn hold(inherited: Inherited) -> ExitCode {
-    let Inherited { orders, lock, environment, control, passed } = inherited;
+/// The whole life of a shim.
+fn hold(given: Given) {
+    let Given { orders, lock, environment, control, passed } = given;
     let started = start::start(&orders, environment, passed);
     if let Err(error) = inside::become_shim(orders.shim) {
         // Nothing may go on with root's rights; the sandbox dies with this process.
-        report(&format!("shim of {}: {error}", orders.spec.process));
-        return ExitCode::from(EXIT_FAILED);
+        return report(&format!("shim of {}: {error}", orders.spec.process));
     }
     silence_standard_descriptors();
     supervise::supervise(&orders, started, control);
     // Held until here: whoever finds it free finds the exit record as well.
     drop(lock);
-    ExitCode::SUCCESS
 }
 
 /// One line to the launcher's log. Nobody may be reading any more.

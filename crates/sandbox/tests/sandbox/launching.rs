@@ -16,6 +16,7 @@ use std::os::unix::process::CommandExt;
 
 pub const CASES: &[Case] = &[
     ("processes_live_through_the_death_of_the_launcher", death_of_the_launcher),
+    ("the_death_of_the_template_costs_nothing", death_of_the_template),
     ("a_second_launcher_ends_with_a_reason", second_launcher),
     ("a_slot_and_a_job_have_one_living_process", rivals),
     ("an_older_server_is_refused", fencing),
@@ -62,9 +63,40 @@ fn death_of_the_launcher(world: &World) {
     world.remove(web.process);
 }
 
+/// Root's child of the launcher that all shims are clones of.
+fn template_of(world: &World) -> Option<rustix::process::Pid> {
+    let launcher = world.connect().status().unwrap().pid;
+    let is_template = |folder: &std::path::Path| {
+        let status = std::fs::read_to_string(folder.join("status")).unwrap_or_default();
+        let arguments = std::fs::read(folder.join("cmdline")).unwrap_or_default();
+        status.contains(&format!("PPid:\t{launcher}\n"))
+            && status.contains("Uid:\t0\t")
+            && arguments.ends_with(b"shim\0")
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut found = entries.filter(|entry| is_template(&entry.path()));
+    rustix::process::Pid::from_raw(found.next()?.file_name().to_str()?.parse().ok()?)
+}
+
+fn death_of_the_template(world: &World) {
+    let before = world.spec("echo here; sleep 600");
+    world.start(&before);
+    world.until_line(before.process, "here");
+    let template = template_of(world).unwrap();
+    assert_ne!(Some(template), Some(crate::life::shim_pid(world, &before)));
+    rustix::process::kill_process(template, rustix::process::Signal::KILL).unwrap();
+    until("it has gone", || (template_of(world) != Some(template)).then_some(()));
+    assert!(world.run_line("true").exit.status.is_success());
+    assert!(template_of(world).is_some_and(|new| new != template));
+    assert!(matches!(world.state(before.process), Some(ProcessState::Up { .. })));
+    world.remove(before.process);
+}
+
 fn second_launcher(world: &World) {
     let root = world.data.root().to_str().unwrap();
-    let second = std::process::Command::new("/proc/self/exe").args(["launcher", root]).output().unwrap();
+    let group = format!("dozen-test-{}-second", std::process::id());
+    let mut second = std::process::Command::new("/proc/self/exe");
+    let second = second.args(["launcher", root]).env("GROUP", group).output().unwrap();
     let text = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(75));
     assert!(
@@ -178,9 +210,7 @@ fn removal(world: &World) {
     world.remove(spec.process);
     assert_eq!(world.state(spec.process), None);
     assert!(!world.data.process(spec.process).exists());
-    let groups =
-        sandbox::cgroup::Cgroups::detect(&crate::world::settings(world.data.clone()).cgroup).unwrap();
-    assert!(!groups.list().unwrap().contains(&spec.process));
+    assert!(!world.groups().list().unwrap().contains(&spec.process));
     assert!(world.connect().remove_process(spec.process).is_ok(), "removing again is fine");
     assert!(world.connect().remove_process(world.next_process()).is_ok());
 }

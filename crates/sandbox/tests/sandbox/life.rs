@@ -8,6 +8,7 @@ use domain::process::{BootDiagnosis, ExitStatus, JobKind, Purpose, StopPolicy, S
 use rustix::process::{Pid, Signal};
 use sandbox::control::{self, ControlError};
 use sandbox::spec::{Command, Kind, ProcessSpec};
+use std::path::Path;
 
 pub const CASES: &[Case] = &[
     ("exit_codes_and_signals_are_told", exits),
@@ -16,6 +17,7 @@ pub const CASES: &[Case] = &[
     ("signals_reach_grandchildren", grandchildren),
     ("a_stop_to_the_leader_spares_its_children", leader_only),
     ("the_deaf_are_killed_after_the_grace", deaf),
+    ("a_stop_right_after_the_start_is_a_stop", early_stop),
     ("a_kill_ends_everything_at_once", kill),
     ("orphans_are_reaped", orphans),
     ("the_end_of_the_first_process_is_the_end_of_all", end_of_all),
@@ -170,6 +172,17 @@ fn deaf(world: &World) {
     world.remove(spec.process);
 }
 
+fn early_stop(world: &World) {
+    for _ in 0..10 {
+        let spec = world.spec("sleep 600");
+        world.start(&spec);
+        control::stop(&world.data, spec.process).unwrap();
+        let ended = world.until_ended(spec.process);
+        assert_eq!((ended.exit.status, ended.exit.stop_requested), (ExitStatus::Signal(15), true));
+        world.remove(spec.process);
+    }
+}
+
 fn kill(world: &World) {
     let spec = world.spec("trap '' TERM; sleep 600 & sleep 600 & echo ready; wait; sleep 600");
     world.start(&spec);
@@ -288,17 +301,16 @@ fn dead_shim(world: &World) {
 /// The process that holds the run folder's lock, as the kernel tells.
 pub fn shim_pid(world: &World, spec: &ProcessSpec) -> Pid {
     use std::os::unix::fs::MetadataExt;
-    let inode = std::fs::metadata(world.data.process(spec.process).join("lock")).unwrap().ino();
-    let held = |path: &std::path::Path| {
-        let entries = std::fs::read_dir(path.join("fd")).into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| std::fs::metadata(entry.path()).ok())
-            .any(|metadata| metadata.ino() == inode)
+    let identity =
+        |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    let lock = identity(&world.data.process(spec.process).join("lock")).unwrap();
+    let holds = |folder: &Path| {
+        let entries = std::fs::read_dir(folder.join("fd")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| identity(&entry.path())).any(|held| held == lock)
     };
     until("the shim is found", || {
         let entries = std::fs::read_dir("/proc").unwrap().flatten();
-        let mut holders = entries.filter(|entry| held(&entry.path()));
-        let name = holders.find_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())?;
-        Pid::from_raw(name)
+        let mut holders = entries.filter(|entry| holds(&entry.path()));
+        Pid::from_raw(holders.find_map(|entry| entry.file_name().to_str()?.parse().ok())?)
     })
 }

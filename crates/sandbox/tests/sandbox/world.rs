@@ -8,6 +8,7 @@ use domain::observed::ProcessState;
 use domain::process::{Exit, Limits, Purpose, StopPolicy};
 use domain::time::BootId;
 use journal::{Event, SegmentReader, Stream};
+use sandbox::cgroup::{CgroupSettings, Cgroups};
 use sandbox::client::Launcher;
 use sandbox::control;
 use sandbox::environment::SealedEnvironment;
@@ -45,7 +46,7 @@ pub struct World {
     pub boot: BootId,
     pub slug: SlugId,
     /// What the launcher is told beside its data folder.
-    variables: Vec<(&'static str, &'static str)>,
+    variables: Vec<(&'static str, String)>,
     launcher: RefCell<Child>,
     ids: RefCell<Ids>,
     incarnation: Cell<u64>,
@@ -80,7 +81,7 @@ pub fn be_launcher(data: &str) -> ExitCode {
 pub fn settings(data: DataFolder) -> LauncherSettings {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let mut settings = LauncherSettings::new(data);
-    settings.cgroup.name = "dozen-sandbox-test".parse().unwrap();
+    settings.cgroup.name = variable("GROUP").parse().unwrap();
     settings.rust_prefix = Some("/usr/share".into());
     settings.mask = variable("MASK").parse().unwrap();
     settings.allow_weaker = variable("ALLOW").parse().unwrap();
@@ -101,7 +102,7 @@ impl World {
         // The calling thread, and all that it starts, live there until this program ends.
         Lab::enter().unwrap();
         let folder = tempfile::Builder::new().prefix("dozen-sandbox-").tempdir().unwrap();
-        let world = Self::open(folder, Vec::new());
+        let world = Self::open(folder, &[]);
         for index in [APP, OTHER_APP] {
             world.connect().create_network(app_id(index), index).unwrap();
         }
@@ -116,12 +117,16 @@ impl World {
     /// The same, with its data folder below `place`.
     pub fn beside_at(&self, place: &Path, variables: &[(&'static str, &'static str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("beside-").tempdir_in(place).unwrap();
-        Self::open(folder, [&[("BESIDE", "1")], variables].concat())
+        Self::open(folder, &[&[("BESIDE", "1")], variables].concat())
     }
 
-    fn open(folder: tempfile::TempDir, variables: Vec<(&'static str, &'static str)>) -> Self {
+    fn open(folder: tempfile::TempDir, variables: &[(&'static str, &'static str)]) -> Self {
         let data = DataFolder::new(folder.path().join("data"));
-        let seed = u128::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs()) << 64;
+        let seed = u128::from(std::process::id()) << 64;
+        let kind = if variables.is_empty() { "main" } else { "beside" };
+        let group = format!("dozen-test-{}-{kind}", std::process::id());
+        let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let variables: Vec<_> = variables.chain([("GROUP", group)]).collect();
         let world = Self {
             launcher: RefCell::new(start_launcher(&data, &variables)),
             boot: boot_id().unwrap(),
@@ -189,7 +194,7 @@ impl World {
 
     /// A web process on a port of the app's address.
     pub fn web(&self, line: &str, port: u16) -> ProcessSpec {
-        let beside = !self.variables.is_empty();
+        let beside = self.variable("BESIDE").is_some();
         let range = if beside { BESIDE_RANGE.parse().unwrap() } else { AppRange::DEFAULT };
         let address = range.address_of(APP).unwrap();
         ProcessSpec {
@@ -297,21 +302,40 @@ impl World {
         }
         for index in [APP, OTHER_APP] {
             let removed = self.connect().remove_network(app_id(index));
-            assert!(removed.is_ok() || self.variables.iter().any(|(name, _)| *name == "MASK"), "{removed:?}");
+            assert!(removed.is_ok() || self.variable("MASK").is_some(), "{removed:?}");
         }
         self.connect().shutdown().unwrap();
         until("the launcher has ended", || self.launcher.borrow_mut().try_wait().unwrap());
-        let groups = sandbox::cgroup::Cgroups::detect(&settings(self.data.clone()).cgroup).unwrap();
-        let left =
-            groups.list().unwrap().into_iter().map(|process| format!("the control group of {process}"));
-        left.chain(scan.problems.iter().map(ToString::to_string)).collect()
+        let ended = self.groups().list().unwrap();
+        let left = ended.into_iter().map(|process| format!("the control group of {process}"));
+        let left = left.chain(scan.problems.iter().map(ToString::to_string)).collect();
+        self.remove_group_folders();
+        left
+    }
+
+    pub fn groups(&self) -> Cgroups {
+        let name = self.variable("GROUP").unwrap().parse().unwrap();
+        Cgroups::detect(&CgroupSettings { name, ..CgroupSettings::default() }).unwrap()
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The installation's own folders, which a launcher leaves for the next one.
+    fn remove_group_folders(&self) {
+        let name = self.variable("GROUP").unwrap();
+        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            let _ = std::fs::remove_dir(hierarchy.path().join(name));
+        }
+        let _ = std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(name));
     }
 }
 
-fn start_launcher(data: &DataFolder, variables: &[(&str, &str)]) -> Child {
+fn start_launcher(data: &DataFolder, variables: &[(&str, String)]) -> Child {
     let root = data.root().to_str().unwrap();
     let mut command = std::process::Command::new("/proc/self/exe");
-    command.args(["launcher", root]).envs(variables.iter().copied()).spawn().unwrap()
+    command.args(["launcher", root]).envs(variables.iter().cloned()).spawn().unwrap()
 }
 
 impl Lines {

@@ -262,12 +262,9 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Also before the app has been executed: the init gets to the signal as soon as it has, and if it never does, the grace ends.
     fn ask_to_stop(&mut self) {
-        let effect = match self.life {
-            // There is nobody yet who could handle a signal.
-            Life::Preparing => self.stop.kill(),
-            Life::Starting(_) | Life::Up => self.stop.ask(self.orders.spec.stop, boot_now()),
-        };
+        let effect = self.stop.ask(self.orders.spec.stop, boot_now());
         self.carry_out(effect);
     }
 
