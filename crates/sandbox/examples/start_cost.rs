@@ -71,9 +71,12 @@ struct WholeLife {
     wall: Vec<f64>,
 }
 
+/// The launcher's process, ended with us whatever happens.
+struct Launched(Child);
+
 struct Bench {
     data: DataFolder,
-    child: Child,
+    child: Launched,
     launcher: Launcher,
     app: AppId,
     slug: SlugId,
@@ -95,7 +98,7 @@ impl Bench {
     fn start(dozen: &Path, data: &Path) -> Outcome<Self> {
         let folder = DataFolder::new(data);
         let slug: SlugId = format!("sha256:{}", "5a".repeat(32)).parse()?;
-        let child = start_launcher(dozen, data)?;
+        let child = Launched(start_launcher(dozen, data)?);
         let mut launcher = until("the launcher listens", || Launcher::connect(&folder.launcher_socket()).ok())?;
         launcher.hello(u64::MAX >> 2)?;
         stop_daemons(&mut launcher)?;
@@ -125,13 +128,13 @@ impl Bench {
     /// Starts a process that sleeps, and reads what everybody has used for it.
     fn start_and_look(&mut self, figures: &mut Figures) -> Outcome<()> {
         let spec = self.spec(&["/bin/sleep", "1000"])?;
-        let before = cpu_millis(self.child.id())?;
+        let before = cpu_millis(self.child.pid())?;
         let (shim, wall) = self.spawn_and_wait(&spec, run_folder::READY_FILE)?;
         std::thread::sleep(SETTLE);
         let init = child_of(shim).ok_or("the shim has no child")?;
         let process = child_of(init).ok_or("the init has no child")?;
         let start = &mut figures.until_running;
-        start.launcher_cpu.push(cpu_millis(self.child.id())? - before);
+        start.launcher_cpu.push(cpu_millis(self.child.pid())? - before);
         start.shim_cpu.push(cpu_millis(shim)?);
         start.init_cpu.push(cpu_millis(init)?);
         start.process_cpu.push(cpu_millis(process)?);
@@ -146,7 +149,7 @@ impl Bench {
     /// The whole life of `/bin/true`, several times, one after the other; and the CPU time of one removal.
     fn live_through(&mut self, count: usize) -> Outcome<(WholeLife, f64)> {
         let specs = (0..count).map(|_| self.spec(&["/bin/true"])).collect::<Outcome<Vec<_>>>()?;
-        let pid = self.child.id();
+        let pid = self.child.pid();
         let before = cpu_millis(pid)? + ended_children_millis(pid)?;
         let mut life = WholeLife::default();
         for spec in &specs {
@@ -217,7 +220,20 @@ impl Bench {
         }
         self.launcher.remove_network(self.app)?;
         self.launcher.shutdown()?;
-        until("the launcher has ended", || self.child.try_wait().ok().flatten()).map(drop)
+        until("the launcher has ended", || self.child.0.try_wait().ok().flatten()).map(drop)
+    }
+}
+
+impl Launched {
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _reaped_already = self.0.wait();
     }
 }
 
