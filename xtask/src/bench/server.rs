@@ -91,15 +91,24 @@ impl Server {
         found.with_context(|| format!("there is no {word}"))
     }
 
-    /// The pids of all shims.
-    pub fn shims(&self) -> Result<Vec<u32>> {
+    /// The pids of all shims and of what the launcher makes them of.
+    pub fn shims(&self) -> Result<Shims> {
         let launcher = self.daemon("launcher")?;
         let is_shim = |pid: &u32| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             line.split(|byte| *byte == 0).nth(1) == Some(b"shim") && parent_of(*pid) == Some(launcher)
         };
-        Ok(processes().filter(is_shim).collect())
+        let (holding, templates) = processes().filter(is_shim).partition(|pid| child_of(*pid).is_some());
+        Ok(Shims { holding, templates })
     }
+}
+
+/// Processes called shims.
+pub struct Shims {
+    /// Each holds an app's process.
+    pub holding: Vec<u32>,
+    /// Holds none and never will: the others are clones of it.
+    pub templates: Vec<u32>,
 }
 
 impl Drop for Server {
