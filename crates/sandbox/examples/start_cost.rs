@@ -27,7 +27,8 @@ use std::time::{Duration, Instant};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-const ENVIRONMENT: [(&str, &str); 3] = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/app"), ("PORT", "5000")];
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/app"), ("PORT", "5000")];
 const APP_INDEX: u32 = 1;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Between two looks at a file that is about to appear.
@@ -56,6 +57,7 @@ struct Figures {
 
 #[derive(Default, Serialize)]
 struct UntilRunning {
+    /// The launcher and what it keeps running to make shims of.
     launcher_cpu: Vec<f64>,
     shim_cpu: Vec<f64>,
     init_cpu: Vec<f64>,
@@ -81,11 +83,15 @@ struct Bench {
     app: AppId,
     slug: SlugId,
     ids: Ids,
+    /// The launcher, and the children that it keeps.
+    standing: Vec<u32>,
 }
 
 fn main() -> Outcome<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [dozen, data, count] = words.as_slice() else { return Err("usage: start_cost DOZEN DATA COUNT".into()) };
+    let [dozen, data, count] = words.as_slice() else {
+        return Err("usage: start_cost DOZEN DATA COUNT".into());
+    };
     let count: usize = count.parse()?;
     let mut bench = Bench::start(Path::new(dozen), Path::new(data))?;
     let figures = bench.measure(count);
@@ -99,18 +105,21 @@ impl Bench {
         let folder = DataFolder::new(data);
         let slug: SlugId = format!("sha256:{}", "5a".repeat(32)).parse()?;
         let child = Launched(start_launcher(dozen, data)?);
-        let mut launcher = until("the launcher listens", || Launcher::connect(&folder.launcher_socket()).ok())?;
+        let mut launcher =
+            until("the launcher listens", || Launcher::connect(&folder.launcher_socket()).ok())?;
         launcher.hello(u64::MAX >> 2)?;
         stop_daemons(&mut launcher)?;
         std::fs::create_dir_all(folder.slug_tree(&slug))?;
         let app = AppId::from_u128(0xb0);
         launcher.create_network(app, APP_INDEX)?;
-        Ok(Self { data: folder, child, launcher, app, slug, ids: Ids::seeded(u128::from(std::process::id())) })
+        let (ids, standing) = (Ids::seeded(u128::from(std::process::id())), vec![child.pid()]);
+        Ok(Self { data: folder, child, launcher, app, slug, ids, standing })
     }
 
     fn measure(&mut self, count: usize) -> Outcome<Figures> {
         let mut figures = Figures::default();
         self.live_through(WARM_UPS)?;
+        self.standing.extend(children_of(self.child.pid()));
         for _ in 0..count {
             self.start_and_look(&mut figures)?;
         }
@@ -128,13 +137,13 @@ impl Bench {
     /// Starts a process that sleeps, and reads what everybody has used for it.
     fn start_and_look(&mut self, figures: &mut Figures) -> Outcome<()> {
         let spec = self.spec(&["/bin/sleep", "1000"])?;
-        let before = cpu_millis(self.child.pid())?;
+        let before = standing_cpu(&self.standing)?;
         let (shim, wall) = self.spawn_and_wait(&spec, run_folder::READY_FILE)?;
         std::thread::sleep(SETTLE);
-        let init = child_of(shim).ok_or("the shim has no child")?;
-        let process = child_of(init).ok_or("the init has no child")?;
+        let init = *children_of(shim).first().ok_or("the shim has no child")?;
+        let process = *children_of(init).first().ok_or("the init has no child")?;
         let start = &mut figures.until_running;
-        start.launcher_cpu.push(cpu_millis(self.child.pid())? - before);
+        start.launcher_cpu.push(standing_cpu(&self.standing)? - before);
         start.shim_cpu.push(cpu_millis(shim)?);
         start.init_cpu.push(cpu_millis(init)?);
         start.process_cpu.push(cpu_millis(process)?);
@@ -149,8 +158,10 @@ impl Bench {
     /// The whole life of `/bin/true`, several times, one after the other; and the CPU time of one removal.
     fn live_through(&mut self, count: usize) -> Outcome<(WholeLife, f64)> {
         let specs = (0..count).map(|_| self.spec(&["/bin/true"])).collect::<Outcome<Vec<_>>>()?;
-        let pid = self.child.pid();
-        let before = cpu_millis(pid)? + ended_children_millis(pid)?;
+        let used = |standing: &[u32]| {
+            Ok::<_, Box<dyn Error>>(standing_cpu(standing)? + ended_children_millis(standing)?)
+        };
+        let before = used(&self.standing)?;
         let mut life = WholeLife::default();
         for spec in &specs {
             life.wall.push(self.spawn_and_wait(spec, run_folder::EXIT_FILE)?.1);
@@ -159,12 +170,12 @@ impl Bench {
         let last = specs.last().map(|spec| self.data.process(spec.process).join(run_folder::LOCK_FILE));
         until("the last shim has ended", || (!run_folder::is_lock_held(last.as_ref()?).ok()?).then_some(()))?;
         std::thread::sleep(SETTLE);
-        life.cpu = (cpu_millis(pid)? + ended_children_millis(pid)? - before) / to_f64(count);
-        let before = cpu_millis(pid)?;
+        life.cpu = (used(&self.standing)? - before) / to_f64(count);
+        let before = standing_cpu(&self.standing)?;
         for spec in &specs {
             self.remove(spec.process)?;
         }
-        Ok((life, (cpu_millis(pid)? - before) / to_f64(count)))
+        Ok((life, (standing_cpu(&self.standing)? - before) / to_f64(count)))
     }
 
     /// The shim's pid, and how long it took until a file of the run folder appeared.
@@ -196,7 +207,10 @@ impl Bench {
                 slug: self.slug.clone(),
             },
             display_name: "worker.1".to_owned(),
-            command: Command { argv: argv.iter().map(|&word| word.to_owned()).collect(), shown: argv.join(" ") },
+            command: Command {
+                argv: argv.iter().map(|&word| word.to_owned()).collect(),
+                shown: argv.join(" "),
+            },
             limits: Limits::DEFAULT,
             stop: StopPolicy::APP,
             endpoint: None,
@@ -297,11 +311,16 @@ fn cpu_millis(pid: u32) -> Outcome<f64> {
     Ok(Duration::from_nanos(nanos).as_secs_f64() * 1000.0)
 }
 
-/// CPU time of a process's ended children, and theirs. Counted in clock ticks: exact only over many.
-fn ended_children_millis(pid: u32) -> Outcome<f64> {
-    let stat = Stat::of(pid).ok_or("no such process")?;
+fn standing_cpu(pids: &[u32]) -> Outcome<f64> {
+    pids.iter().map(|pid| cpu_millis(*pid)).sum()
+}
+
+/// CPU time of the ended children of processes, and of theirs. Counted in clock ticks: exact only over many.
+fn ended_children_millis(pids: &[u32]) -> Outcome<f64> {
+    let stats = pids.iter().map(|pid| Stat::of(*pid).ok_or("no such process"));
+    let ticks = stats.map(|stat| Ok(stat?.children_ticks)).sum::<Result<u64, &str>>()?;
     let ticks_per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.ok_or("no clock tick")?;
-    Ok(Duration::from_millis(stat.children_ticks * 1000 / u64::try_from(ticks_per_second)?).as_secs_f64() * 1000.0)
+    Ok(Duration::from_millis(ticks * 1000 / u64::try_from(ticks_per_second)?).as_secs_f64() * 1000.0)
 }
 
 /// Fields of `/proc/PID/stat`.
@@ -319,10 +338,10 @@ impl Stat {
     }
 }
 
-fn child_of(parent: u32) -> Option<u32> {
-    let entries = std::fs::read_dir("/proc").ok()?.flatten();
-    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.find(|pid| Stat::of(*pid).is_some_and(|stat| stat.parent == parent))
+fn children_of(parent: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| Stat::of(*pid).is_some_and(|stat| stat.parent == parent)).collect()
 }
 
 /// From `smaps_rollup`.

@@ -47,7 +47,7 @@ fn read(server: &Server, empty: f64) -> Result<Vec<Row>> {
     let [serve, router, launcher] =
         ["serve", "router", "launcher"].map(|word| daemon_megabytes(server, word));
     let (serve, router, launcher) = (serve?, router?, launcher?);
-    let shims = server.shims()?;
+    let server::Shims { holding: shims, templates } = server.shims()?;
     if shims.len() != APPS as usize {
         bail!("{} shims were found for {APPS} apps", shims.len());
     }
@@ -58,6 +58,7 @@ fn read(server: &Server, empty: f64) -> Result<Vec<Row>> {
         Row::alone("server: the same before the first app, MB", empty),
         Row::alone("router: private memory with 20 idle apps, MB", router),
         Row::alone("launcher: private memory with 20 idle apps, MB", launcher),
+        Row::alone("template of shims: private memory, MB", megabytes(private_together_kib(&templates)?)),
         Row::alone("server, router and launcher together, MB", serve + router + launcher),
         Row::goal("shim: private memory, median of 20, MB", median(&alone), start::GOAL_SHIM_MEGABYTES),
         Row::alone("shim: private memory, largest of 20, MB", largest(&alone)),

@@ -73,7 +73,7 @@ fn render(figures: &Figures) -> Vec<Row> {
             figures.plain.cpu,
         ),
         Row::alone("start: the same, least, ms", least(&sums)),
-        Row::alone("start: of it the launcher, median, ms", median(&start.launcher_cpu)),
+        Row::alone("start: of it the launcher and its template, median, ms", median(&start.launcher_cpu)),
         Row::alone("start: of it the shim, median, ms", median(&start.shim_cpu)),
         Row::alone("start: of it the init, median, ms", median(&start.init_cpu)),
         Row::alone("start: the process itself, /bin/sleep, median, ms", median(&start.process_cpu)),
