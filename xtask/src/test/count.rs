@@ -32,11 +32,15 @@ impl Count {
         self.failures.extend(other.failures);
     }
 
-    /// Reads a test program's output to its end, printing what matters as it comes.
-    pub fn read(output: impl Read) -> Self {
+    /// Reads a test program's output to its end; what matters of it goes to `show` as it comes.
+    pub fn read(output: impl Read, mut show: impl FnMut(&str)) -> Self {
         let mut count = Self::default();
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            count.take(&String::from_utf8_lossy(&line));
+            let line = String::from_utf8_lossy(&line);
+            count.take(&line);
+            if !is_noise(&line) {
+                show(&line);
+            }
         }
         count
     }
@@ -57,10 +61,6 @@ impl Count {
         if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
             self.failures.push(name.to_owned());
         }
-        let noise = line.is_empty() || line.starts_with("running ") || line.ends_with(" ... ok");
-        if !noise {
-            println!("{line}");
-        }
     }
 
     fn add_ignored(&mut self, ignored: u64) {
@@ -69,6 +69,10 @@ impl Count {
             self.reasons.push(format!("{ignored} marked #[ignore]"));
         }
     }
+}
+
+fn is_noise(line: &str) -> bool {
+    line.is_empty() || line.starts_with("running ") || line.ends_with(" ... ok")
 }
 
 /// The number that stands directly before `word`.
@@ -91,7 +95,7 @@ mod tests {
     fn counts_results_and_skips() {
         let output = "running 3 tests\ntest a ... ok\nskipped: no root\ntest b ... FAILED\n\
                       test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
-        let count = Count::read(output.as_bytes());
+        let count = Count::read(output.as_bytes(), |_| {});
         assert_eq!((count.passed, count.failed, count.skipped), (1, 1, 2));
         assert_eq!(count.failures, ["b"]);
     }

@@ -127,7 +127,7 @@ fn counted(command: &mut Command, name: &str) -> Result<Count> {
         .spawn()
         .with_context(|| format!("cannot run {name}"))?;
     let output = child.stdout.take().context("the child has no output")?;
-    let mut count = Count::read(output);
+    let mut count = Count::read(output, |line| println!("{line}"));
     if !child.wait()?.success() && count.failed == 0 {
         count.add(Count::one_failed(format!("{name} ended badly")));
     }
