@@ -8,6 +8,9 @@ use landlock::{RulesetAttr, Scope};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
+/// One byte: too little for a core file, and the one value at which the kernel does not hand a core to a collector either. A core
+/// holds the config values.
+const CORE: (u64, u64) = (1, 1);
 /// Most open files of a process: what it starts with, and what it may raise that to.
 const OPEN_FILES: (u64, u64) = (16_384, 65_536);
 /// Most processes and threads of one uid where a controller counts them as well: a second fence, wide enough for many
@@ -56,7 +59,7 @@ fn lower_limits(orders: &Orders) {
     let counted = !orders.without.contains(Layer::CgroupPids);
     let processes = if counted { PROCESSES_PER_USER } else { u64::from(orders.spec.limits.processes) };
     for (resource, (current, maximum)) in
-        [(Resource::Core, (0, 0)), (Resource::Nofile, OPEN_FILES), (Resource::Nproc, (processes, processes))]
+        [(Resource::Core, CORE), (Resource::Nofile, OPEN_FILES), (Resource::Nproc, (processes, processes))]
     {
         let inherited = rustix::process::getrlimit(resource);
         let ceiling = inherited.maximum.map_or(maximum, |inherited| inherited.min(maximum));

@@ -46,14 +46,10 @@ impl Connections {
         std::iter::once(&self.listener).chain(self.connections.iter().map(|connection| &connection.socket))
     }
 
-    pub const fn highest_incarnation(&self) -> u64 {
-        self.highest_incarnation
-    }
-
-    /// At most one request of each connection, so that none keeps the others waiting.
-    pub fn turn(&mut self) -> Vec<Asked> {
+    /// At most one request of each connection, so that none keeps the others waiting. Each is carried out before the next is
+    /// looked at: whatever an older server asked for has happened, or is refused, once a newer one has been greeted.
+    pub fn turn(&mut self, mut carry_out: impl FnMut(Asked, u64)) {
         self.accept();
-        let mut asked = Vec::new();
         for mut connection in std::mem::take(&mut self.connections) {
             match message::receive::<RequestMessage>(connection.socket.as_fd()) {
                 Err(MessageError::TimedOut) => self.connections.push(connection),
@@ -62,12 +58,13 @@ impl Connections {
                     respond(&connection.socket, Err(invalid(crate::shim::chain(&error))), &[]);
                 }
                 Ok((message, descriptors)) => {
-                    asked.extend(self.admit(&mut connection, message.request, descriptors));
+                    if let Some(asked) = self.admit(&mut connection, message.request, descriptors) {
+                        carry_out(asked, self.highest_incarnation);
+                    }
                     self.connections.push(connection);
                 }
             }
         }
-        asked
     }
 
     fn accept(&mut self) {
@@ -172,6 +169,32 @@ mod tests {
         assert_eq!(reason(Some(5)), None);
         assert_eq!(judge_greeting(5, 4).map_err(|refusal| refusal.reason), Err(RefusalReason::Fenced));
         assert!(judge_greeting(5, 5).is_ok() && judge_greeting(5, 6).is_ok());
+    }
+
+    /// Both messages wait when the launcher looks: the older server's must not be carried out after the newer one was answered.
+    #[test]
+    fn a_greeting_is_answered_after_what_was_asked_before() {
+        use rustix::net::{AddressFamily, SocketType, socketpair};
+        let pair =
+            || socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::NONBLOCK, None).unwrap();
+        let ((old, old_end), (new, new_end), (listener, _)) = (pair(), pair(), pair());
+        let mut connections = Connections::new(listener, 0);
+        connections.highest_incarnation = 1;
+        let connected = |socket, incarnation| Connection { socket, uid: 0, incarnation };
+        connections.connections = vec![connected(old_end, Some(1)), connected(new_end, None)];
+        let act = Request::NetworkRemove { app: AppId::from_u128(1) };
+        message::send(old.as_fd(), &RequestMessage { format: Format, request: act.clone() }, &[]).unwrap();
+        let greeting = Request::Hello { incarnation: 2 };
+        message::send(new.as_fd(), &RequestMessage { format: Format, request: greeting }, &[]).unwrap();
+        let mut carried_out = 0;
+        connections.turn(|asked, _| {
+            carried_out += 1;
+            assert_eq!(asked.request, act);
+            let answered = message::receive::<ResponseMessage>(new.as_fd());
+            assert!(matches!(answered, Err(MessageError::TimedOut)), "greeted too early");
+        });
+        assert_eq!((carried_out, connections.highest_incarnation), (1, 2));
+        assert!(message::receive::<ResponseMessage>(new.as_fd()).is_ok());
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl LiveShims {
         self.entries.insert(spec.process, Entry { app: spec.app, place: place(spec) });
     }
 
+    /// Its run folder is gone.
+    pub fn forget(&mut self, process: ProcessId) {
+        self.entries.remove(&process);
+    }
+
     /// The living process that is already what `spec` would be.
     pub fn rival(&mut self, spec: &ProcessSpec) -> Option<ProcessId> {
         let wanted = place(spec);

@@ -183,12 +183,12 @@ fn serve(
             return Ok(());
         }
         wait(&connections, &daemons, &signals);
-        for asked in connections.turn() {
-            if answer(&mut state, &mut daemons, &connections, listeners, asked) == Course::Ending {
+        connections.turn(|asked, highest_incarnation| {
+            if answer(&mut state, &mut daemons, highest_incarnation, listeners, asked) == Course::Ending {
                 course = Course::Ending;
                 daemons.stop_all();
             }
-        }
+        });
         reap();
         if told_to_end(&signals) {
             say("told to end; daemons and apps go on");
@@ -209,7 +209,7 @@ fn wait(connections: &Connections, daemons: &Daemons, signals: &OwnedFd) {
 fn answer(
     state: &mut State,
     daemons: &mut Daemons,
-    connections: &Connections,
+    highest_incarnation: u64,
     listeners: &[Bound],
     asked: Asked,
 ) -> Course {
@@ -221,7 +221,7 @@ fn answer(
             reply.send(answer, &descriptors);
         }
         Request::Status => {
-            let status = status(state, daemons, connections);
+            let status = status(state, daemons, highest_incarnation);
             reply.send(Ok(Answer::Status(status)), &[]);
         }
         other => reply.send(carry_out(state, daemons, other, descriptors), &[]),
@@ -270,11 +270,11 @@ fn give_listeners(listeners: &[Bound], name: ListenerName) -> (Result<Answer, Re
     (Ok(Answer::Listeners { addresses }), chosen.iter().map(|bound| bound.listener.as_fd()).collect())
 }
 
-fn status(state: &mut State, daemons: &Daemons, connections: &Connections) -> LauncherStatus {
+fn status(state: &mut State, daemons: &Daemons, highest_incarnation: u64) -> LauncherStatus {
     LauncherStatus {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        highest_incarnation: connections.highest_incarnation(),
+        highest_incarnation,
         live_shims: state.live.count(),
         daemons: daemons.statuses(),
         network: state.layers.network,

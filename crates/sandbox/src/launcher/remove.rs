@@ -11,7 +11,7 @@ pub const BEING_REMOVED: &str = ".old-";
 
 /// Kills what is left in the process's control group, removes the group and then the run folder, so that what could not be
 /// removed is still found by its folder.
-pub fn process(state: &State, process: ProcessId) -> Result<Answer, Refusal> {
+pub fn process(state: &mut State, process: ProcessId) -> Result<Answer, Refusal> {
     if state.live.is_alive(process) {
         return Err(busy(format!("the shim of process {process} lives")));
     }
@@ -25,7 +25,10 @@ pub fn process(state: &State, process: ProcessId) -> Result<Answer, Refusal> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(failed(&format!("cannot remove {}", folder.display()), &error))
         }
-        Ok(()) | Err(_) => Ok(Answer::Done),
+        Ok(()) | Err(_) => {
+            state.live.forget(process);
+            Ok(Answer::Done)
+        }
     }
 }
 
