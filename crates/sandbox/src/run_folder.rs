@@ -211,3 +211,107 @@ pub fn write_json<T: Serialize>(folder: &Path, name: &str, document: &T) -> Resu
     };
     write().map_err(|source| RunFolderError::Write { path: path.clone(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::tests::example;
+    use domain::process::ExitStatus;
+    use std::os::fd::OwnedFd;
+
+    fn boot() -> BootId {
+        BootId("boot".to_owned())
+    }
+
+    fn make(data: &DataFolder, process: u128) -> PathBuf {
+        let folder = data.process(ProcessId::from_u128(process));
+        std::fs::create_dir_all(&folder).unwrap();
+        write_json(&folder, SPEC_FILE, &example(process)).unwrap();
+        folder
+    }
+
+    fn hold_lock(folder: &Path) -> OwnedFd {
+        let lock = std::fs::File::create(folder.join(LOCK_FILE)).unwrap();
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        lock.into()
+    }
+
+    fn state(data: &DataFolder, process: u128) -> ProcessState {
+        observe(data, ProcessId::from_u128(process), &boot()).unwrap().unwrap().state
+    }
+
+    #[test]
+    fn a_life_as_its_folder_tells_it() {
+        let root = tempfile::tempdir().unwrap();
+        let data = DataFolder::new(root.path());
+        assert_eq!(observe(&data, ProcessId::from_u128(1), &boot()).unwrap(), None);
+        let folder = make(&data, 1);
+        assert_eq!(state(&data, 1), ProcessState::Lost, "nobody holds the lock");
+        let lock = hold_lock(&folder);
+        assert_eq!(state(&data, 1), ProcessState::Starting);
+        let instant = |at| Instant { format: Format, at: BootMillis(at) };
+        write_json(&folder, READY_FILE, &instant(5)).unwrap();
+        assert_eq!(state(&data, 1), ProcessState::Up { since: BootMillis(5) });
+        write_json(&folder, STOPPING_FILE, &instant(6)).unwrap();
+        assert_eq!(state(&data, 1), ProcessState::Stopping { since: BootMillis(6) });
+        let exit = Exit {
+            at: BootMillis(7),
+            status: ExitStatus::Code(0),
+            stop_requested: true,
+            out_of_memory: false,
+        };
+        write_json(&folder, EXIT_FILE, &ExitRecord { format: Format, boot_id: boot(), exit: exit.clone() })
+            .unwrap();
+        assert_eq!(state(&data, 1), ProcessState::Exited(exit.clone()));
+        drop(lock);
+        assert_eq!(state(&data, 1), ProcessState::Exited(exit));
+    }
+
+    #[test]
+    fn a_folder_of_another_boot_is_not_alive() {
+        let root = tempfile::tempdir().unwrap();
+        let data = DataFolder::new(root.path());
+        let _lock = hold_lock(&make(&data, 1));
+        let later = BootId("later".to_owned());
+        let observed = observe(&data, ProcessId::from_u128(1), &later).unwrap().unwrap();
+        assert_eq!(observed.state, ProcessState::Lost);
+    }
+
+    #[test]
+    fn a_broken_folder_is_named_and_hides_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let data = DataFolder::new(root.path());
+        let _lock = hold_lock(&make(&data, 1));
+        let broken =
+            |process, file: &str, text: &str| std::fs::write(make(&data, process).join(file), text).unwrap();
+        broken(2, SPEC_FILE, "{");
+        broken(3, SPEC_FILE, r#"{"format":2}"#);
+        broken(4, EXIT_FILE, "");
+        write_json(&data.process(ProcessId::from_u128(5)), SPEC_FILE, &example(6)).unwrap_err();
+        let foreign = make(&data, 7);
+        write_json(&foreign, SPEC_FILE, &example(8)).unwrap();
+        std::fs::create_dir(data.process(ProcessId::from_u128(9))).unwrap();
+        std::fs::create_dir(data.processes().join("strange")).unwrap();
+        std::fs::create_dir(data.processes().join(".new-x")).unwrap();
+        let scan = observe_all(&data, &boot()).unwrap();
+        assert_eq!(scan.processes.len(), 1);
+        let mut problems: Vec<String> = scan.problems.iter().map(ToString::to_string).collect();
+        problems.sort();
+        assert_eq!(problems.len(), 6, "{problems:?}");
+        for process in [2, 3, 4, 7, 9] {
+            let name = ProcessId::from_u128(process).to_string();
+            assert_eq!(
+                problems.iter().filter(|text| text.contains(&name)).count(),
+                1,
+                "{name}: {problems:?}"
+            );
+        }
+        assert!(problems.iter().any(|text| text.contains("strange")));
+    }
+
+    #[test]
+    fn no_run_folders_at_all_is_an_empty_look() {
+        let scan = observe_all(&DataFolder::new("/nowhere"), &boot()).unwrap();
+        assert!(scan.processes.is_empty() && scan.problems.is_empty());
+    }
+}

@@ -245,3 +245,94 @@ fn validate_limits(limits: Limits) -> Result<(), InvalidSpec> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use domain::ids::{BuildId, ReleaseId};
+
+    pub(crate) fn example(process: u128) -> ProcessSpec {
+        let purpose = Purpose::Slot {
+            release: ReleaseId::from_u128(1),
+            process_type: "web".parse().unwrap(),
+            index: 1,
+        };
+        let slug = format!("sha256:{}", "0a".repeat(32)).parse().unwrap();
+        ProcessSpec {
+            format: Format,
+            process: ProcessId::from_u128(process),
+            app: AppId::from_u128(2),
+            app_index: 3,
+            kind: Kind::Process { purpose, slug },
+            display_name: "web.1".to_owned(),
+            command: Command { argv: vec!["/bin/true".to_owned()], shown: "true".to_owned() },
+            limits: Limits::DEFAULT,
+            stop: StopPolicy::APP,
+            endpoint: None,
+            readiness: Readiness::Immediately,
+            stdio: Stdio::Journal,
+            network: Network::App,
+            toolchain: None,
+            helper: Helper::Absent,
+            time_limit_seconds: None,
+            boot_id: BootId("boot".to_owned()),
+            started_at: BootMillis(7),
+            request_id: None,
+        }
+    }
+
+    #[test]
+    fn what_the_types_leave_open_is_checked() {
+        let good = example(1);
+        assert_eq!(good.validate(), Ok(()));
+        let command = |argv: &[&str]| Command {
+            argv: argv.iter().map(|&text| text.to_owned()).collect(),
+            shown: "x".to_owned(),
+        };
+        let long = "x".repeat(MAX_COMMAND_BYTES);
+        let limits = Limits::DEFAULT;
+        for (bad, why) in [
+            (ProcessSpec { command: command(&[]), ..good.clone() }, InvalidSpec::EmptyCommand),
+            (ProcessSpec { command: command(&[""]), ..good.clone() }, InvalidSpec::EmptyCommand),
+            (ProcessSpec { command: command(&["a", &long]), ..good.clone() }, InvalidSpec::CommandTooLong),
+            (
+                ProcessSpec { command: command(&["a"; MAX_ARGUMENTS + 1]), ..good.clone() },
+                InvalidSpec::CommandTooLong,
+            ),
+            (ProcessSpec { command: command(&["a\0b"]), ..good.clone() }, InvalidSpec::NulByte),
+            (ProcessSpec { display_name: String::new(), ..good.clone() }, InvalidSpec::DisplayName),
+            (ProcessSpec { display_name: "web 1".to_owned(), ..good.clone() }, InvalidSpec::DisplayName),
+            (ProcessSpec { app_index: MAX_APP_INDEX, ..good.clone() }, InvalidSpec::AppIndex(MAX_APP_INDEX)),
+            (ProcessSpec { readiness: Readiness::AcceptOnEndpoint, ..good.clone() }, InvalidSpec::NoEndpoint),
+            (
+                ProcessSpec { limits: Limits { memory_bytes: 1, ..limits }, ..good.clone() },
+                InvalidSpec::Memory(1),
+            ),
+            (
+                ProcessSpec { limits: Limits { processes: 3, ..limits }, ..good.clone() },
+                InvalidSpec::Processes(3),
+            ),
+            (
+                ProcessSpec { limits: Limits { cpu_weight: 0, ..limits }, ..good.clone() },
+                InvalidSpec::CpuWeight(0),
+            ),
+        ] {
+            assert_eq!(bad.validate(), Err(why), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_spec_survives_its_file() {
+        let build = Kind::Build { build: BuildId::from_u128(9) };
+        for spec in
+            [example(1), ProcessSpec { kind: build, stdio: Stdio::Passed(Passed::Four), ..example(2) }]
+        {
+            let text = serde_json::to_string(&spec).unwrap();
+            assert_eq!(serde_json::from_str::<ProcessSpec>(&text).unwrap(), spec, "{text}");
+            assert!(
+                serde_json::from_str::<ProcessSpec>(&text.replacen("\"format\":1", "\"format\":2", 1))
+                    .is_err()
+            );
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //!                                                       [uid dozen, CAP_KILL] one poll loop until the sandbox has ended
 //! ```
 //!
-//! The template ([`template`]) is the same binary as everything else, executed anew before any thread exists; the shim stays
+//! The template is the same binary as everything else, executed anew before any thread exists; the shim stays
 //! single-threaded. It never reads the environment's values and never restarts its app. A log that cannot be written, a run
 //! folder that has gone or a server that is away do not hurt the app: the shim goes on.
 
