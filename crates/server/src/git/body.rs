@@ -138,7 +138,8 @@ impl GitBody {
         }
     }
 
-    async fn discard(mut self) -> Result<(), BodyError> {
+    /// Reads and drops what the client still sends, within bounds, so that it gets to reading its answer.
+    pub async fn discard(mut self) -> Result<(), BodyError> {
         let mut left = MAX_DISCARDED;
         while let Some(bytes) = self.next_raw().await? {
             left = left.checked_sub(bytes.len() as u64).ok_or(BodyError::TooLarge)?;

@@ -155,6 +155,13 @@ impl Exchange {
             Service::ReceivePack => PUSH_LIMIT,
             Service::UploadPack => FETCH_LIMIT,
         };
+        // A client that is still sending when its answer is complete is cut off by some HTTP/2 libraries, answer and all.
+        let unended = self.answer.clone();
+        let feeding = async {
+            let fed = body.feed(first, input).await;
+            drop(unended);
+            fed
+        };
         let answering = async {
             let (heard, complaint) =
                 tokio::join!(drain(output, self.answer, self.service), complaint(complaints));
@@ -171,7 +178,7 @@ impl Exchange {
                 ),
             }
         };
-        let work = async { tokio::join!(body.feed(first, input), answering).0 };
+        let work = async { tokio::join!(feeding, answering).0 };
         match tokio::time::timeout(limit, work).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "a git request's body was cut short"),

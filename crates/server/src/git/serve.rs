@@ -146,7 +146,7 @@ async fn upload_pack(
     let (parts, body) = request.into_parts();
     let service = Service::UploadPack;
     let admitted = admit(&state, &repository, service, &parts).await?;
-    let body = git_body(&parts, service, body)?;
+    let body = git_body(&parts, service, body).await?;
     let asked = Request {
         tool: state.repositories.tool(),
         service,
@@ -167,10 +167,13 @@ async fn receive_pack(
     let (parts, body) = request.into_parts();
     let service = Service::ReceivePack;
     let admitted = admit(&state, &repository, service, &parts).await?;
-    let mut body = git_body(&parts, service, body)?;
+    let mut body = git_body(&parts, service, body).await?;
     let busy =
         || Refusal::new(ErrorId::Unavailable, "Too many pushes are under way; push again in a moment.");
-    let place = state.pushes.place(admitted.app.app.id).ok_or_else(busy)?;
+    let Some(place) = state.pushes.place(admitted.app.app.id) else {
+        let _gone = body.discard().await;
+        return Err(busy().into());
+    };
     let first = body.next().await.map_err(|error| Refusal::new(ErrorId::BadRequest, format!("{error}.")))?;
     let preface = first.as_deref().and_then(pkt::shallow_advice);
     let app = &admitted.app.app;
@@ -219,15 +222,25 @@ async fn settle(state: &State, stranded: Stranded) {
     }
 }
 
-fn git_body(parts: &http::request::Parts, service: Service, body: Body) -> Result<GitBody, Refusal> {
+/// The body of a request, if it is what it should be; else it is read out and refused.
+async fn git_body(parts: &http::request::Parts, service: Service, body: Body) -> Result<GitBody, Refusal> {
+    match encoding_of(parts, service) {
+        Ok(encoding) => Ok(GitBody::new(body, encoding)),
+        Err(refusal) => {
+            let _gone = GitBody::new(body, Encoding::Identity).discard().await;
+            Err(refusal)
+        }
+    }
+}
+
+fn encoding_of(parts: &http::request::Parts, service: Service) -> Result<Encoding, Refusal> {
     let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let expected = format!("application/x-{}-request", service.name());
     if text(header::CONTENT_TYPE) != Some(expected.as_str()) {
         return Err(Refusal::new(ErrorId::BadRequest, format!("The body must be of type {expected}.")));
     }
     let unread = || Refusal::new(ErrorId::BadRequest, "Only gzip is read as a content encoding.");
-    let encoding = Encoding::from_header(text(header::CONTENT_ENCODING)).ok_or_else(unread)?;
-    Ok(GitBody::new(body, encoding))
+    Encoding::from_header(text(header::CONTENT_ENCODING)).ok_or_else(unread)
 }
 
 fn protocol_of(headers: &HeaderMap) -> Option<&str> {
