@@ -38,13 +38,26 @@ const CASES: &[Case] = &[
         },
         told: &["Push rejected", "\"deep/er/out\""],
     },
-    Case { what: "a folder named ..", make: |repository| entry(repository, "040000 tree", ".."), told: &["hasDotdot"] },
-    Case { what: "a folder named .git", make: |repository| entry(repository, "040000 tree", ".git"), told: &["hasDotgit"] },
-    Case { what: "a folder named .GIT", make: |repository| entry(repository, "040000 tree", ".GIT"), told: &["hasDotgit"] },
+    Case {
+        what: "a folder named ..",
+        make: |repository| entry(repository, "040000 tree", ".."),
+        told: &["hasDotdot"],
+    },
+    Case {
+        what: "a folder named .git",
+        make: |repository| entry(repository, "040000 tree", ".git"),
+        told: &["hasDotgit"],
+    },
+    Case {
+        what: "a folder named .GIT",
+        make: |repository| entry(repository, "040000 tree", ".GIT"),
+        told: &["hasDotgit"],
+    },
     Case {
         what: "a file below a link",
         make: |repository| {
-            let (tree, link) = (head_tree(repository), plumb(repository, &["hash-object", "-w", "--stdin"], ".."));
+            let (tree, link) =
+                (head_tree(repository), plumb(repository, &["hash-object", "-w", "--stdin"], ".."));
             let listing = format!("120000 blob {link}\tx\n040000 tree {tree}\tx\n");
             commit_tree(repository, &plumb(repository, &["mktree"], &listing));
         },
@@ -52,13 +65,18 @@ const CASES: &[Case] = &[
     },
     Case {
         what: "options in .gitmodules",
-        make: |repository| repository.write(".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = -u./payload\n"),
+        make: |repository| {
+            repository.write(".gitmodules", "[submodule \"x\"]\n\tpath = x\n\turl = -u./payload\n")
+        },
         told: &["gitmodulesUrl"],
     },
     Case {
         what: "a submodule",
         make: |repository| {
-            repository.write(".gitmodules", "[submodule \"lib\"]\n\tpath = vendor/lib\n\turl = https://example.invalid/lib\n");
+            repository.write(
+                ".gitmodules",
+                "[submodule \"lib\"]\n\tpath = vendor/lib\n\turl = https://example.invalid/lib\n",
+            );
             repository.git(&["add", ".gitmodules"]);
             let commit = repository.git(&["rev-parse", "HEAD"]);
             let entry = format!("160000,{},vendor/lib", commit.trim());
@@ -81,17 +99,6 @@ const CASES: &[Case] = &[
         what: "folders without end",
         make: |repository| repository.write(&format!("{}leaf", "d/".repeat(120)), "deep"),
         told: &["Push rejected", "nested too deeply"],
-    },
-    Case {
-        what: "more files than anybody has",
-        make: |repository| {
-            let blob = plumb(repository, &["hash-object", "-w", "--stdin"], "x");
-            let folder: String = (0..1001).map(|number| format!("100644 blob {blob}\tf{number}\n")).collect();
-            let folder = plumb(repository, &["mktree"], &folder);
-            let all: String = (0..200).map(|number| format!("040000 tree {folder}\td{number}\n")).collect();
-            commit_tree(repository, &plumb(repository, &["mktree"], &all));
-        },
-        told: &["Push rejected", "more than 200000 files, folders and links"],
     },
     Case {
         what: "a Procfile that is none",
@@ -157,9 +164,15 @@ fn hostile_repositories_are_refused_by_name() {
         if repository.git(&["rev-parse", "HEAD"]) == before {
             repository.commit(case.what);
         }
+        let began = std::time::Instant::now();
         let output = repository.try_push(&server);
         let told = told(&output);
-        println!("---- {}\n{}", case.what, told.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n"));
+        println!(
+            "---- {} ({:?})\n{}",
+            case.what,
+            began.elapsed(),
+            told.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n")
+        );
         assert!(!output.status.success(), "{} was taken:\n{told}", case.what);
         let missing: Vec<_> = case.told.iter().filter(|words| !told.contains(**words)).collect();
         assert!(missing.is_empty(), "{}: {missing:?} are not in:\n{told}", case.what);
@@ -167,8 +180,6 @@ fn hostile_repositories_are_refused_by_name() {
     }
     assert_eq!(server.json(&["releases", "-a", "target"]), serde_json::json!([]), "none made a release");
     other_refs_deploy_nothing(&server);
-    a_shallow_clone_is_told_what_to_do(&server);
-    raw_requests_are_refused(&server);
     assert_eq!(server.daemon("serve"), serve, "the server lived through all of it");
     let leftovers = std::fs::read_dir(server.data().join("builds")).map(|builds| builds.count());
     println!("folders of builds that are left: {leftovers:?}");
@@ -181,7 +192,8 @@ fn other_refs_deploy_nothing(server: &Server) {
     let push = |refs: &[&str]| {
         let mut command = repository.push_command(server);
         // The words of the usual push, with other refs.
-        let environment: Vec<_> = command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+        let environment: Vec<_> =
+            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
         command = Command::new("git");
         command.args(["push", "dozen"]).args(refs).current_dir(repository.path()).stdin(Stdio::null());
         for (name, value) in environment {
@@ -193,25 +205,35 @@ fn other_refs_deploy_nothing(server: &Server) {
         command.output().expect("git runs")
     };
     repository.git(&["tag", "v9"]);
-    for (refspec, words) in [("HEAD:refs/heads/topic", "topic is kept but not deployed"), ("v9", "v9 is kept but not deployed")] {
+    for (refspec, words) in
+        [("HEAD:refs/heads/topic", "topic is kept but not deployed"), ("v9", "v9 is kept but not deployed")]
+    {
         let output = push(&[refspec]);
         let told = told(&output);
         assert!(output.status.success() && told.contains(words), "{refspec}: {told}");
-        assert_eq!(server.json(&["releases", "-a", "target"]), serde_json::json!([]), "{refspec} deployed nothing");
+        assert_eq!(
+            server.json(&["releases", "-a", "target"]),
+            serde_json::json!([]),
+            "{refspec} deployed nothing"
+        );
     }
-    for (refspec, words) in [("HEAD:refs/dozen/x", "neither a branch nor a tag"), ("HEAD:refs/heads/../x", "x")] {
+    for (refspec, words) in
+        [("HEAD:refs/dozen/x", "neither a branch nor a tag"), ("HEAD:refs/heads/../x", "x")]
+    {
         let output = push(&[refspec]);
         assert!(!output.status.success() && told(&output).contains(words), "{refspec}: {}", told(&output));
     }
-    repository.push(server);
-    eventually("an honest push works", 10, || (server.get("target", "/").status == 200).then_some(()));
+    println!("---- an honest push\n{}", repository.push(server));
+    eventually("an honest push works", 60, || (server.get("target", "/").status == 200).then_some(()));
     assert_eq!(server.get("target", "/").json()["release"], "v1");
     let output = push(&[":main"]);
     assert!(!output.status.success() && told(&output).contains("cannot be deleted"), "{}", told(&output));
     assert_eq!(server.get("target", "/").status, 200);
 }
 
-fn a_shallow_clone_is_told_what_to_do(server: &Server) {
+#[test]
+fn a_shallow_clone_is_told_what_to_do() {
+    let server = &Server::start();
     let original = Repository::with_probe();
     original.write("version", "two\n");
     original.commit("second");
@@ -232,14 +254,24 @@ fn a_shallow_clone_is_told_what_to_do(server: &Server) {
 }
 
 /// What no git would send.
-fn raw_requests_are_refused(server: &Server) {
+#[test]
+fn raw_requests_are_refused() {
+    let server = &Server::start();
     let repository = Repository::with_probe();
     repository.write("version", &"raw\n".repeat(10_000));
     repository.commit("raw");
     let head = repository.git(&["rev-parse", "HEAD"]).trim().to_owned();
-    let objects = Command::new("git").args(["rev-list", "--objects", "--no-object-names", "HEAD"]).current_dir(repository.path()).output().expect("git runs");
+    let objects = Command::new("git")
+        .args(["rev-list", "--objects", "--no-object-names", "HEAD"])
+        .current_dir(repository.path())
+        .output()
+        .expect("git runs");
     let mut packing = Command::new("git");
-    packing.args(["pack-objects", "--stdout", "--quiet"]).current_dir(repository.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    packing
+        .args(["pack-objects", "--stdout", "--quiet"])
+        .current_dir(repository.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut packing = packing.spawn().expect("git runs");
     packing.stdin.take().expect("a pipe").write_all(&objects.stdout).expect("git reads");
     let pack = packing.wait_with_output().expect("git ends").stdout;
@@ -263,22 +295,32 @@ fn raw_requests_are_refused(server: &Server) {
         assert!(!text.contains("ok refs/heads/main"), "{what}: {status} {text}");
         assert_eq!(server.json(&["releases", "-a", "raw"]), serde_json::json!([]), "{what}");
     }
-    let (status, _) = post(server, &[&kind, &format!("X-Long: {}", "x".repeat(200_000))], &body(&pack));
-    println!("---- an oversized header: {status}");
-    assert!(status == "431" || status == "000" || status == "400", "an oversized header: {status}");
-    let (status, _) = post(server, &[], &body(&pack));
+    let long: Vec<String> = (0..20).map(|number| format!("X-Long-{number}: {}", "x".repeat(8_000))).collect();
+    let headers: Vec<&str> = [&kind].into_iter().chain(&long).map(String::as_str).collect();
+    let (status, _) = post(server, &headers, &body(&pack));
+    println!("---- 160 KB of headers: {status}");
+    // The connection may be closed before all of them were sent.
+    assert!(["431", "000"].contains(&status.as_str()), "160 KB of headers: {status}");
+    let (status, text) = post(server, &[], &body(&pack));
+    println!("---- {} bytes without their type: {status} {text}", pack.len());
     assert_eq!(status, "400", "without its type");
     assert_eq!(server.json(&["releases", "-a", "raw"]), serde_json::json!([]));
     let (status, text) = post(server, &[&kind], &body(&pack));
-    assert!(status == "200" && text.contains("ok refs/heads/main"), "the whole pack is taken: {status} {text}");
+    assert!(
+        status == "200" && text.contains("ok refs/heads/main"),
+        "the whole pack is taken: {status} {text}"
+    );
 }
 
 /// `POST` to receive-pack as the administrator, by curl: status and body.
 fn post(server: &Server, headers: &[&str], body: &[u8]) -> (String, String) {
-    let credentials = std::fs::read_to_string(server.folder().join("config/credentials.json")).expect("credentials");
+    let credentials =
+        std::fs::read_to_string(server.folder().join("config/credentials.json")).expect("credentials");
     let token = credentials.split('"').find(|text| text.starts_with("dzn_")).expect("a token").to_owned();
     let mut command = Command::new("curl");
-    command.args(["--silent", "--show-error", "--max-time", "60", "--cacert"]).arg(server.data().join("ca/ca.pem"));
+    command
+        .args(["--silent", "--show-error", "--max-time", "60", "--cacert"])
+        .arg(server.data().join("ca/ca.pem"));
     command.args(["--config", "-", "--write-out", "\n%{http_code}", "--header", "Expect:"]);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("body");
@@ -290,7 +332,13 @@ fn post(server: &Server, headers: &[&str], body: &[u8]) -> (String, String) {
     }
     headers.iter().for_each(|header| config.push_str(&format!("header = \"{header}\"\n")));
     command.arg(format!("https://localhost:{}/raw.git/git-receive-pack", server.api_port));
-    let mut child = command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("curl runs");
+    let mut child = command
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap_or_default())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("curl runs");
     child.stdin.take().expect("a pipe").write_all(config.as_bytes()).expect("curl reads");
     let output = child.wait_with_output().expect("curl ends");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -336,7 +384,9 @@ fn a_client_that_dies_changes_nothing() {
     push.wait_until_said("Compiling small", 60);
     assert_eq!(builds(&server, "cut", "pending"), 1, "it is being built");
     push.kill();
-    eventually("the release appears and serves", 90, || (server.get("cut", "/").text() == "rust").then_some(()));
+    eventually("the release appears and serves", 90, || {
+        (server.get("cut", "/").text() == "rust").then_some(())
+    });
     assert_eq!(builds(&server, "cut", "succeeded"), 1);
     let head = repository.git(&["rev-parse", "HEAD"]);
     eventually("the ref is where the release is", 30, || {
@@ -346,7 +396,10 @@ fn a_client_that_dies_changes_nothing() {
     });
     let again = repository.push(&server);
     println!("{again}");
-    repository.write("src/main.rs", &(std::fs::read_to_string(repository.path().join("src/main.rs")).expect("it is there") + "// two\n"));
+    repository.write(
+        "src/main.rs",
+        &(std::fs::read_to_string(repository.path().join("src/main.rs")).expect("it is there") + "// two\n"),
+    );
     repository.write("build.rs", "fn main() {}\n");
     repository.commit("second");
     repository.push(&server);
@@ -356,7 +409,11 @@ fn a_client_that_dies_changes_nothing() {
 fn ls_remote(server: &Server, repository: &Repository) -> String {
     let push = repository.push_command(server);
     let mut command = Command::new("git");
-    command.args(["ls-remote", "dozen"]).current_dir(repository.path()).stdin(Stdio::null()).env_remove("GIT_SSL_CAINFO");
+    command
+        .args(["ls-remote", "dozen"])
+        .current_dir(repository.path())
+        .stdin(Stdio::null())
+        .env_remove("GIT_SSL_CAINFO");
     command.envs(push.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = command.output().expect("git runs");
     assert!(output.status.success(), "{}", told(&output));
@@ -376,7 +433,11 @@ fn a_dead_reader_does_not_jam_the_queue() {
     let group = Pid::from_raw(i32::try_from(push.id()).expect("a pid")).expect("not zero");
     kill_process_group(group, Signal::STOP).expect("it runs");
     eventually("the build ends", 180, || (builds(&server, "jam", "pending") == 0).then_some(()));
-    println!("{}\n{}", server.json(&["builds", "-a", "jam"]), server.dozen(&["logs", "-n", "50", "-a", "jam"]));
+    println!(
+        "{}\n{}",
+        server.json(&["builds", "-a", "jam"]),
+        server.dozen(&["logs", "-n", "50", "-a", "jam"])
+    );
     eventually("the release serves", 60, || (server.get("jam", "/").text() == "rust").then_some(()));
     repository.write("build.rs", "fn main() {}\n");
     repository.commit("second");
@@ -404,7 +465,10 @@ fn the_third_of_three_pushes_takes_the_place_of_the_second() {
     let third = Push::start(&repositories[2], &server);
     let (status, said) = second.wait();
     println!("---- second\n{said}");
-    assert!(!status.success() && said.contains("a newer push took its place while it waited for its turn"), "{said}");
+    assert!(
+        !status.success() && said.contains("a newer push took its place while it waited for its turn"),
+        "{said}"
+    );
     let (status, said) = first.wait();
     println!("---- first\n{said}");
     assert!(status.success(), "{said}");
@@ -414,5 +478,8 @@ fn the_third_of_three_pushes_takes_the_place_of_the_second() {
     assert!(status.success(), "{said}\n{releases}");
     assert_eq!(releases.as_array().map(Vec::len), Some(2), "{releases}");
     let head = repositories[2].git(&["rev-parse", "HEAD"]);
-    assert!(ls_remote(&server, &repositories[2]).contains(head.trim()), "the newest push is what the branch holds");
+    assert!(
+        ls_remote(&server, &repositories[2]).contains(head.trim()),
+        "the newest push is what the branch holds"
+    );
 }

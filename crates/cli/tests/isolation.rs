@@ -112,7 +112,10 @@ impl HostServices {
 
     fn attempts(&self) -> Vec<Attempt> {
         let port = |listener: &TcpListener| listener.local_addr().expect("its address").port();
-        let mut attempts = vec![Attempt::tcp("127.0.0.1", port(&self.loopback)), Attempt::Abstract(self.abstract_name.clone())];
+        let mut attempts = vec![
+            Attempt::tcp("127.0.0.1", port(&self.loopback)),
+            Attempt::Abstract(self.abstract_name.clone()),
+        ];
         for host in host_addresses() {
             attempts.push(Attempt::tcp(host, port(&self.everywhere)));
             attempts.push(Attempt::Udp(SocketAddr::new(host.parse().expect("an address"), self.datagrams)));
@@ -139,11 +142,15 @@ impl World {
         let everywhere = |port: u16| format!("0.0.0.0:{port}");
         let (api, http) = (free_port(), free_port());
         let prefix = rust::toolchain().map(|path| path.display().to_string()).unwrap_or_default();
-        let server = Server::start_on(api, http, &[
-            ("DOZEN_API_LISTEN", &everywhere(api)),
-            ("DOZEN_HTTP_LISTEN", &everywhere(http)),
-            ("DOZEN_RUST_PREFIX", &prefix),
-        ]);
+        let server = Server::start_on(
+            api,
+            http,
+            &[
+                ("DOZEN_API_LISTEN", &everywhere(api)),
+                ("DOZEN_HTTP_LISTEN", &everywhere(http)),
+                ("DOZEN_RUST_PREFIX", &prefix),
+            ],
+        );
         Self { server, services: HostServices::start(), _outside: outside }
     }
 
@@ -167,7 +174,17 @@ impl World {
         attempts.push(Attempt::Packets(run.join("launcher.sock")));
         attempts.push(Attempt::Unix(run.join("hook.sock")));
         attempts.extend(found(&run.join("router"), "ctl").into_iter().map(Attempt::Unix));
-        for file in ["ledger/ledger.db", "keys/master", "ca/ca.key", "routes/table.json", "run/p", "run/net", "git", "logs", "slugs"] {
+        for file in [
+            "ledger/ledger.db",
+            "keys/master",
+            "ca/ca.key",
+            "routes/table.json",
+            "run/p",
+            "run/net",
+            "git",
+            "logs",
+            "slugs",
+        ] {
             attempts.push(Attempt::File(self.server.data().join(file)));
         }
         attempts
@@ -190,7 +207,9 @@ impl World {
     fn endpoints(&self, app: &str) -> Vec<SocketAddr> {
         let table = self.table(app);
         let processes = table["processes"].as_array().expect("processes").iter();
-        processes.map(|process| process["endpoint"].as_str().expect("an endpoint").parse().expect("an address")).collect()
+        processes
+            .map(|process| process["endpoint"].as_str().expect("an endpoint").parse().expect("an address"))
+            .collect()
     }
 
     /// The app that attacks tries all of it; the test itself succeeds with each.
@@ -215,7 +234,9 @@ fn found(below: &Path, name: &str) -> Vec<PathBuf> {
 
 fn assert_reached_outside(moment: &str, attempts: &[Attempt]) {
     for attempt in attempts {
-        attempt.try_outside().unwrap_or_else(|error| panic!("{moment}: {attempt:?} fails outside as well: {error}"));
+        attempt
+            .try_outside()
+            .unwrap_or_else(|error| panic!("{moment}: {attempt:?} fails outside as well: {error}"));
     }
 }
 
@@ -224,7 +245,8 @@ fn assert_all_refused(moment: &str, tried: Vec<(String, String)>) {
         println!("{moment}: {what} -> {answer}");
     }
     // What has a path is not even there.
-    let wanted = |what: &str| if what.contains("path=") { "refused: No such file or directory" } else { "refused: " };
+    let wanted =
+        |what: &str| if what.contains("path=") { "refused: No such file or directory" } else { "refused: " };
     let through: Vec<_> = tried.iter().filter(|(what, answer)| !answer.starts_with(wanted(what))).collect();
     assert!(through.is_empty(), "{moment}: these got through: {through:?}");
 }
@@ -237,7 +259,10 @@ struct Stand {
 impl Stand {
     fn at(network: &Path, endpoint: SocketAddr) -> Self {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net={}", network.display())).arg(probe()).env("PORT", endpoint.port().to_string());
+        command
+            .arg(format!("--net={}", network.display()))
+            .arg(probe())
+            .env("PORT", endpoint.port().to_string());
         let child = command.stdin(Stdio::null()).spawn().expect("nsenter runs");
         let stand = Self { child };
         eventually("the endpoint is held", 10, || TcpStream::connect(endpoint).ok());
@@ -259,7 +284,9 @@ fn an_app_reaches_no_other_app_and_nothing_of_the_host() {
     world.server.dozen(&["config:set", &format!("PROBE_WORKER_PORT={WORKER_PORT}"), "-a", "victim"]);
     world.server.dozen(&["ps:scale", "web=2", "worker=1", "-a", "victim"]);
     let attacker = world.push_probe("attacker");
-    let endpoints = eventually("the victim has two routes", 30, || Some(world.endpoints("victim")).filter(|all| all.len() == 2));
+    let endpoints = eventually("the victim has two routes", 30, || {
+        Some(world.endpoints("victim")).filter(|all| all.len() == 2)
+    });
     let worker = Attempt::Tcp(SocketAddr::new(endpoints[0].ip(), WORKER_PORT));
     eventually("the victim's worker listens", 30, || worker.try_outside().ok());
 
@@ -269,7 +296,8 @@ fn an_app_reaches_no_other_app_and_nothing_of_the_host() {
     world.assert_refused("running", &with_shims);
 
     let endpoint = crash_until_it_waits(&world);
-    let network = world.server.data().join("run/net").join(world.table("victim")["app"].as_str().expect("an id"));
+    let network =
+        world.server.data().join("run/net").join(world.table("victim")["app"].as_str().expect("an id"));
     let stand = Stand::at(&network, endpoint);
     let mut attempts = vec![Attempt::Tcp(endpoint), worker];
     attempts.extend(world.of_the_host());
@@ -284,14 +312,19 @@ fn an_app_reaches_no_other_app_and_nothing_of_the_host() {
 /// One web process, crashed so often that it stays away for a while. Returns the endpoint that it had.
 fn crash_until_it_waits(world: &World) -> SocketAddr {
     world.server.dozen(&["ps:scale", "web=1", "-a", "victim"]);
-    let mut endpoint = eventually("one route is left", 60, || world.endpoints("victim").first().copied().filter(|_| world.endpoints("victim").len() == 1));
+    let mut endpoint = eventually("one route is left", 60, || {
+        world.endpoints("victim").first().copied().filter(|_| world.endpoints("victim").len() == 1)
+    });
     for crash in 1..=6 {
-        let deadline = format!("crash {crash}; {}", world.server.dozen(&["logs", "-n", "30", "-a", "victim"]));
+        let deadline =
+            format!("crash {crash}; {}", world.server.dozen(&["logs", "-n", "30", "-a", "victim"]));
         eventually(&deadline, 60, || {
             let up = world.endpoints("victim");
             endpoint = *up.first()?;
             world.server.get("victim", "/crash");
-            eventually("the table tells of the crash", 20, || world.endpoints("victim").is_empty().then_some(()));
+            eventually("the table tells of the crash", 20, || {
+                world.endpoints("victim").is_empty().then_some(())
+            });
             Some(())
         });
     }
@@ -373,20 +406,25 @@ fn a_process_that_does_not_accept_on_its_port_is_told_why() {
         server.dozen(&["config:set", vars[0], vars[1], "-a", "shy"]);
         let version = format!("v{}", number + 2);
         let report = eventually("the release fails", 60, || {
-            Some(server.json(&["releases:info", &version, "-a", "shy"])).filter(|report| report.to_string().contains("failed"))
+            Some(server.json(&["releases:info", &version, "-a", "shy"]))
+                .filter(|report| report.to_string().contains("failed"))
         });
         println!("{vars:?}: {report}");
         assert!(report.to_string().contains("R10"), "the release says why: {report}");
         let line = eventually("the R10 line", 20, || {
             let logs = server.dozen(&["logs", "-n", "1500", "-a", "shy"]);
-            logs.lines().find(|line| line.contains("Error R10 (Boot timeout)") && line.contains(diagnosis)).map(str::to_owned)
+            logs.lines()
+                .find(|line| line.contains("Error R10 (Boot timeout)") && line.contains(diagnosis))
+                .map(str::to_owned)
         });
         println!("{line}");
         let answer = server.get("shy", "/").json();
         assert_eq!(answer["release"], "v1", "the release before it serves on");
     }
     server.dozen(&["config:unset", "PROBE_BIND", "PROBE_PORT", "-a", "shy"]);
-    eventually("a release without the mistakes serves", 30, || (server.get("shy", "/").json()["release"] == "v5").then_some(()));
+    eventually("a release without the mistakes serves", 30, || {
+        (server.get("shy", "/").json()["release"] == "v5").then_some(())
+    });
 }
 
 /// SIGTERM is not obeyed: after the grace the kernel ends it, and the log says R12.
@@ -395,7 +433,8 @@ fn a_process_that_ignores_the_request_to_stop_is_ended() {
     let server = Server::start();
     server.dozen(&["apps:create", "deaf"]);
     let repository = Repository::with_probe();
-    repository.write("Procfile", "web: ./probe\nworker: trap '' TERM; echo deaf as a post; exec ./probe worker\n");
+    repository
+        .write("Procfile", "web: ./probe\nworker: trap '' TERM; echo deaf as a post; exec ./probe worker\n");
     repository.commit("deaf");
     repository.connect(&server, "deaf");
     repository.push(&server);
@@ -409,8 +448,12 @@ fn a_process_that_ignores_the_request_to_stop_is_ended() {
         "heroku[worker.1]: Stopping remaining processes with SIGKILL",
         "heroku[worker.1]: Process exited with status 137",
     ];
-    let logs = eventually("the worker was ended", 60, || Some(logs()).filter(|logs| told.iter().all(|line| logs.contains(line))));
+    let logs = eventually("the worker was ended", 60, || {
+        Some(logs()).filter(|logs| told.iter().all(|line| logs.contains(line)))
+    });
     println!("{logs}");
     assert_eq!(server.get("deaf", "/").status, 200);
-    eventually("no process of it is left", 10, || (server.json(&["ps", "-a", "deaf"]).as_array().map(Vec::len) == Some(1)).then_some(()));
+    eventually("no process of it is left", 10, || {
+        (server.json(&["ps", "-a", "deaf"]).as_array().map(Vec::len) == Some(1)).then_some(())
+    });
 }

@@ -36,7 +36,9 @@ fn apps_are_not_started_in_a_sandbox_that_lacks_a_layer() {
     assert_eq!(doctor.status.code(), Some(1), "doctor ends with 1");
     let doctor = both(&doctor);
     println!("---- doctor\n{doctor}");
-    for (place, text) in [("the push", &said), ("ps", &ps), ("doctor", &doctor), ("the log", &server.output())] {
+    for (place, text) in
+        [("the push", &said), ("ps", &ps), ("doctor", &doctor), ("the log", &server.output())]
+    {
         for words in ["seccomp", "no_new_privs", FIX] {
             assert!(text.contains(words), "{place} does not name {words}:\n{text}");
         }
@@ -59,13 +61,17 @@ fn apps_are_not_started_in_a_sandbox_that_lacks_a_layer() {
     server.set("DOZEN_ALLOW_WEAKER", HIDDEN);
     server.start_again();
     server.wait_for_api();
-    eventually("the release that waited serves", 60, || (server.get("kept", "/").status == 200).then_some(()));
+    eventually("the release that waited serves", 60, || {
+        (server.get("kept", "/").status == 200).then_some(())
+    });
     let ps = both(&server.try_dozen(&["ps", "-a", "kept"]));
     println!("---- ps, weaker\n{ps}");
     let doctor = both(&server.try_dozen(&["doctor"]));
     println!("---- doctor, weaker\n{doctor}");
     for (place, text) in [("ps", &ps), ("doctor", &doctor), ("the log", &server.output())] {
-        for words in ["no seccomp (allowed by DOZEN_ALLOW_WEAKER", "no no_new_privs (allowed by DOZEN_ALLOW_WEAKER"] {
+        for words in
+            ["no seccomp (allowed by DOZEN_ALLOW_WEAKER", "no no_new_privs (allowed by DOZEN_ALLOW_WEAKER"]
+        {
             assert!(text.contains(words), "{place} does not repeat \"{words}\":\n{text}");
         }
     }
@@ -98,7 +104,11 @@ fn a_setting_that_cannot_be_used_ends_the_start_and_is_named() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(DOZEN);
         command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default()).env("HOME", folder.path());
-        command.env("DOZEN_DATA", folder.path().join("data")).env(name, value).arg("server").stdin(Stdio::null());
+        command
+            .env("DOZEN_DATA", folder.path().join("data"))
+            .env(name, value)
+            .arg("server")
+            .stdin(Stdio::null());
         let output = command.current_dir(folder.path()).output().expect("dozen runs");
         let text = both(&output);
         println!("{}", text.trim());
@@ -121,7 +131,8 @@ fn a_config_value_is_found_nowhere() {
     server.dozen(&["apps:create", "quiet"]);
     server.dozen(&["config:set", &format!("SECRET_OF_MINE={canary}"), "-a", "quiet"]);
     let repository = Repository::with_probe();
-    repository.write("Procfile", "web: ./probe\nworker: ./probe worker\nrelease: test -n \"$SECRET_OF_MINE\"\n");
+    repository
+        .write("Procfile", "web: ./probe\nworker: ./probe worker\nrelease: test -n \"$SECRET_OF_MINE\"\n");
     repository.commit("with a release phase");
     repository.connect(&server, "quiet");
     repository.push(&server);
@@ -140,7 +151,10 @@ fn a_config_value_is_found_nowhere() {
     let found = search(&server, canary.as_bytes());
     assert!(found.is_empty(), "the value was written: {found:#?}");
     let key = search(&server, b"SECRET_OF_MINE");
-    assert!(key.iter().any(|place| place.contains("ledger")), "the search finds what is there, such as the name: {key:?}");
+    assert!(
+        key.iter().any(|place| place.contains("ledger")),
+        "the search finds what is there, such as the name: {key:?}"
+    );
 
     server.kill("serve");
     server.wait_for_api();
@@ -176,7 +190,9 @@ fn search_folder(folder: &Path, bytes: &[u8], found: &mut BTreeSet<String>) {
         let (path, kind) = (entry.path(), entry.file_type().expect("its kind"));
         if kind.is_dir() {
             search_folder(&path, bytes, found);
-        } else if contains(path.as_os_str().as_encoded_bytes(), bytes) || (kind.is_file() && holds(&path, bytes)) {
+        } else if contains(path.as_os_str().as_encoded_bytes(), bytes)
+            || (kind.is_file() && holds(&path, bytes))
+        {
             found.insert(path.display().to_string());
         }
     }
