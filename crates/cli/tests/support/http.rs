@@ -20,11 +20,15 @@ impl Response {
     }
 
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -57,7 +61,9 @@ pub fn read_response(input: &mut impl BufRead) -> std::io::Result<Response> {
         let (name, value) = line.split_once(':').ok_or_else(|| broken(&line))?;
         headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    let find = |name: &str| headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
+    let find = |name: &str| {
+        headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    };
     let body = if find("transfer-encoding").is_some() {
         read_chunks(input)?
     } else if let Some(length) = find("content-length") {

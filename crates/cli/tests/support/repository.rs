@@ -50,7 +50,8 @@ impl Repository {
     /// Makes the remote `dozen` lead to an app of this server.
     pub fn connect(&self, server: &Server, app: &str) {
         let mut command = server.command();
-        let output = command.args(["git:remote", "-a", app]).current_dir(self.path()).output().expect("dozen runs");
+        let output =
+            command.args(["git:remote", "-a", app]).current_dir(self.path()).output().expect("dozen runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -65,7 +66,9 @@ impl Repository {
         let path = format!("{}:{}", dozen.display(), std::env::var("PATH").unwrap_or_default());
         command.args(["push", "dozen", "HEAD:refs/heads/main"]).current_dir(self.path());
         // The credential helper is our own client.
-        command.envs(server.command().get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
+        command
+            .envs(server.command().get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .env("PATH", path);
         // A variable of the machine's would go before the repository's own setting of whom to trust.
         command.env_remove("GIT_SSL_CAINFO").env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null());
         command
@@ -75,7 +78,12 @@ impl Repository {
     pub fn push(&self, server: &Server) -> String {
         let output = self.try_push(server);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "git push ended with {}:\n{text}\n{}", output.status, server.output());
+        assert!(
+            output.status.success(),
+            "git push ended with {}:\n{text}\n{}",
+            output.status,
+            server.output()
+        );
         text
     }
 
@@ -93,7 +101,10 @@ pub fn probe() -> PathBuf {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/apps/probe.rs");
         let mut rustc = Command::new("rustc");
-        rustc.args(["--edition", "2024", "-O", "-C", "strip=symbols", "-o"]).arg(folder.path().join("probe")).arg(source);
+        rustc
+            .args(["--edition", "2024", "-O", "-C", "strip=symbols", "-o"])
+            .arg(folder.path().join("probe"))
+            .arg(source);
         assert!(rustc.status().expect("rustc runs").success(), "the probe compiles");
         folder
     });

@@ -102,7 +102,7 @@ fn job(world: &World, line: &str) -> ProcessSpec {
 
 fn grandchildren(world: &World) {
     let line = "trap 'echo parent got it; wait; exit 5' TERM; \
-                (trap 'echo child got it; exit 0' TERM; (trap 'echo grandchild got it; exit 0' TERM; echo deep; \
+                (trap 'echo child got it; wait; exit 0' TERM; (trap 'echo grandchild got it; exit 0' TERM; echo deep; \
                 while :; do sleep 0.05; done) & echo middle; wait; while :; do sleep 0.05; done) & \
                 echo ready; wait; while :; do sleep 0.05; done";
     let spec = world.spec(line);
