@@ -18,6 +18,7 @@ use super::streams::{OutputStream, READ_BYTES};
 use crate::cgroup::ProcessGroup;
 use crate::inside::link::{FromInit, ShimLink, ToInit};
 use crate::layout::DataFolder;
+use crate::message::MessageError;
 use crate::spec::Readiness;
 use crate::system::boot_now;
 use domain::process::{Exit, ExitStatus};
@@ -84,6 +85,14 @@ enum Life {
     Up,
 }
 
+/// Whether the sandbox's init may still say something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    On,
+    /// It has hung up and is about to end. Its socket would be ready for ever.
+    Over,
+}
+
 /// What may have happened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -99,6 +108,7 @@ struct Supervisor<'a> {
     orders: &'a Orders,
     init: Init,
     link: ShimLink,
+    hearing: Hearing,
     group: ProcessGroup,
     outside: Outside,
     outputs: Vec<OutputStream>,
@@ -137,6 +147,7 @@ impl<'a> Supervisor<'a> {
             orders,
             init,
             link,
+            hearing: Hearing::On,
             group,
             outside,
             outputs,
@@ -215,17 +226,28 @@ impl<'a> Supervisor<'a> {
 
     /// Everything that the sandbox's init has said.
     fn hear(&mut self) {
-        while let Ok((what, descriptors)) = self.link.receive() {
-            match what {
-                FromInit::Terminal => self.take_terminal(descriptors),
-                FromInit::Started => self.executed(),
-                FromInit::Failed { what } => {
-                    tell_not_started(&what, Some(&self.outside), &mut self.journal);
-                    self.leader = Some(ExitStatus::NotStarted);
+        loop {
+            match self.link.receive() {
+                Ok((what, descriptors)) => self.heard(what, descriptors),
+                Err(MessageError::Closed) => {
+                    self.hearing = Hearing::Over;
+                    return;
                 }
-                FromInit::Exited(status) => self.leader = Some(status),
-                FromInit::Diagnosis(diagnosis) => self.answer_diagnosis(diagnosis.as_ref()),
+                Err(_) => return,
             }
+        }
+    }
+
+    fn heard(&mut self, what: FromInit, descriptors: Vec<OwnedFd>) {
+        match what {
+            FromInit::Terminal => self.take_terminal(descriptors),
+            FromInit::Started => self.executed(),
+            FromInit::Failed { what } => {
+                tell_not_started(&what, Some(&self.outside), &mut self.journal);
+                self.leader = Some(ExitStatus::NotStarted);
+            }
+            FromInit::Exited(status) => self.leader = Some(status),
+            FromInit::Diagnosis(diagnosis) => self.answer_diagnosis(diagnosis.as_ref()),
         }
     }
 

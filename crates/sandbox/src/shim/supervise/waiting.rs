@@ -1,6 +1,6 @@
 //! What the shim's loop waits for.
 
-use super::{Life, Source, Supervisor};
+use super::{Hearing, Life, Source, Supervisor};
 use crate::system::boot_now;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
@@ -12,8 +12,12 @@ const LONGEST_WAIT_MILLIS: u64 = 60_000;
 impl Supervisor<'_> {
     /// Blocks until something happens or is due.
     pub(super) fn wait(&self) -> Vec<Source> {
-        let mut sources = vec![Source::Link, Source::Init];
-        let mut fds = vec![watch(&self.link), watch(&self.init.pidfd)];
+        let mut sources = vec![Source::Init];
+        let mut fds = vec![watch(&self.init.pidfd)];
+        if self.hearing == Hearing::On {
+            sources.push(Source::Link);
+            fds.push(watch(&self.link));
+        }
         for (index, output) in self.outputs.iter().enumerate() {
             if let Some(pipe) = output.pipe() {
                 sources.push(Source::Output(index));
