@@ -1,6 +1,6 @@
 //! A plain HTTP/1.1 client on the standard library: one request, one connection, no retries, no opinions.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
