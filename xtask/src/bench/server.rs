@@ -127,8 +127,13 @@ impl Drop for Server {
 }
 
 /// A folder of this run that daemons of other users can pass through.
-pub fn temporary_folder(name: &str) -> Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("dozen-bench-{name}-{}", std::process::id()));
+fn temporary_folder(name: &str) -> Result<PathBuf> {
+    folder_in(&std::env::temp_dir(), name)
+}
+
+/// The same, elsewhere.
+pub fn folder_in(parent: &Path, name: &str) -> Result<PathBuf> {
+    let folder = parent.join(format!("dozen-bench-{name}-{}", std::process::id()));
     std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     Ok(folder)
