@@ -122,9 +122,10 @@ fn stop(world: &World) {
 fn daemon(world: &World) {
     assert_eq!(running(world), None, "not before it is asked for");
     let pid = start(world);
+    let said = ask();
+    // It has answered, so it is past its start, during which everything is blocked.
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains("SigBlk:\t0000000000000000"), "it hears when it is told to stop: {status}");
-    let said = ask();
     // pid, uid, the two words of the greeting, supplementary groups, variables, writers
     assert_eq!(said[0], pid.to_string());
     assert_eq!(said[1], DEFAULT_ROUTER_UID.to_string());
