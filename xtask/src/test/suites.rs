@@ -43,7 +43,7 @@ fn unit() -> Result<Count> {
     ]);
     let mut count = counted(&mut command, "cargo test")?;
     let mut client = shell::cargo();
-    client.args(["test", "--quiet", "-p", "cli", "--lib", "--bins", "--no-fail-fast", "--", "--show-output"]);
+    client.args(["test", "--quiet", "-p", "cli", "--bins", "--no-fail-fast", "--", "--show-output"]);
     count.add(counted(&mut client, "cargo test -p cli")?);
     Ok(count)
 }
