@@ -10,10 +10,10 @@ mod settings;
 mod static_server;
 mod supervise;
 
+use domain::cause::chain;
 use settings::Settings;
 use std::error::Error;
 use std::ffi::OsStr;
-use std::io::Read;
 use std::process::ExitCode;
 
 /// Bad settings: `EX_USAGE` of sysexits.
@@ -110,29 +110,14 @@ fn with_settings(run: impl FnOnce(&Settings) -> Result<(), Box<dyn Error>>) -> E
 /// Our own log: one line an event, to standard output.
 fn log_to_stdout(settings: &Settings) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::new(&settings.log);
     let _second_time =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false).try_init();
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// A seed from the operating system's random source.
 fn random_seed() -> std::io::Result<u128> {
     let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
     Ok(u128::from_ne_bytes(bytes))
 }

@@ -142,17 +142,6 @@ impl StdError for Error {
     }
 }
 
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
-}
-
 impl From<Denied> for Error {
     fn from(denied: Denied) -> Self {
         Self::forbidden("You do not have permission to do this.").with_hint(denied.to_string())

@@ -3,6 +3,7 @@
 //! [`ALL`] is the one list of names; it makes `docs/reference/environment.md`. A value that cannot be understood stops the start
 //! with exit code 64 and names its variable.
 
+use domain::account::Email;
 use domain::names::HostName;
 use sandbox::cgroup::GroupName;
 use sandbox::layout::DataFolder;
@@ -12,6 +13,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use tracing_subscriber::EnvFilter;
 
 /// A variable, for people.
 pub struct Setting {
@@ -118,7 +120,7 @@ pub struct Settings {
     pub http_listen: SocketAddr,
     pub base_domain: HostName,
     pub api_host: HostName,
-    pub admin_email: String,
+    pub admin_email: Email,
     pub master_key_file: PathBuf,
     pub uid: u32,
     pub router_uid: u32,
@@ -136,6 +138,7 @@ pub struct Settings {
     pub boot_timeout_seconds: u64,
     pub drain_seconds: u64,
     pub router_threads: Option<u16>,
+    /// Understood already: [`EnvFilter`] can be made of it.
     pub log: String,
 }
 
@@ -172,7 +175,7 @@ impl Settings {
             boot_timeout_seconds: read.one("DOZEN_BOOT_TIMEOUT_SECONDS")?,
             drain_seconds: read.one("DOZEN_DRAIN_SECONDS")?,
             router_threads: read.some("DOZEN_ROUTER_THREADS")?,
-            log: read.one("DOZEN_LOG")?,
+            log: read.one::<EnvFilter>("DOZEN_LOG")?.to_string(),
         })
     }
 
@@ -246,6 +249,8 @@ mod tests {
             ("DOZEN_DATA", "relative"),
             ("DOZEN_API_LISTEN", "nonsense"),
             ("DOZEN_UID", "-1"),
+            ("DOZEN_ADMIN_EMAIL", "nobody"),
+            ("DOZEN_LOG", "info,[broken"),
             ("DOZEN_DENY_OUTBOUND", "10.0.0.0/8,x"),
             ("DOZEN_ALLOW_WEAKER", "no-such-layer"),
         ] {

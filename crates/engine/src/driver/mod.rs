@@ -116,7 +116,7 @@ impl Driver {
 
     fn retry_after(&mut self, error: &Error) -> Rest {
         self.failures = self.failures.saturating_add(1);
-        tracing::error!(error = %crate::error::chain(error), failures = self.failures, "a pass of the driver failed");
+        tracing::error!(error = %domain::cause::chain(error), failures = self.failures, "a pass of the driver failed");
         Rest::Pause(retry_wait(self.failures))
     }
 
@@ -163,7 +163,7 @@ impl Facts for EngineFacts<'_> {
             };
             Ok(Err(refused))
         });
-        committed.unwrap_or_else(|error: Error| Err(NotCommitted::Ledger(crate::error::chain(&error))))
+        committed.unwrap_or_else(|error: Error| Err(NotCommitted::Ledger(domain::cause::chain(&error))))
     }
 }
 

@@ -45,7 +45,14 @@ pub struct NewAuthorization {
 }
 
 /// On an empty ledger: makes the administrator's account and token. `None` if there are accounts already.
-pub fn bootstrap(engine: &Engine, email: &Email) -> Result<Option<NewToken>, Error> {
+///
+/// `hand_over` gets the token before the account is committed: a crash in between leaves a token of no account, and the next start
+/// makes another. The other way round nobody would ever have it.
+pub fn bootstrap(
+    engine: &Engine,
+    email: &Email,
+    hand_over: impl FnOnce(&NewToken) -> Result<(), Error>,
+) -> Result<Option<NewToken>, Error> {
     let context = Context::system("first-start");
     engine.write(|writer| {
         if writer.count_accounts()? > 0 {
@@ -54,7 +61,9 @@ pub fn bootstrap(engine: &Engine, email: &Email) -> Result<Option<NewToken>, Err
         let account = insert_account(engine, writer, &context, email, Role::Admin)?;
         let wanted =
             NewAuthorization { description: Some("First start".to_owned()), expires_in_seconds: None };
-        insert_token(engine, writer, &context, &account, wanted).map(Some)
+        let token = insert_token(engine, writer, &context, &account, wanted)?;
+        hand_over(&token)?;
+        Ok(Some(token))
     })
 }
 

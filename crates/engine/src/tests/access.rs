@@ -1,7 +1,7 @@
 //! Accounts, tokens, roles and quotas.
 
 use super::*;
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::ops::accounts::{self, NewAuthorization};
 use crate::reference::TokenRef;
 use domain::policy::Role;
@@ -14,9 +14,26 @@ fn other(world: &World, email: &str, role: Role) -> Context {
 #[test]
 fn the_first_start_makes_one_administrator() {
     let world = World::start();
-    assert!(accounts::bootstrap(&world.engine, &"x@example.com".parse().unwrap()).unwrap().is_none());
+    let again = accounts::bootstrap(&world.engine, &"x@example.com".parse().unwrap(), |_| Ok(()));
+    assert!(again.unwrap().is_none());
     let me = accounts::info(&world.engine, &world.admin).unwrap();
     assert_eq!((me.email.as_str(), me.role), ("admin@example.com", Role::Admin));
+}
+
+#[test]
+fn an_administrator_whose_token_could_not_be_handed_over_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = super::bare_engine(folder.path());
+    let email = "admin@example.com".parse().unwrap();
+    let failed = accounts::bootstrap(&engine, &email, |_| Err(Error::unavailable("no room for the token")));
+    assert!(failed.is_err());
+    let mut handed_over = None;
+    let made = accounts::bootstrap(&engine, &email, |token| {
+        handed_over = Some(token.secret.expose().clone());
+        Ok(())
+    });
+    assert_eq!(made.unwrap().map(|token| token.secret.expose().clone()), handed_over);
+    assert!(handed_over.is_some(), "the next start makes the account that the first could not");
 }
 
 #[test]

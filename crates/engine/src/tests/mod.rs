@@ -69,8 +69,9 @@ impl World {
         let engine = Engine::open(settings(folder.path(), change), &KEY, ports).unwrap();
         let backend = Arc::new(MemoryBackend::new(clock.clone(), engine.environment(), 99));
         engine.start(Workers { backend: backend.clone(), builder: builder.clone() }).unwrap();
-        let token =
-            ops::accounts::bootstrap(&engine, &"admin@example.com".parse().unwrap()).unwrap().unwrap();
+        let token = ops::accounts::bootstrap(&engine, &"admin@example.com".parse().unwrap(), |_| Ok(()))
+            .unwrap()
+            .unwrap();
         let admin = context(&engine, &token.secret);
         Self { folder, clock, log, repositories, builder, backend, engine, admin, seed: 1 }
     }
@@ -216,4 +217,15 @@ fn account(context: &Context) -> domain::ids::AccountId {
 
 fn commit_of(n: u64) -> CommitId {
     format!("{n:040x}").parse().unwrap()
+}
+
+/// An engine over a new ledger, before anybody has an account.
+fn bare_engine(folder: &std::path::Path) -> Engine {
+    let ports = Ports {
+        log: Arc::new(MemoryLog::default()),
+        repositories: Arc::new(MemoryRepositories::default()),
+        clock: Arc::new(TestClock::default()),
+        random: Arc::new(SeededRandom::new(1)),
+    };
+    Engine::open(settings(folder, |_| {}), &KEY, ports).unwrap()
 }

@@ -60,7 +60,9 @@ impl World {
         let backend = Arc::new(AttachableBackend::new(clock, engine.environment()));
         let builder = Arc::new(TestBuilder::default());
         engine.start(Workers { backend: backend.clone(), builder: builder.clone() }).unwrap();
-        let made = ops::accounts::bootstrap(&engine, &"ada@example.com".parse().unwrap()).unwrap().unwrap();
+        let made = ops::accounts::bootstrap(&engine, &"ada@example.com".parse().unwrap(), |_| Ok(()))
+            .unwrap()
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let hub = Arc::new(MemoryHub::default());

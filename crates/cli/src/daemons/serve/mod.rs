@@ -17,6 +17,7 @@ use builder::{BuildLimits, Builder};
 use domain::desired::Bounds;
 use domain::ids::{Ids, WriterId};
 use domain::observed::ObservedRouter;
+use engine::error::Error;
 use engine::ports::{Ports, Random, Workers};
 use engine::{Engine, ops};
 use host::{Host, HostSettings, RouterControl};
@@ -116,15 +117,16 @@ fn engine_settings(settings: &Settings) -> engine::Settings {
 
 /// Makes the first account, and leaves its token for whoever started us.
 fn welcome(settings: &Settings, engine: &Engine) -> Result<(), ServeError> {
-    let email = settings.admin_email.parse().map_err(at("DOZEN_ADMIN_EMAIL is no e-mail address"))?;
-    let Some(token) =
-        ops::accounts::bootstrap(engine, &email).map_err(at("cannot make the first account"))?
-    else {
-        return Ok(());
-    };
+    let email = &settings.admin_email;
     let url = format!("https://{}:{}", settings.api_host, settings.api_listen.port());
-    let login = FirstLogin { format: 1, url, email: email.to_string(), token: token.secret.expose().clone() };
-    first_login::leave(settings, &login).map_err(at("cannot leave the first token"))
+    let made = ops::accounts::bootstrap(engine, email, |token| {
+        let token = token.secret.expose().clone();
+        let login = FirstLogin { format: 1, url, email: email.to_string(), token };
+        let unusable =
+            |error| Error::unavailable("the first token cannot be left for its owner").with_source(error);
+        first_login::leave(settings, &login).map_err(unusable)
+    });
+    made.map(drop).map_err(at("cannot make the first account"))
 }
 
 async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError> {
@@ -185,7 +187,7 @@ fn routers_folder(settings: &Settings) -> PathBuf {
 /// Every living router; if the folder cannot be read, one that says nothing.
 fn observe_routers(settings: &Settings) -> Vec<ObservedRouter> {
     router::client::observe(&routers_folder(settings), ROUTER_WAIT).unwrap_or_else(|error| {
-        tracing::warn!(error = %super::chain(&error), "routers cannot be seen");
+        tracing::warn!(error = %domain::cause::chain(&error), "routers cannot be seen");
         vec![ObservedRouter::Silent]
     })
 }
@@ -196,7 +198,7 @@ fn router_control(settings: &Settings) -> RouterControl {
         observe: Box::new(move || observe_routers(&observed)),
         nudge: Box::new(move || {
             if let Err(error) = router::client::nudge(&nudged, ROUTER_WAIT) {
-                tracing::warn!(error = %super::chain(&error), "routers cannot be told of the new table");
+                tracing::warn!(error = %domain::cause::chain(&error), "routers cannot be told of the new table");
             }
         }),
     }
