@@ -2,7 +2,8 @@
 //! next pass, after the loss of the launcher all of them are.
 
 use crate::fail_points::{self, FailPoint};
-use crate::{Host, State, chain, spec, table};
+use crate::{Host, State, spec, table};
+use domain::cause::chain;
 use domain::ids::AppId;
 use domain::plan::{Action, Plan, Spawn};
 use domain::process::Purpose;

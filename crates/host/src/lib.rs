@@ -13,6 +13,7 @@ mod spec;
 mod table;
 mod watch;
 
+use domain::cause::chain;
 use domain::desired::Desired;
 use domain::ids::{Ids, ProcessId};
 use domain::observed::ObservedRouter;
@@ -161,16 +162,4 @@ fn attach_error(error: &ControlError) -> AttachError {
         ControlError::Refused { .. } => AttachError::Taken,
         ControlError::Call { .. } | ControlError::Confused { .. } => AttachError::Unreachable(chain(error)),
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

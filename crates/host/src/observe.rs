@@ -1,6 +1,7 @@
 //! A fresh look at this machine: run folders, the route table on disk, routers, networks.
 
-use crate::{HostSettings, chain, table};
+use crate::{HostSettings, table};
+use domain::cause::chain;
 use domain::desired::Desired;
 use domain::observed::{BootEvidence, Observed, ObservedRouter, ProcessState};
 use domain::time::BootMillis;

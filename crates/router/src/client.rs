@@ -78,7 +78,7 @@ pub fn observe(root: &Path, wait: Duration) -> Result<Vec<ObservedRouter>, Contr
 pub fn nudge(root: &Path, wait: Duration) -> Result<(), ControlError> {
     for folder in living(root)? {
         if let Err(error) = load(&folder, wait) {
-            tracing::debug!(error = crate::load::render_chain(&error), "a router could not be nudged");
+            tracing::debug!(error = domain::cause::chain(&error), "a router could not be nudged");
         }
     }
     Ok(())

@@ -93,7 +93,7 @@ impl Loader {
         match self.try_refresh() {
             Ok(()) => {}
             Err(error) => {
-                let chain = render_chain(&error);
+                let chain = domain::cause::chain(&error);
                 if self.refused.as_ref() != Some(&chain) {
                     tracing::warn!(
                         error = chain,
@@ -222,12 +222,6 @@ fn parse_table(bytes: &[u8]) -> Result<RouteTable, TableFault> {
         return Err(TableFault::Format(format));
     }
     serde_json::from_slice(bytes).map_err(TableFault::Parse)
-}
-
-/// An error with its sources, on one line.
-pub(crate) fn render_chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(Some(error), |error| error.source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

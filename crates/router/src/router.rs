@@ -98,7 +98,7 @@ pub(crate) type Ended = (usize, Option<io::Result<()>>);
 struct Farewell {
     index: usize,
     result: Option<io::Result<()>>,
-    sender: mpsc::UnboundedSender<Ended>,
+    sender: mpsc::Sender<Ended>,
 }
 
 impl Farewell {
@@ -109,8 +109,8 @@ impl Farewell {
 
 impl Drop for Farewell {
     fn drop(&mut self) {
-        // Nobody is left to listen only when the supervisor itself is gone.
-        self.sender.send((self.index, self.result.take())).ok();
+        // One place a thread, so there is room; nobody is left to listen only when the supervisor itself is gone.
+        self.sender.try_send((self.index, self.result.take())).ok();
     }
 }
 
@@ -169,7 +169,7 @@ impl Prepared {
         let (question_sender, questions) = mpsc::channel(QUESTIONS);
         let control = control::serve(control, self.control_uids, Arc::clone(&self.shared), question_sender);
         let control = tokio::task::spawn_local(control);
-        let (sender, farewells) = mpsc::unbounded_channel();
+        let (sender, farewells) = mpsc::channel(self.listeners.len().max(1));
         let threads = start_threads(self.listeners, &self.shared, self.sink.as_ref(), &sender)?;
         drop(sender);
         let supervisor = Supervisor::new(self.shared, self.loader);
@@ -203,7 +203,7 @@ fn start_threads(
     listeners: Vec<Vec<TcpListener>>,
     shared: &Arc<Shared>,
     sink: Option<&Sink>,
-    sender: &mpsc::UnboundedSender<Ended>,
+    sender: &mpsc::Sender<Ended>,
 ) -> Result<Vec<JoinHandle<()>>, RouterError> {
     let start = |(index, listeners)| {
         let mut seed = [0; 16];

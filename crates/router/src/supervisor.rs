@@ -44,7 +44,7 @@ impl Supervisor {
         mut self,
         folder: FolderEvents,
         mut questions: mpsc::Receiver<Question>,
-        mut farewells: mpsc::UnboundedReceiver<Ended>,
+        mut farewells: mpsc::Receiver<Ended>,
         signals: Signals,
     ) -> Result<(), RouterError> {
         let mut term = Terminations::new(signals).map_err(runtime_error)?;

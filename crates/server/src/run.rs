@@ -134,7 +134,7 @@ async fn renew(authority: Authority, certificate: Arc<Certificate>, shutdown: Ca
         match looked {
             Ok(Ok(key)) => certificate.replace(key),
             Ok(Err(error)) => {
-                tracing::error!(cause = http::error::chain(&error), "the certificate could not be renewed")
+                tracing::error!(cause = domain::cause::chain(&error), "the certificate could not be renewed")
             }
             Err(error) => tracing::error!(%error, "looking at the certificate ended by a panic"),
         }

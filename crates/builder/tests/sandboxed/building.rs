@@ -3,6 +3,7 @@
 use crate::world::{APP, INCARNATION};
 use blobs::SlugStore;
 use builder::{BuildEnvironment, BuildLimits, BuildRequest, Builder, CancelToken, Fault};
+use domain::cause::chain;
 use domain::ids::{AppId, BuildId, ProcessId};
 use domain::names::SlugId;
 use domain::process::Limits;
@@ -113,13 +114,6 @@ pub fn be_server(data: &str, order: &str) -> ExitCode {
     };
     println!("{OUTCOME}{}", serde_json::to_string(&outcome).unwrap());
     ExitCode::SUCCESS
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 pub fn be_cleaner(data: &str) -> ExitCode {

@@ -19,7 +19,7 @@ pub fn run(words: &[String]) -> ExitCode {
     match serve(&server, &mut |address| println!("serving {} at {address}", server.root.display())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", super::chain(&error));
+            eprintln!("{}", domain::cause::chain(&error));
             ExitCode::FAILURE
         }
     }

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How long the daemons may take to answer.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Greets the launcher as newer than any server: from then on it hears no server that is still about.
+const SUPERVISOR: u64 = u64::MAX >> 1;
 const POLL: Duration = Duration::from_millis(50);
 /// How long apps' processes may take to stop: the longest grace and a little.
 const STOP_APPS_TIMEOUT: Duration = Duration::from_secs(40);
@@ -84,7 +86,7 @@ pub fn stop(settings: &Settings, words: &[String]) -> Result<(), SuperviseError>
     if words.iter().any(|word| word == "--apps") {
         // The server must not start anew what is stopped here.
         let mut launcher = Launcher::connect(&settings.data.launcher_socket())?;
-        launcher.hello(u64::MAX >> 1)?;
+        launcher.hello(SUPERVISOR)?;
         launcher.stop_daemon(sandbox::protocol::Daemon::Server)?;
         stop_apps(settings, &mut launcher)?;
     }
@@ -118,7 +120,7 @@ fn stop_apps(settings: &Settings, launcher: &mut Launcher) -> Result<(), Supervi
 
 fn stop_daemons(settings: &Settings) -> Result<(), SuperviseError> {
     let mut launcher = Launcher::connect(&settings.data.launcher_socket())?;
-    launcher.hello(u64::MAX >> 1)?;
+    launcher.hello(SUPERVISOR)?;
     launcher.shutdown()?;
     let ended = || !launcher_lives(settings);
     let deadline = Instant::now() + STOP_APPS_TIMEOUT;

@@ -55,7 +55,7 @@ impl Connections {
                 Err(MessageError::TimedOut) => self.connections.push(connection),
                 Err(MessageError::Closed | MessageError::Socket(_)) => {}
                 Err(error @ (MessageError::TooLarge | MessageError::Json(_))) => {
-                    respond(&connection.socket, Err(invalid(crate::shim::chain(&error))), &[]);
+                    respond(&connection.socket, Err(invalid(domain::cause::chain(&error))), &[]);
                 }
                 Ok((message, descriptors)) => {
                     if let Some(asked) = self.admit(&mut connection, message.request, descriptors) {

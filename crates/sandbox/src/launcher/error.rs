@@ -48,5 +48,5 @@ pub fn not_found(message: impl Into<String>) -> Refusal {
 
 /// The operating system refused: names what was tried, and the causes.
 pub fn failed(what: &str, error: &dyn std::error::Error) -> Refusal {
-    Refusal { reason: RefusalReason::Failed, message: format!("{what}: {}", crate::shim::chain(error)) }
+    Refusal { reason: RefusalReason::Failed, message: format!("{what}: {}", domain::cause::chain(error)) }
 }

@@ -25,7 +25,7 @@ pub use settings::{
 };
 
 use crate::cgroup::Cgroups;
-use crate::network::Network;
+use crate::network::{Network, RulesState};
 use crate::probe::{self, LayerSet, NetworkForm, ProbeReport};
 use crate::protocol::{Answer, LauncherStatus, ListenerName, Refusal, Request};
 use crate::run_folder;
@@ -45,8 +45,9 @@ use std::time::Duration;
 use template::Template;
 
 const BACKLOG: i32 = 64;
-/// The loop turns at least this often.
-const LONGEST_WAIT_MILLIS: u64 = 60_000;
+/// The loop turns at least this often, and looks whether the packet rules are in force: somebody else's `flush ruleset` takes them
+/// away with everything else.
+const LONGEST_WAIT_MILLIS: u64 = 10_000;
 
 /// Everything that requests act on.
 struct State {
@@ -150,7 +151,7 @@ fn find_live(settings: &LauncherSettings, boot_id: &BootId) -> Result<LiveShims,
             live.add(&observation.spec);
         }
     }
-    scan.problems.iter().for_each(|problem| say(&crate::shim::chain(problem)));
+    scan.problems.iter().for_each(|problem| say(&domain::cause::chain(problem)));
     Ok(live)
 }
 
@@ -177,10 +178,16 @@ fn serve(
     let mut daemons = Daemons::new(&means, adopted);
     let mut course = Course::On;
     say(&format!("ready at {}", settings.data.launcher_socket().display()));
+    let mut rules_looked_at = boot_now();
     loop {
         daemons.turn(&means);
         if course == Course::Ending && daemons.all_stopped() {
+            remove_rules(&state);
             return Ok(());
+        }
+        if boot_now().millis_since(rules_looked_at) >= LONGEST_WAIT_MILLIS {
+            rules_looked_at = boot_now();
+            keep_rules(&state);
         }
         wait(&connections, &daemons, &signals);
         connections.turn(|asked, highest_incarnation| {
@@ -194,6 +201,35 @@ fn serve(
             say("told to end; daemons and apps go on");
             return Ok(());
         }
+    }
+}
+
+/// Puts the packet rules back in force if somebody has taken them away.
+fn keep_rules(state: &State) {
+    match state.layers.network {
+        NetworkForm::Shared => {}
+        NetworkForm::PerApp => match state.network.ensure_rules() {
+            Ok(RulesState::InForce) => {}
+            Ok(RulesState::Differ) => say("the packet rules were gone or changed; they are in force again"),
+            Err(error) => {
+                say(&format!("cannot look after the packet rules: {}", domain::cause::chain(&error)))
+            }
+        },
+    }
+}
+
+/// At an end for good. While a network is left, its processes may be running: the rules stay with them.
+fn remove_rules(state: &State) {
+    if state.layers.network == NetworkForm::Shared {
+        return;
+    }
+    let removed = match state.network.list() {
+        Ok(networks) if networks.is_empty() => state.network.uninstall(),
+        Ok(_) => return say("networks of apps are left; the packet rules stay in force"),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = removed {
+        say(&format!("cannot remove the packet rules: {}", domain::cause::chain(&error)));
     }
 }
 

@@ -6,6 +6,7 @@ use super::report::{Privilege, State};
 use super::steps;
 use crate::cgroup::{Cgroups, Controller, Placement};
 use crate::network;
+use domain::cause::chain;
 use nix::errno::Errno;
 
 /// The kernel whose control groups can first kill all at once.
@@ -97,12 +98,6 @@ fn by_root(machine: &Machine, layer: Layer, attempt: fn() -> Result<(), network:
             Err(error) => missing(layer, machine, chain(&error)),
         },
     }
-}
-
-/// An error and what it comes from, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |source| source.source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 fn placed(machine: &Machine, layer: Layer, controller: Controller) -> State {

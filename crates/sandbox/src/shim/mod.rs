@@ -26,7 +26,6 @@ pub(crate) mod template;
 
 use crate::inside;
 use orders::Given;
-pub(crate) use start::chain;
 use std::process::ExitCode;
 
 /// What this program exits with if somebody else than the launcher starts it so.

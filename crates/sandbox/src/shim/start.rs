@@ -9,6 +9,7 @@ use crate::inside::link::{self, ShimLink};
 use crate::inside::{Inside, InsideError, Parts};
 use crate::layout::DataFolder;
 use crate::spec::Network;
+use domain::cause::chain;
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::LinkNameSpaceType;
 use std::os::fd::{AsFd, OwnedFd};
@@ -75,16 +76,4 @@ fn enter_network(orders: &Orders) -> Result<(), InsideError> {
                 .map_err(InsideError::at("enter the app's network"))
         }
     }
-}
-
-/// An error with its sources, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

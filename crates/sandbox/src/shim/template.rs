@@ -70,7 +70,7 @@ fn live(socket: &OwnedFd, bytes: &[u8], descriptors: Vec<OwnedFd>, hold: fn(Give
     let _ = rustix::process::setsid();
     let outcome = std::panic::catch_unwind(|| match Given::read(bytes, descriptors) {
         Ok(given) => hold(given),
-        Err(error) => super::report(&format!("shim: {}", super::chain(&error))),
+        Err(error) => super::report(&format!("shim: {}", domain::cause::chain(&error))),
     });
     crate::inside::exit(if outcome.is_ok() { 0 } else { super::EXIT_FAILED })
 }

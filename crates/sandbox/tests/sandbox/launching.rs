@@ -8,6 +8,7 @@ use domain::time::BootId;
 use sandbox::client::{ClientError, Launcher};
 use sandbox::control;
 use sandbox::environment::SealedEnvironment;
+use sandbox::network::{self, NetworkSettings, RulesState};
 use sandbox::protocol::{ListenerName, RefusalReason};
 use sandbox::spec::{Kind, Network, Passed, ProcessSpec, Stdio, Toolchain};
 use std::fs::File;
@@ -26,7 +27,19 @@ pub const CASES: &[Case] = &[
     ("networks_of_living_processes_stay", networks),
     ("without_its_network_a_process_does_not_start", no_network),
     ("many_at_once", many),
+    ("packet_rules_come_back", rules),
 ];
+
+/// Until they are back nothing keeps apps apart, so nobody else's clean-up may last.
+fn rules(world: &World) {
+    let network = network::Network::new(NetworkSettings::new(world.data.networks()));
+    assert_eq!(network.rules_state().unwrap(), RulesState::InForce);
+    network.uninstall().unwrap();
+    assert_eq!(network.rules_state().unwrap(), RulesState::Differ);
+    until("the rules are in force again", || {
+        (network.rules_state().unwrap() == RulesState::InForce).then_some(())
+    });
+}
 
 fn reason(outcome: Result<impl std::fmt::Debug, ClientError>) -> RefusalReason {
     match outcome {

@@ -15,8 +15,8 @@ use sandbox::environment::SealedEnvironment;
 use sandbox::format::Format;
 use sandbox::launcher::LauncherSettings;
 use sandbox::layout::DataFolder;
-use sandbox::network::AppRange;
 use sandbox::network::lab::Lab;
+use sandbox::network::{self, AppRange, NetworkSettings, RulesState};
 use sandbox::run_folder;
 use sandbox::spec::{Command, Helper, Kind, Network, ProcessSpec, Readiness, Stdio};
 use sandbox::system::{boot_id, boot_now};
@@ -294,6 +294,18 @@ impl World {
         until("the launcher listens again", || Launcher::connect(&self.data.launcher_socket()).ok());
     }
 
+    /// Every app's network was removed before the end, so the rules must be gone with it.
+    fn rules_left(&self) -> Option<String> {
+        let mut settings = NetworkSettings::new(self.data.networks());
+        if self.variable("BESIDE").is_some() {
+            settings.prefix = "dzb".parse().unwrap();
+            settings.table = "dozenb".parse().unwrap();
+            settings.range = BESIDE_RANGE.parse().unwrap();
+        }
+        let found = network::Network::new(settings).rules_state().unwrap();
+        (found == RulesState::InForce).then(|| "the packet rules".to_owned())
+    }
+
     /// Ends everything. Returns what should have gone and has not.
     pub fn end(self) -> Vec<String> {
         let scan = run_folder::observe_all(&self.data, &self.boot).unwrap();
@@ -308,7 +320,8 @@ impl World {
         until("the launcher has ended", || self.launcher.borrow_mut().try_wait().unwrap());
         let ended = self.groups().list().unwrap();
         let left = ended.into_iter().map(|process| format!("the control group of {process}"));
-        let left = left.chain(scan.problems.iter().map(ToString::to_string)).collect();
+        let left =
+            left.chain(scan.problems.iter().map(ToString::to_string)).chain(self.rules_left()).collect();
         self.remove_group_folders();
         left
     }

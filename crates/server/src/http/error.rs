@@ -2,9 +2,9 @@
 
 use api::error::{ErrorBody, ErrorId};
 use axum::response::{IntoResponse, Response};
+use domain::cause::chain;
 use engine::error::{Error, Kind};
 use http::{HeaderValue, StatusCode, header};
-use std::error::Error as StdError;
 
 /// An answer of status 400 and above.
 #[derive(Debug, Clone)]
@@ -77,18 +77,6 @@ const fn status_of(kind: Kind) -> StatusCode {
     }
 }
 
-/// An error and its causes in one line.
-pub fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(&*self.body)).into_response();
@@ -113,11 +101,5 @@ mod tests {
         assert_eq!((refusal.body.id.as_str(), refusal.body.hints.len()), ("not_found", 1));
         let response = Refusal::unauthorised().into_response();
         assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
-    }
-
-    #[test]
-    fn the_chain_is_one_line() {
-        let error = Error::internal("top").with_source(std::io::Error::other("bottom"));
-        assert_eq!(chain(&error), "top: bottom");
     }
 }

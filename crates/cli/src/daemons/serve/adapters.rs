@@ -121,7 +121,7 @@ fn render_failure(error: &BuildError) -> BuildFailure {
         Fault::Platform => BuildFailureKind::Platform,
         Fault::Cancelled => BuildFailureKind::Cancelled,
     };
-    let text = super::super::chain(error);
+    let text = domain::cause::chain(error);
     let (reason, hint) = match text.split_once(" Fix: ") {
         Some((reason, fix)) => (reason.to_owned(), Some(fix.to_owned())),
         None => (text, None),

@@ -1,8 +1,8 @@
 //! What `dozen doctor` shows: the launcher's word on the sandbox, the routers, the disk.
 
-use super::super::chain;
 use super::super::settings::Settings;
 use api::dozen::doctor::{Check, DoctorReport, Outcome};
+use domain::cause::chain;
 use domain::observed::ObservedRouter;
 use sandbox::client::{ClientError, Launcher};
 use sandbox::probe;

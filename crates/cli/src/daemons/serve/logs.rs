@@ -1,6 +1,6 @@
 //! The log hub, as the engine and the front door see it.
 
-use super::super::chain;
+use domain::cause::chain;
 use domain::ids::AppId;
 use engine::context::Context;
 use engine::ports::{AppLog, LogLine, LogStream};

@@ -1,7 +1,7 @@
 //! Extracts what people push, through the one hardened extractor.
 
-use super::super::chain;
 use blobs::tree::{ExtractError, Limits, SourceTree, extract};
+use domain::cause::chain;
 use server::ports::{SourceTrees, StageError};
 use std::fs::DirBuilder;
 use std::io::Read;
