@@ -24,6 +24,7 @@ fn a_first_hour() {
     a_failed_build_rejects_the_push(&server, &repository);
     a_rollback_brings_back_code_and_config(&server, &repository);
     logs_are_one_stream(&server);
+    a_destroyed_app_leaves_nothing(&server);
 }
 
 fn config_makes_a_release(server: &Server) {
@@ -99,4 +100,35 @@ fn logs_are_one_stream(server: &Server) {
         ];
         all.iter().all(|part| logs.contains(part)).then_some(())
     });
+}
+
+/// What its processes wrote goes once they have ended, at the latest with the next start of the server.
+fn a_destroyed_app_leaves_nothing(server: &Server) {
+    let id = server.json(&["apps:info", "-a", "hello"])["app"]["id"].as_str().expect("an id").to_owned();
+    let cache = server.data().join("cache").join(&id);
+    std::fs::create_dir_all(&cache).expect("a cache as a build leaves it");
+    let own_lines = || {
+        let folders = std::fs::read_dir(server.data().join("logs")).expect("the logs").flatten();
+        folders.filter(|folder| holds_lines_of_web(&folder.path())).count()
+    };
+    assert!(own_lines() > 0, "processes have written");
+    server.dozen(&["apps:destroy", "hello", "--confirm", "hello"]);
+    eventually("its processes have ended", 60, || {
+        std::fs::read_dir(server.data().join("run/p")).map_or(0, Iterator::count).eq(&0).then_some(())
+    });
+    server.kill("serve");
+    server.wait_for_api();
+    eventually("its cache, its repository and its lines are gone", 30, || {
+        let repository = server.data().join(format!("git/{id}.git"));
+        (!cache.exists() && !repository.exists() && own_lines() == 0).then_some(())
+    });
+}
+
+/// Only processes of the app say this; routers and the server write into folders of their own.
+fn holds_lines_of_web(folder: &std::path::Path) -> bool {
+    let segments = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    segments.filter_map(|segment| std::fs::read(segment.path()).ok()).any(|bytes| {
+        let said = b"listening on";
+        bytes.windows(said.len()).any(|window| window == said)
+    })
 }

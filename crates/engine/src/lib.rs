@@ -16,6 +16,7 @@ mod environment;
 pub mod error;
 mod follow;
 mod idempotency;
+mod in_use;
 pub mod ops;
 pub mod ports;
 pub mod reference;
@@ -27,6 +28,7 @@ pub use context::{Context, IdempotencyKey, RequestId};
 pub use engine::Engine;
 pub use error::{Error, Kind};
 pub use follow::{Follow, Progress, follow};
+pub use in_use::InUse;
 pub use reference::{AppRef, ProcessRef, ReleaseRef, TokenRef};
 pub use settings::Settings;
 

@@ -387,7 +387,9 @@ fn a_deleted_app_leaves_nothing_but_what_still_grows() {
     assert_eq!(query(&hub, OTHER, &Filter::default(), 10), ["ended"]);
     assert!(!root.path().join(WriterId::from_u128(1).to_string()).exists());
     drop(alive);
+    assert_eq!(hub.apps(), [APP, OTHER].into());
     hub.delete_app(APP);
+    assert_eq!(hub.apps(), [OTHER].into());
     assert!(query(&hub, APP, &Filter::default(), 10).is_empty());
 }
 

@@ -193,3 +193,14 @@ fn following_a_release_tells_why_it_waits_and_how_it_ended() {
     assert_eq!(end, ReleaseStatus::Succeeded);
     assert!(lines.contains(&"Starting processes".to_owned()), "{lines:#?}");
 }
+
+#[test]
+fn slugs_of_all_releases_are_in_use_until_the_app_is_destroyed() {
+    let world = World::start();
+    let (id, app) = world.app("kept");
+    let slugs = [1, 2].map(|commit| world.push(&app, commit).artifact.slug.expect("a build made it"));
+    let in_use = world.engine.in_use().unwrap();
+    assert_eq!((in_use.apps, in_use.slugs), ([id].into(), slugs.into_iter().collect()));
+    ops::apps::destroy(&world.engine, &world.admin, &app).unwrap();
+    assert_eq!(world.engine.in_use().unwrap(), crate::InUse::default());
+}

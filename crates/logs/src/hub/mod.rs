@@ -19,6 +19,7 @@ use domain::ids::AppId;
 use journal::{OpenError, Stamp};
 use own::OwnWriter;
 use rustix::event::EventfdFlags;
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -182,6 +183,11 @@ impl Hub {
             (0, [.., last]) => Cursor::after(last.key),
             (_, [first, ..]) => Cursor::after(first.key.before()),
         }
+    }
+
+    /// Apps that [`Hub::delete_app`] would find something of.
+    pub fn apps(&self) -> BTreeSet<AppId> {
+        sweep::apps(&mut lock(&self.shared.index))
     }
 
     /// Deletes an app's own lines, once its processes have ended. Lines in segments shared with other apps (routers', the server's) go

@@ -5,6 +5,7 @@ use crate::retention::{Growth, Held, plan_deletions};
 use crate::settings::Retention;
 use domain::ids::{AppId, WriterId};
 use journal::{AppsSeen, Liveness, Stamp, WriterFolder};
+use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
 
 /// An empty folder is left for this long: the launcher makes it a moment before its writer begins.
@@ -41,6 +42,13 @@ pub(super) fn delete_app(index: &mut Index, app: AppId) {
             remove_empty_folder(index, writer);
         }
     }
+}
+
+/// Apps of which there are lines that only they have written.
+pub(super) fn apps(index: &mut Index) -> BTreeSet<AppId> {
+    index.refresh();
+    let seen = index.writers().flat_map(|(_, segments)| segments).map(|segment| segment.apps);
+    seen.filter_map(|apps| if let AppsSeen::One(app) = apps { Some(app) } else { None }).collect()
 }
 
 fn is_all_of(segments: &[SegmentFacts], app: AppId) -> bool {

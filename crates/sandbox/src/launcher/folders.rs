@@ -52,12 +52,13 @@ fn folders(server: UserIds, router: UserIds) -> Vec<Folder> {
         own("logs", 0o771),
         Folder { name: "routes", uid: server.uid, gid: router.gid, mode: 0o2750 },
         Folder { name: "certs", uid: server.uid, gid: router.gid, mode: 0o2750 },
-        root("cache", ROOT, 0o711),
+        // Apps' users pass through to what is theirs; the server lists what is left over.
+        root("cache", server.gid, 0o751),
         // The server makes sockets and locks here; the sticky bit keeps root's own from it.
         root("run", server.gid, 0o1771),
         root("run/p", server.gid, 0o750),
         root("run/net", server.gid, 0o750),
-        root("run/build", ROOT, 0o711),
+        root("run/build", server.gid, 0o751),
         root("run/root", ROOT, 0o700),
         Folder { name: "run/router", uid: router.uid, gid: server.gid, mode: 0o2750 },
     ]

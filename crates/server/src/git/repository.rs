@@ -40,6 +40,13 @@ impl GitRepositories {
         self.root.join(format!("{app}.git"))
     }
 
+    /// Apps that have a repository.
+    pub fn apps(&self) -> io::Result<Vec<AppId>> {
+        let names = fs::read_dir(&self.root)?.map(|entry| entry.map(|entry| entry.file_name()));
+        let names = names.collect::<io::Result<Vec<_>>>()?;
+        Ok(names.iter().filter_map(|name| name.to_str()?.strip_suffix(".git")?.parse().ok()).collect())
+    }
+
     /// The repository's folder, made if it is missing. Several may ask at once: the first rename wins.
     pub fn ensure(&self, app: AppId) -> Result<PathBuf, RepositoryError> {
         let path = self.path(app);

@@ -40,6 +40,10 @@ impl Reader<'_> {
         self.all(&format!("{COLUMNS} ORDER BY name"), (), read)
     }
 
+    pub fn app_ids(&self) -> Result<Vec<AppId>> {
+        self.all("SELECT id FROM apps", (), |row| parsed(row, "id"))
+    }
+
     /// Owned by or shared with this account, by name.
     pub fn apps_of(&self, account: AccountId) -> Result<Vec<App>> {
         let shared = "id IN (SELECT app_id FROM collaborators WHERE account_id = ?1)";

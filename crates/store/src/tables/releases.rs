@@ -104,6 +104,11 @@ impl Reader<'_> {
         self.all(&format!("{COLUMNS} WHERE app_id = ?1 ORDER BY version"), [app.to_string()], read)
     }
 
+    /// Of every release of every app.
+    pub fn slugs_in_use(&self) -> Result<Vec<SlugId>> {
+        self.all("SELECT DISTINCT slug FROM releases WHERE slug IS NOT NULL", (), |row| parsed(row, "slug"))
+    }
+
     pub fn head_release(&self, app: AppId) -> Result<Option<Release>> {
         self.one(
             &format!("{COLUMNS} WHERE app_id = ?1 ORDER BY version DESC LIMIT 1"),

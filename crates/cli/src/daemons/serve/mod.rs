@@ -3,6 +3,7 @@
 
 mod adapters;
 mod doctor;
+mod garbage;
 mod logs;
 mod secrets;
 mod trees;
@@ -20,6 +21,7 @@ use domain::observed::ObservedRouter;
 use engine::error::Error;
 use engine::ports::{Ports, Random, Workers};
 use engine::{Engine, ops};
+use garbage::Garbage;
 use host::{Host, HostSettings, RouterControl};
 use sandbox::client::{BoundListener, LISTENERS_VARIABLE, Launcher, take_inherited_listeners};
 use server::ServerParts;
@@ -130,7 +132,8 @@ fn welcome(settings: &Settings, engine: &Engine) -> Result<(), ServeError> {
 }
 
 async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError> {
-    start_workers(plane)?;
+    let slugs = start_workers(plane)?;
+    collect_garbage(plane, slugs);
     let stop = CancellationToken::new();
     watch_signals(stop.clone())?;
     let parts = parts(plane, listener.listener)?;
@@ -147,7 +150,7 @@ async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError>
     served
 }
 
-fn start_workers(plane: &Plane) -> Result<(), ServeError> {
+fn start_workers(plane: &Plane) -> Result<Arc<SlugStore>, ServeError> {
     let (settings, data) = (&plane.settings, plane.settings.data.clone());
     let slugs = SlugStore::open(&data.root().join("slugs")).map_err(at("cannot open the slug store"))?;
     clean_builds(plane)?;
@@ -160,12 +163,35 @@ fn start_workers(plane: &Plane) -> Result<(), ServeError> {
         incarnation: plane.incarnation,
         data: data.clone(),
     };
+    let slugs = Arc::new(slugs);
     let backend = Host::new(host, router_control(settings), plane.engine.environment());
     let incarnation = plane.incarnation;
     let limits = BuildLimits::DEFAULT;
-    let builder = Builder { data, slugs: Arc::new(slugs), incarnation, limits, stack: STACK.to_owned() };
+    let builder = Builder { data, slugs: Arc::clone(&slugs), incarnation, limits, stack: STACK.to_owned() };
     let workers = Workers { backend: Arc::new(backend), builder: Arc::new(NativeBuilds { builder }) };
-    plane.engine.start(workers).map_err(at("cannot start the driver"))
+    plane.engine.start(workers).map_err(at("cannot start the driver"))?;
+    Ok(slugs)
+}
+
+/// At once, then every so often, beside everything else.
+fn collect_garbage(plane: &Plane, slugs: Arc<SlugStore>) {
+    let garbage = Arc::new(Garbage {
+        settings: plane.settings.clone(),
+        incarnation: plane.incarnation,
+        engine: plane.engine.clone(),
+        hub: Arc::clone(&plane.hub),
+        repositories: plane.repositories.clone(),
+        slugs,
+    });
+    tokio::spawn(async move {
+        let mut rounds = tokio::time::interval(garbage::EVERY);
+        loop {
+            rounds.tick().await;
+            let garbage = Arc::clone(&garbage);
+            // A panic ends this round only.
+            let _told = tokio::task::spawn_blocking(move || garbage.collect()).await;
+        }
+    });
 }
 
 /// Ends what a server before left of its builds. Without a launcher their processes stay until it is back.
