@@ -30,7 +30,7 @@ use crate::probe::{self, LayerSet, NetworkForm, ProbeReport};
 use crate::protocol::{Answer, LauncherStatus, ListenerName, Refusal, Request};
 use crate::run_folder;
 use crate::spec::Toolchain;
-use crate::system::{boot_id, boot_now};
+use crate::system::{boot_id, boot_now, signal_descriptor};
 use connections::{Asked, Connections};
 use daemons::{Adopted, Daemons, Means};
 use domain::time::BootId;
@@ -40,7 +40,7 @@ use live::LiveShims;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::process::WaitOptions;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use template::Template;
 
@@ -328,21 +328,7 @@ fn reap() {
 
 /// SIGCHLD wakes the loop; SIGTERM and SIGINT end it.
 fn watch_signals() -> std::io::Result<OwnedFd> {
-    // SAFETY: the set is a local that is filled in before it is read; the new descriptor belongs to nobody else.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT] {
-            libc::sigaddset(&raw mut set, signal);
-        }
-        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-        let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if descriptor < 0 {
-            Err(std::io::Error::last_os_error())
-        } else {
-            Ok(OwnedFd::from_raw_fd(descriptor))
-        }
-    }
+    signal_descriptor(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT])
 }
 
 fn told_to_end(signals: &OwnedFd) -> bool {

@@ -1,9 +1,9 @@
 //! What the shim's loop waits for.
 
 use super::{Hearing, Life, Source, Supervisor};
-use crate::system::boot_now;
+use crate::system::{boot_now, signal_descriptor};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// The loop turns at least this often.
@@ -68,19 +68,5 @@ pub(super) fn watch<F: AsFd>(descriptor: &F) -> PollFd<'_> {
 
 /// A shim that is told to end by the machine's shutdown stops its app as anybody would.
 pub(super) fn watch_signals() -> std::io::Result<OwnedFd> {
-    // SAFETY: the set is a local that is filled in before it is read; the new descriptor belongs to nobody else.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
-            libc::sigaddset(&raw mut set, signal);
-        }
-        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-        let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if descriptor < 0 {
-            Err(std::io::Error::last_os_error())
-        } else {
-            Ok(OwnedFd::from_raw_fd(descriptor))
-        }
-    }
+    signal_descriptor(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP])
 }
