@@ -19,6 +19,7 @@ const CONFIG_HOME: &str = "DOZEN_CONFIG_HOME";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
 const APPDATA: &str = "APPDATA";
+const GIT_SSL_CAINFO: &str = "GIT_SSL_CAINFO";
 const NO_COLOR: &str = "NO_COLOR";
 const TERM: &str = "TERM";
 
@@ -48,6 +49,10 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: XDG_CONFIG_HOME, meaning: "Where programs keep their configuration." },
     Variable { name: HOME, meaning: "The home folder, for ~/.config." },
     Variable { name: APPDATA, meaning: "On Windows, where programs keep their configuration." },
+    Variable {
+        name: GIT_SSL_CAINFO,
+        meaning: "Git's own: the certificates that it trusts for every server. `git:remote` warns, since it goes before what the repository says.",
+    },
     Variable { name: NO_COLOR, meaning: "Set to anything but nothing: no colour, even on a terminal." },
     Variable { name: TERM, meaning: "`dumb`: no colour." },
 ];
@@ -83,6 +88,11 @@ impl Environment {
 
     pub fn ca_file(&self) -> Option<PathBuf> {
         self.path(CA_FILE)
+    }
+
+    /// What git trusts instead of anything that a repository says.
+    pub fn git_ca_file(&self) -> Option<PathBuf> {
+        self.path(GIT_SSL_CAINFO)
     }
 
     pub fn app(&self) -> Option<&str> {

@@ -94,6 +94,13 @@ pub fn wire_remote(session: &Session, wiring: &Wiring) -> Result<(), Failure> {
     for command in wiring.commands(&known) {
         git::run(&command)?;
     }
+    if let (Some(ours), Some(theirs)) = (&wiring.ca_file, session.environment.git_ca_file()) {
+        session.output.warn(&format!(
+            "GIT_SSL_CAINFO is set to {}: git will not use {}; unset it before you push",
+            theirs.display(),
+            ours.display()
+        ));
+    }
     session.output.note(&format!(
         "Git remote {} leads to {}; deploy with `git push {} main`",
         wiring.remote, wiring.address, wiring.remote

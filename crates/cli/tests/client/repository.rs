@@ -42,6 +42,20 @@ fn a_new_app_in_a_repository_gets_a_remote_that_later_commands_find() {
 }
 
 #[test]
+fn trust_that_git_would_not_use_is_told() {
+    let server = api_server();
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    let dozen = logged_in(&server).with("DOZEN_CA_FILE", ca.path());
+    dozen.git(&["init", "-q"]);
+    let quiet = dozen.run(&["git:remote", "-a", "hello"]);
+    assert!(quiet.code == Some(0) && !quiet.stderr.contains("GIT_SSL_CAINFO"), "{quiet:?}");
+    let dozen = dozen.with("GIT_SSL_CAINFO", "/etc/elsewhere.pem");
+    let told = dozen.run(&["git:remote", "-a", "hello"]);
+    assert_eq!(told.code, Some(0));
+    assert!(told.stderr.contains("GIT_SSL_CAINFO is set to /etc/elsewhere.pem"), "{}", told.stderr);
+}
+
+#[test]
 fn outside_a_repository_no_remote_is_made() {
     let server = api_server();
     let dozen = logged_in(&server);
