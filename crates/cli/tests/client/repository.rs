@@ -44,8 +44,11 @@ fn a_new_app_in_a_repository_gets_a_remote_that_later_commands_find() {
 #[test]
 fn trust_that_git_would_not_use_is_told() {
     let server = api_server();
-    let ca = tempfile::NamedTempFile::new().unwrap();
-    let dozen = logged_in(&server).with("DOZEN_CA_FILE", ca.path());
+    let dozen = logged_in(&server);
+    let ca = dozen.path("ca.pem");
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&ca, own.cert.pem()).unwrap();
+    let dozen = dozen.with("DOZEN_CA_FILE", &ca);
     dozen.git(&["init", "-q"]);
     let quiet = dozen.run(&["git:remote", "-a", "hello"]);
     assert!(quiet.code == Some(0) && !quiet.stderr.contains("GIT_SSL_CAINFO"), "{quiet:?}");
