@@ -33,6 +33,7 @@ pub enum ErrorId {
     InvalidParams,
     RateLimit,
     Internal,
+    NotImplemented,
     Unavailable,
 }
 
@@ -50,6 +51,7 @@ impl ErrorId {
             Self::InvalidParams => "invalid_params",
             Self::RateLimit => "rate_limit",
             Self::Internal => "internal_server_error",
+            Self::NotImplemented => "not_implemented",
             Self::Unavailable => "service_unavailable",
         }
     }
@@ -68,6 +70,7 @@ impl ErrorId {
             Self::InvalidParams => 422,
             Self::RateLimit => 429,
             Self::Internal => 500,
+            Self::NotImplemented => 501,
             Self::Unavailable => 503,
         }
     }

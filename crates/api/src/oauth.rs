@@ -56,6 +56,13 @@ pub struct AuthorizationUser {
     pub full_name: Option<String>,
 }
 
+/// The body of `PATCH /oauth/authorizations/:id`. Heroku's clients also send `client`, which means nothing here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateAuthorization {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
 /// The body of `POST /oauth/authorizations`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateAuthorization {

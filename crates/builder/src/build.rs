@@ -78,7 +78,10 @@ impl Builder {
 
 impl Run<'_> {
     fn run(mut self) -> Result<BuiltSlug, BuildError> {
-        let (detected, because) = detect(&self.listing)?;
+        let (detected, because) = match self.chosen() {
+            Some(chosen) => (chosen, "chosen with buildpacks:set"),
+            None => detect(&self.listing)?,
+        };
         self.announce(detected, because);
         advice::check(&self.tree)?;
         self.end_if_cancelled()?;
@@ -89,6 +92,20 @@ impl Run<'_> {
         };
         self.end_if_cancelled()?;
         self.publish(detected, staged, &defaults)
+    }
+
+    /// The last of the buildpacks that is a builder of ours; the others are told as passed over.
+    fn chosen(&mut self) -> Option<Detected> {
+        let mut chosen = None;
+        for buildpack in &self.request.buildpacks {
+            match buildpack.builder().and_then(Detected::from_name) {
+                Some(builder) => chosen = Some(builder),
+                None => self.printer.warning(&format!(
+                    "The buildpack {buildpack} is no builder of this server and is passed over"
+                )),
+            }
+        }
+        chosen
     }
 
     fn announce(&mut self, detected: Detected, because: &str) {

@@ -55,6 +55,12 @@ pub fn detect(listing: &Listing) -> Result<(Detected, &'static str), NotDetected
 }
 
 impl Detected {
+    pub const ALL: [Self; 3] = [Self::Rust, Self::Static, Self::Procfile];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|builder| builder.name() == name)
+    }
+
     /// As kept with the slug.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! What a build needs to know, and what it comes to.
 
+use domain::buildpack::Buildpack;
 use domain::ids::{AppId, BuildId, ProcessId};
 use domain::names::{CommitId, ProcessType, SlugId};
 use domain::process::Limits;
@@ -15,6 +16,8 @@ pub struct BuildRequest {
     pub build: BuildId,
     /// The identity of the process in which the build's own code runs, should it need one: fresh, never used before.
     pub process: ProcessId,
+    /// The builders that people chose; the last of ours decides. None: the one that fits the source.
+    pub buildpacks: Vec<Buildpack>,
     /// Told to the build as `SOURCE_VERSION`.
     pub commit: Option<CommitId>,
     /// What the app was built by before.

@@ -157,6 +157,8 @@ pub struct FormationUpdate {
 pub enum FormationRefused {
     #[error("the app has no process type {process_type}; its Procfile has: {known}")]
     UnknownType { process_type: ProcessType, known: String },
+    #[error("the app has no process types yet: they come with the first build")]
+    NoTypes,
     #[error(
         "{process_type} cannot be scaled to {asked}; the limit is {QUANTITY_LIMIT} processes of one type"
     )]
@@ -197,6 +199,9 @@ fn updated_row(
     update: &FormationUpdate,
 ) -> Result<Quantity, FormationRefused> {
     let process_type = &update.process_type;
+    if known.is_empty() {
+        return Err(FormationRefused::NoTypes);
+    }
     if !known.contains(process_type) {
         let known = known.iter().map(ProcessType::as_str).collect::<Vec<_>>().join(", ");
         return Err(FormationRefused::UnknownType { process_type: process_type.clone(), known });

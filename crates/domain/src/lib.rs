@@ -8,6 +8,7 @@ pub mod account;
 pub mod app;
 pub mod backoff;
 pub mod build;
+pub mod buildpack;
 pub mod cause;
 pub mod config_vars;
 pub mod desired;

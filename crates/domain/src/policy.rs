@@ -135,6 +135,8 @@ actions! {
     BuildRead = "build:read",
     BuildCreate = "build:create",
     BuildCancel = "build:cancel",
+    /// Choose the builders.
+    BuildpackWrite = "buildpack:write",
     /// Clone and fetch.
     SourceRead = "source:read",
     JobCreate = "job:create",
@@ -146,9 +148,13 @@ actions! {
     CollaboratorRead = "collaborator:read",
     CollaboratorWrite = "collaborator:write",
     AccountRead = "account:read",
+    /// See who has an account.
+    AccountList = "account:list",
     AccountCreate = "account:create",
     TokenRead = "token:read",
     TokenCreate = "token:create",
+    /// Rename, rotate.
+    TokenUpdate = "token:update",
     TokenRevoke = "token:revoke",
     EventRead = "event:read",
     /// Events of everybody.
@@ -183,6 +189,7 @@ impl Action {
             | Self::ReleaseRollback
             | Self::BuildCreate
             | Self::BuildCancel
+            | Self::BuildpackWrite
             | Self::SourceRead
             | Self::JobCreate
             | Self::JobAttach
@@ -195,9 +202,10 @@ impl Action {
             | Self::AccountRead
             | Self::TokenRead
             | Self::TokenCreate
+            | Self::TokenUpdate
             | Self::TokenRevoke
             | Self::EventRead => Role::Owner,
-            Self::AccountCreate | Self::AuditRead => Role::Admin,
+            Self::AccountList | Self::AccountCreate | Self::AuditRead => Role::Admin,
         }
     }
 }
@@ -264,6 +272,7 @@ mod tests {
         (Action::BuildRead, [true, true, true, true, false]),
         (Action::BuildCreate, [true, true, true, false, false]),
         (Action::BuildCancel, [true, true, true, false, false]),
+        (Action::BuildpackWrite, [true, true, true, false, false]),
         (Action::SourceRead, [true, true, true, false, false]),
         (Action::JobCreate, [true, true, true, false, false]),
         (Action::JobAttach, [true, true, true, false, false]),
@@ -274,9 +283,11 @@ mod tests {
         (Action::CollaboratorRead, [true, true, true, true, false]),
         (Action::CollaboratorWrite, [true, true, false, false, false]),
         (Action::AccountRead, [true, true, false, false, false]),
+        (Action::AccountList, [true, false, false, false, false]),
         (Action::AccountCreate, [true, false, false, false, false]),
         (Action::TokenRead, [true, true, false, false, false]),
         (Action::TokenCreate, [true, true, false, false, false]),
+        (Action::TokenUpdate, [true, true, false, false, false]),
         (Action::TokenRevoke, [true, true, false, false, false]),
         (Action::EventRead, [true, true, false, false, false]),
         (Action::AuditRead, [true, false, false, false, false]),

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ports::{EnvironmentError, ReleaseEnvironment};
+use domain::formation::Size;
 use domain::ids::{JobId, ReleaseId};
 use domain::job::JobStreams;
 use domain::names::{CommitId, ConfigKey};
@@ -35,14 +36,18 @@ impl ReleaseEnvironment for Environment {
     }
 }
 
-/// Later ones win: config vars, the job's own, then the platform's.
+/// Memory for one worker process of a web server, from which `WEB_CONCURRENCY` follows.
+const WORKER_MEMORY_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Later ones win: defaults, config vars, the job's own, then the platform's.
 fn collect(
     reader: &Reader<'_>,
     release: &Release,
     purpose: &Purpose,
 ) -> Result<BTreeMap<ConfigKey, Secret<String>>, Error> {
     let config = reader.config_of(release.app, release.id)?;
-    let mut vars: BTreeMap<_, _> = config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut vars = BTreeMap::from([web_concurrency(size_of(reader, release, purpose)?)?]);
+    vars.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
     match purpose {
         Purpose::Job { job, .. } => vars.extend(reader.job_environment(release.app, *job)?),
         Purpose::Slot { .. } => {}
@@ -52,6 +57,24 @@ fn collect(
         vars.insert(key, Secret::new(value));
     }
     Ok(vars)
+}
+
+/// What a process may use: the size of its type, or of its job.
+fn size_of(reader: &Reader<'_>, release: &Release, purpose: &Purpose) -> Result<Size, Error> {
+    Ok(match purpose {
+        Purpose::Slot { process_type, .. } => {
+            let formation = reader.formation(release.app)?;
+            formation.get(process_type).map(|row| row.size).unwrap_or_default()
+        }
+        Purpose::Job { job, .. } => reader.job(*job)?.map(|row| row.size).unwrap_or_default(),
+    })
+}
+
+/// How many worker processes fit into a size: many web servers read it.
+fn web_concurrency(size: Size) -> Result<(ConfigKey, Secret<String>), Error> {
+    let key = "WEB_CONCURRENCY".parse().map_err(|_| Error::internal("a platform var has no valid name"))?;
+    let workers = (size.limits().memory_bytes / WORKER_MEMORY_BYTES).max(1);
+    Ok((key, Secret::new(workers.to_string())))
 }
 
 fn platform_vars(reader: &Reader<'_>, release: &Release) -> Result<Vec<(&'static str, String)>, Error> {

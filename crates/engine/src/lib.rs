@@ -29,7 +29,7 @@ pub use engine::Engine;
 pub use error::{Error, Kind};
 pub use follow::{Follow, Progress, follow};
 pub use in_use::InUse;
-pub use reference::{AppRef, ProcessRef, ReleaseRef, TokenRef};
+pub use reference::{AppRef, PersonRef, ProcessRef, ReleaseRef, TokenRef};
 pub use settings::Settings;
 
 #[cfg(test)]

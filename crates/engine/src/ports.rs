@@ -2,6 +2,7 @@
 //! from memory.
 
 use domain::build::{BuildFailure, BuiltSlug};
+use domain::buildpack::Buildpack;
 use domain::desired::Desired;
 use domain::formation::ProcessTypes;
 use domain::ids::{AppId, BuildId, JobId, ProcessId, ReleaseId};
@@ -107,7 +108,7 @@ pub enum NotCommitted {
 
 /// The values that a process is started with. Asked for by whoever spawns it, at that moment; kept nowhere.
 pub trait ReleaseEnvironment: Send + Sync {
-    /// Config vars, attachments' vars, a job's own vars, and `SOURCE_VERSION`, `HEROKU_RELEASE_VERSION`, `HEROKU_APP_NAME`,
+    /// `WEB_CONCURRENCY` by the process's size, config vars, attachments' vars, a job's own vars, and `SOURCE_VERSION`, `HEROKU_RELEASE_VERSION`, `HEROKU_APP_NAME`,
     /// `HEROKU_APP_ID`. `PORT`, `DYNO` and `HOME` are the spawner's to add; they win.
     fn environment(
         &self,
@@ -150,6 +151,8 @@ pub struct BuildJob {
     /// The extracted tree; read-only, removed by the engine after the build.
     pub source: PathBuf,
     pub commit: Option<CommitId>,
+    /// The builders that people chose, in order; none: the one that fits the source.
+    pub buildpacks: Vec<Buildpack>,
     /// The config vars of head.
     pub config: Vec<(ConfigKey, Secret<String>)>,
     /// Of the newest release that did not fail: for builders that tell what changed.

@@ -1,6 +1,7 @@
 //! How requests name things: by id, by name or by number. Making a reference never fails; looking it up may.
 
-use domain::ids::{AppId, JobId, ProcessId, ReleaseId, TokenId};
+use domain::account::{AccountRef, Email};
+use domain::ids::{AccountId, AppId, JobId, ProcessId, ReleaseId, TokenId};
 use domain::names::{AppName, ProcessType, ReleaseVersion};
 use uuid::Uuid;
 
@@ -96,6 +97,34 @@ impl From<JobId> for ProcessRef {
     }
 }
 
+/// An account by uuid or address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PersonRef {
+    Id(AccountId),
+    Email(Email),
+    /// Neither: nobody is called so.
+    Unknown,
+}
+
+impl PersonRef {
+    pub fn new(text: &str) -> Self {
+        match (text.parse(), text.parse()) {
+            (Ok(id), _) => Self::Id(id),
+            (Err(_), Ok(email)) => Self::Email(email),
+            (Err(_), Err(_)) => Self::Unknown,
+        }
+    }
+
+    /// Whether it names this account.
+    pub fn is(&self, account: &AccountRef) -> bool {
+        match self {
+            Self::Id(id) => *id == account.id,
+            Self::Email(email) => *email == account.email,
+            Self::Unknown => false,
+        }
+    }
+}
+
 /// A token by uuid, or the one that the request was made with (`~`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenRef {
@@ -143,5 +172,8 @@ mod tests {
             [ProcessRef::Unknown, ProcessRef::Unknown]
         );
         assert_eq!(TokenRef::new("~"), TokenRef::Own);
+        assert!(matches!(PersonRef::new(id), PersonRef::Id(_)));
+        assert_eq!(PersonRef::new("Ada@Example.com"), PersonRef::Email("ada@example.com".parse().unwrap()));
+        assert_eq!(PersonRef::new("ada"), PersonRef::Unknown);
     }
 }

@@ -9,6 +9,7 @@ pub mod front;
 pub mod git;
 mod handlers;
 mod http;
+pub mod links;
 mod paging;
 pub mod ports;
 mod rendezvous;
@@ -18,6 +19,7 @@ pub mod settings;
 mod short_path;
 mod state;
 mod streams;
+pub mod table;
 
-pub use run::{ServerError, ServerParts, run, run_telling};
+pub use run::{ServerError, ServerParts, route_table, run, run_telling};
 pub use settings::Settings;

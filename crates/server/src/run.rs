@@ -4,11 +4,13 @@ use crate::ca::{Authority, CaError};
 use crate::front::{Arrival, Certificate, Front, Meet};
 use crate::git::push::Pushes;
 use crate::git::{GitRepositories, desk, prepare_hooks, serve};
+use crate::handlers::missing;
 use crate::ports::{Doctor, LogHub, SourceTrees};
 use crate::rendezvous::Rendezvous;
 use crate::settings::Settings;
 use crate::state::{Shared, State};
 use crate::streams::{self, Streams};
+use crate::table::{Route, Routes};
 use crate::{handlers, http};
 use axum::Router;
 use axum::middleware;
@@ -109,11 +111,20 @@ fn certificate_names(settings: &Settings) -> Vec<String> {
     names
 }
 
+/// Everything that answers, with what it is for.
+pub fn route_table() -> Vec<Route> {
+    all_routes().into_table()
+}
+
+fn all_routes() -> Routes {
+    handlers::routes().merge(serve::routes()).merge(streams::routes())
+}
+
 fn routes(state: State) -> Router {
-    Router::new()
-        .merge(handlers::routes())
-        .merge(serve::routes())
-        .merge(streams::routes())
+    all_routes()
+        .into_router()
+        .fallback(missing::route)
+        .method_not_allowed_fallback(missing::method)
         .layer(middleware::from_fn(http::request_id::assign))
         .with_state(state)
 }

@@ -15,12 +15,27 @@ impl Schema {
     }
 
     /// The schema of what a request answers, by its method and path (`/apps/{}` for a path with a parameter).
+    #[allow(dead_code, reason = "of two test programs that share this file, one asks")]
     pub fn target(&self, method: &str, href: &str) -> &Value {
+        self.find_target(method, href).unwrap_or_else(|| panic!("the schema has no {method} {href}"))
+    }
+
+    /// The same; `None`: no such link. A link without a schema of its answer has `Null`.
+    pub fn find_target(&self, method: &str, href: &str) -> Option<&Value> {
+        let is_it = |link: &&Value| link["method"] == method && plain_href(&link["href"]) == href;
+        self.all_links().find(is_it).map(|link| &link["targetSchema"])
+    }
+
+    /// Method and path of every link.
+    #[allow(dead_code, reason = "of two test programs that share this file, one asks")]
+    pub fn links(&self) -> impl Iterator<Item = (String, String)> {
+        let text = |value: &Value| value.as_str().expect("a link has text").to_owned();
+        self.all_links().map(move |link| (text(&link["method"]), plain_href(&link["href"])))
+    }
+
+    fn all_links(&self) -> impl Iterator<Item = &Value> {
         let definitions = self.root["definitions"].as_object().expect("definitions");
-        let links = definitions.values().flat_map(|noun| noun["links"].as_array().into_iter().flatten());
-        let mut found = links.filter(|link| link["method"] == method && plain_href(&link["href"]) == href);
-        let link = found.next().unwrap_or_else(|| panic!("the schema has no {method} {href}"));
-        &link["targetSchema"]
+        definitions.values().flat_map(|noun| noun["links"].as_array().into_iter().flatten())
     }
 
     /// What is wrong with a value, each with the place.

@@ -34,6 +34,7 @@ impl Bench {
             app_index: 0,
             build: BuildId::from_u128(number),
             process: ProcessId::from_u128(number),
+            buildpacks: Vec::new(),
             commit: None,
             previous: None,
             environment: BuildEnvironment::default(),

@@ -139,6 +139,7 @@ mod tests {
             app_index: 3,
             build: BuildId::from_u128(2),
             process: ProcessId::from_u128(4),
+            buildpacks: Vec::new(),
             commit: Some("a".repeat(40).parse().expect("a commit")),
             previous: None,
             environment: BuildEnvironment::new(config),

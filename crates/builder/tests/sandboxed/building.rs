@@ -75,6 +75,7 @@ pub fn be_server(data: &str, order: &str) -> ExitCode {
         app_index: APP,
         build: order.build,
         process: order.process,
+        buildpacks: Vec::new(),
         commit: Some("c".repeat(40).parse().unwrap()),
         previous: None,
         environment: BuildEnvironment::new(order.config),

@@ -122,6 +122,7 @@ fn begin(engine: &Engine, ticket: &Ticket) -> Result<(Build, BuildJob), Error> {
             app_index: app.index,
             source: source_folder(engine, build.id),
             commit: build.commit.clone(),
+            buildpacks: writer.buildpacks(build.app)?,
             config: basis.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             previous_process_types: basis.sound.process_types,
             limits: settings.build_limits,

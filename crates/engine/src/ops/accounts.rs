@@ -5,7 +5,7 @@ use crate::context::{Actor, Context};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::idempotency;
-use crate::reference::TokenRef;
+use crate::reference::{PersonRef, TokenRef};
 use domain::account::{Account, Authorization, Email};
 use domain::event::ResourceKind;
 use domain::ids::{AccountId, TokenId};
@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use store::tables::tokens::SecretHash;
 use store::{Reader, Writer};
 
-/// Characters of a token's id that its prefix shows.
-const PREFIX_ID_LENGTH: usize = 8;
+/// Random bytes that a token's prefix shows, and that its secret part does not depend on.
+const PREFIX_BYTES: usize = 4;
 /// Longest description of a token that is kept, in characters.
 const DESCRIPTION_LIMIT_CHARS: usize = 200;
 
@@ -96,6 +96,12 @@ pub fn info(engine: &Engine, context: &Context) -> Result<Account, Error> {
     engine.read(|reader| reader.account(id)?.ok_or_else(invalid_credentials))
 }
 
+/// Everybody who has an account, by address.
+pub fn list(engine: &Engine, context: &Context) -> Result<Vec<Account>, Error> {
+    policy::authorise(&context.actor, Action::AccountList, &Resource::Installation)?;
+    engine.read(|reader| Ok(reader.accounts()?))
+}
+
 /// A further account. Its owner gets in by a token that the administrator makes for it.
 pub fn create(engine: &Engine, context: &Context, email: &Email, role: Role) -> Result<NewToken, Error> {
     policy::authorise(&context.actor, Action::AccountCreate, &Resource::Installation)?;
@@ -110,6 +116,31 @@ pub fn create(engine: &Engine, context: &Context, email: &Email, role: Role) -> 
         let token = insert_token(engine, writer, context, &account, wanted)?;
         idempotency::keep(engine, writer, context, ResourceKind::Account, account.id.to_string())?;
         Ok(token)
+    })
+}
+
+/// A further token for an account whose owner has none left.
+pub fn create_token_for(
+    engine: &Engine,
+    context: &Context,
+    person: &PersonRef,
+) -> Result<(Account, NewToken), Error> {
+    policy::authorise(&context.actor, Action::AccountCreate, &Resource::Installation)?;
+    engine.write(|writer| {
+        idempotency::refuse_repeat(engine, writer, context)?;
+        let account = match person {
+            PersonRef::Id(id) => writer.account(*id)?,
+            PersonRef::Email(email) => writer.account_by_email(email)?,
+            PersonRef::Unknown => None,
+        };
+        let account = account.ok_or_else(|| Error::not_found("user", "Couldn't find that user."))?;
+        let wanted = NewAuthorization {
+            description: Some("Made by the administrator".to_owned()),
+            expires_in_seconds: None,
+        };
+        let token = insert_token(engine, writer, context, &account, wanted)?;
+        idempotency::keep(engine, writer, context, ResourceKind::Token, token.authorization.id.to_string())?;
+        Ok((account, token))
     })
 }
 
@@ -150,6 +181,42 @@ pub fn revoke(engine: &Engine, context: &Context, token: &TokenRef) -> Result<Au
         let done = Done::new(Action::TokenRevoke.name(), None, ResourceKind::Token, token.id);
         record(engine, writer, context, done.before("description", &token.description))?;
         Ok(token)
+    })
+}
+
+/// Gives a token another description.
+pub fn describe_authorization(
+    engine: &Engine,
+    context: &Context,
+    token: &TokenRef,
+    description: &str,
+) -> Result<Authorization, Error> {
+    engine.write(|writer| {
+        let before = find_token(writer, context, token, Action::TokenUpdate)?;
+        let token = Authorization { description: bounded(description), ..before.clone() };
+        writer.describe_token(token.id, &token.description)?;
+        let done = Done::new(Action::TokenUpdate.name(), None, ResourceKind::Token, token.id);
+        let done = done.before("description", &before.description).after("description", &token.description);
+        record(engine, writer, context, done)?;
+        Ok(token)
+    })
+}
+
+/// Gives a token another secret, valid for as long again as it was made for. The one before opens nothing any more.
+pub fn rotate(engine: &Engine, context: &Context, token: &TokenRef) -> Result<NewToken, Error> {
+    engine.write(|writer| {
+        idempotency::refuse_repeat(engine, writer, context)?;
+        let before = find_token(writer, context, token, Action::TokenUpdate)?;
+        let now = engine.now();
+        let (prefix, secret) = new_secret(engine);
+        let lifetime = before.expires_at.map(|end| end.0.saturating_sub(before.created_at.0));
+        let expires_at = lifetime.map(|lifetime| WallMillis(now.0.saturating_add(lifetime)));
+        let authorization = Authorization { prefix, created_at: now, expires_at, ..before };
+        writer.rotate_token(&authorization, &secret_hash(&secret))?;
+        let done = Done::new(Action::TokenUpdate.name(), None, ResourceKind::Token, authorization.id);
+        record(engine, writer, context, done.after("secret", "rotated"))?;
+        idempotency::keep(engine, writer, context, ResourceKind::Token, authorization.id.to_string())?;
+        Ok(NewToken { authorization, secret })
     })
 }
 
@@ -197,13 +264,12 @@ fn insert_token(
 ) -> Result<NewToken, Error> {
     let now = engine.now();
     let id = TokenId::from_uuid(engine.uuid());
-    let prefix = format!("dzn_{}", &id.to_string()[..PREFIX_ID_LENGTH]);
-    let secret = Secret::new(format!("{prefix}_{}", hex::encode(engine.random::<32>())));
+    let (prefix, secret) = new_secret(engine);
     let description = wanted.description.unwrap_or_else(|| "Long-lived user authorization".to_owned());
     let authorization = Authorization {
         id,
         account: account.reference(),
-        description: description.chars().take(DESCRIPTION_LIMIT_CHARS).collect(),
+        description: bounded(&description),
         prefix,
         created_at: now,
         expires_at: wanted
@@ -214,6 +280,18 @@ fn insert_token(
     let done = Done::new(Action::TokenCreate.name(), None, ResourceKind::Token, id);
     record(engine, writer, context, done.after("description", &authorization.description))?;
     Ok(NewToken { authorization, secret })
+}
+
+/// The part of a token that tells it apart, and the whole.
+fn new_secret(engine: &Engine) -> (String, Secret<String>) {
+    let mark = hex::encode(engine.random::<PREFIX_BYTES>());
+    let prefix = format!("dzn_{mark}");
+    let secret = Secret::new(format!("{prefix}_{}", hex::encode(engine.random::<32>())));
+    (prefix, secret)
+}
+
+fn bounded(description: &str) -> String {
+    description.chars().filter(|c| !c.is_control()).take(DESCRIPTION_LIMIT_CHARS).collect()
 }
 
 /// The secret part has 256 random bits: a plain hash cannot be searched.

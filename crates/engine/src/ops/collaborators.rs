@@ -5,8 +5,8 @@ use super::{Done, authorised_app, log_by_actor, record};
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::reference::AppRef;
-use domain::account::{AccountRef, Email};
+use crate::reference::{AppRef, PersonRef};
+use domain::account::AccountRef;
 use domain::event::ResourceKind;
 use domain::policy::{Action, Role};
 use domain::time::WallMillis;
@@ -37,7 +37,7 @@ pub fn add(
     engine: &Engine,
     context: &Context,
     app: &AppRef,
-    email: &Email,
+    person: &PersonRef,
     role: Role,
 ) -> Result<Collaborator, Error> {
     let (app, shared) = engine.write(|writer| {
@@ -45,7 +45,13 @@ pub fn add(
         if matches!(role, Role::Admin | Role::None) {
             return Err(Error::invalid(format!("The role {role} cannot be granted over an app.")));
         }
-        let account = find_account(writer, email)?;
+        let account = find_account(writer, person)?;
+        if account.id == app.owner {
+            return Err(Error::invalid(format!(
+                "{} owns this app and has every right over it.",
+                account.email
+            )));
+        }
         let before = writer.granted_role(app.id, account.id)?;
         let now = engine.now();
         writer.set_collaborator(app.id, account.id, role, now)?;
@@ -62,14 +68,17 @@ pub fn remove(
     engine: &Engine,
     context: &Context,
     app: &AppRef,
-    email: &Email,
+    person: &PersonRef,
 ) -> Result<Collaborator, Error> {
     let (app, removed) = engine.write(|writer| {
         let app = authorised_app(writer, context, app, Action::CollaboratorWrite)?;
-        let account = find_account(writer, email)?;
+        let account = find_account(writer, person)?;
         let role = writer.granted_role(app.id, account.id)?;
         if writer.delete_collaborator(app.id, account.id)? == 0 {
-            return Err(Error::not_found("collaborator", format!("{email} is no collaborator of this app.")));
+            return Err(Error::not_found(
+                "collaborator",
+                format!("{} is no collaborator of this app.", account.email),
+            ));
         }
         let done =
             Done::new(Action::CollaboratorWrite.name(), Some(app.id), ResourceKind::Collaborator, account.id);
@@ -80,7 +89,14 @@ pub fn remove(
     Ok(removed)
 }
 
-fn find_account(reader: &Reader<'_>, email: &Email) -> Result<AccountRef, Error> {
-    let found = reader.account_by_email(email)?.map(|account| account.reference());
-    found.ok_or_else(|| Error::not_found("user", format!("There is no account with the address {email}.")))
+fn find_account(reader: &Reader<'_>, person: &PersonRef) -> Result<AccountRef, Error> {
+    let found = match person {
+        PersonRef::Id(id) => reader.account(*id)?,
+        PersonRef::Email(email) => reader.account_by_email(email)?,
+        PersonRef::Unknown => return Err(Error::invalid("Name the person by the address of their account.")),
+    };
+    found.map(|account| account.reference()).ok_or_else(|| {
+        Error::not_found("user", "Couldn't find that user.")
+            .with_hint("The administrator makes an account with `dozen accounts:create EMAIL`.")
+    })
 }

@@ -38,7 +38,7 @@ pub enum ProcessTarget {
     One(ProcessRef),
 }
 
-/// The types of the newest release that did not fail, by name.
+/// The types that can be scaled, by name.
 pub fn list(engine: &Engine, context: &Context, app: &AppRef) -> Result<Vec<FormationRow>, Error> {
     engine.read(|reader| {
         let app = authorised_app(reader, context, app, Action::FormationRead)?;
@@ -194,9 +194,19 @@ fn describe(target: &ProcessTarget, places: &[Place]) -> String {
     }
 }
 
-/// The types that can be scaled: of the newest release that did not fail.
+/// The types that can be scaled: of the newest release that did not fail, of the one that serves, and of the newest that was
+/// built. A first deploy that failed, or a release of config alone, does not take away what may run next.
 fn known_types(reader: &Reader<'_>, app: &App) -> Result<ProcessTypes, Error> {
-    Ok(reader.sound_release(app.id)?.map(|release| release.artifact.process_types).unwrap_or_default())
+    let current = match reader.current_release(app.id)? {
+        Some(release) => reader.release(release)?,
+        None => None,
+    };
+    let releases = [reader.newest_built_release(app.id)?, current, reader.sound_release(app.id)?];
+    let mut types = ProcessTypes::new();
+    for release in releases.into_iter().flatten() {
+        types.extend(release.artifact.process_types);
+    }
+    Ok(types)
 }
 
 fn rows(reader: &Reader<'_>, app: &App) -> Result<Vec<FormationRow>, Error> {
@@ -267,6 +277,7 @@ impl From<FormationRefused> for Error {
             FormationRefused::UnknownType { .. } => {
                 Some("Run `dozen ps:scale` without arguments to see the formation.")
             }
+            FormationRefused::NoTypes => Some("Push first: `git push dozen main`."),
             FormationRefused::TooMany { .. } | FormationRefused::ReleasePhase => None,
         };
         let error = Self::invalid(format!("{refused}."));

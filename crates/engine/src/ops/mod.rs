@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod apps;
+pub mod buildpacks;
 pub mod builds;
 pub mod collaborators;
 pub mod config;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::{Error, Kind};
 use crate::ops::accounts::{self, NewAuthorization};
-use crate::reference::TokenRef;
+use crate::reference::{PersonRef, TokenRef};
 use domain::policy::Role;
 
 fn other(world: &World, email: &str, role: Role) -> Context {
@@ -85,7 +85,7 @@ fn shared_apps_follow_the_granted_role() {
     let world = World::start();
     let (_, app) = world.app("hello");
     let guest = other(&world, "g@example.com", Role::Owner);
-    let email = "g@example.com".parse().unwrap();
+    let email = PersonRef::new("g@example.com");
     let patch = [("A".parse().unwrap(), Some(Secret::from("1")))].into_iter().collect();
     let may = |context: &Context| {
         let kind = |result: Result<(), crate::Error>| result.err().map(|error| error.kind());
@@ -138,4 +138,85 @@ fn names_domains_and_quotas_hold() {
     let on = ops::apps::AppPatch { name: None, maintenance: Some(ops::apps::Maintenance::On) };
     assert!(ops::apps::update(&world.engine, &world.admin, &app, &on).unwrap().app.maintenance);
     assert_ne!(account(&world.admin), domain::ids::AccountId::from_u128(0));
+}
+
+#[test]
+fn domains_of_different_accounts_do_not_overlap() {
+    let world = World::start();
+    let (_, ours) = world.app("hello");
+    let (_, ours_too) = world.app("second");
+    let other = other(&world, "o@example.com", Role::Owner);
+    let theirs = ops::apps::create(&world.engine, &other, Some("theirs".parse().unwrap())).unwrap();
+    let theirs = AppRef::Id(theirs.app.id);
+    let add = |context: &Context, app: &AppRef, name: &str| {
+        let added = ops::domains::add(&world.engine, context, app, &name.parse().unwrap());
+        added.map(drop).map_err(|error| error.message().to_owned())
+    };
+    add(&world.admin, &ours, "*.example.com").unwrap();
+    add(&world.admin, &ours_too, "www.example.com").unwrap();
+    add(&other, &theirs, "www.example.org").unwrap();
+    for (context, app, name, reason) in [
+        (&other, &theirs, "shop.example.com", "overlaps"),
+        (&other, &theirs, "*.shop.example.com", "overlaps"),
+        (&world.admin, &ours, "*.example.org", "overlaps"),
+        (&world.admin, &ours, "*.example.com", "already a domain of this app"),
+        (&world.admin, &ours_too, "*.example.com", "by another app"),
+        (&world.admin, &ours, "x.localhost", "belong to apps by their names"),
+        (&world.admin, &ours, "*.localhost", "belong to apps by their names"),
+        (&world.admin, &ours, "10.0.0.1", "not the name of a domain"),
+        (&world.admin, &ours, "com", "not the name of a domain"),
+    ] {
+        let refused = add(context, app, name).expect_err(name);
+        assert!(refused.contains(reason), "{name}: {refused}");
+    }
+    add(&other, &theirs, "example.com").expect("a wildcard does not cover the name itself");
+}
+
+#[test]
+fn wildcards_may_not_cover_the_base_domain() {
+    let world = World::start_with(|settings| settings.base_domain = "paas.example.com".parse().unwrap());
+    let (_, app) = world.app("hello");
+    let add = |name: &str| ops::domains::add(&world.engine, &world.admin, &app, &name.parse().unwrap());
+    let refused = add("*.example.com").unwrap_err();
+    assert!(refused.message().contains("covers paas.example.com"), "{refused}");
+    add("*.shop.example.com").unwrap();
+}
+
+#[test]
+fn a_new_domain_is_pending_until_the_routers_answer_for_it() {
+    let world = World::start();
+    let (_, app) = world.app("hello");
+    world.push(&app, 1);
+    let added = ops::domains::add(&world.engine, &world.admin, &app, &"www.example.com".parse().unwrap());
+    assert_eq!(added.unwrap().target.as_str(), "hello.localhost");
+    world.until("the domain is answered", || {
+        let all = ops::domains::list(&world.engine, &world.admin, &app).unwrap();
+        all.iter().all(|domain| domain.answered == ops::domains::Answered::Yes).then_some(())
+    });
+    let table = world.backend.observed().published.expect("a table");
+    assert!(table.apps[0].hosts.iter().any(|host| host.as_str() == "www.example.com"));
+    ops::domains::remove(&world.engine, &world.admin, &app, "www.example.com").unwrap();
+    world.until("the route is gone", || {
+        let table = world.backend.observed().published?;
+        (table.apps[0].hosts.len() == 1).then_some(())
+    });
+}
+
+#[test]
+fn a_rotated_token_is_another_secret_under_the_same_id() {
+    let world = World::start();
+    let wanted = NewAuthorization { expires_in_seconds: Some(60), ..NewAuthorization::default() };
+    let made = accounts::create_authorization(&world.engine, &world.admin, wanted).unwrap();
+    world.clock.advance_millis(30_000);
+    let token = TokenRef::Id(made.authorization.id);
+    let rotated = accounts::rotate(&world.engine, &world.admin, &token).unwrap();
+    assert_eq!(rotated.authorization.id, made.authorization.id);
+    assert_ne!(rotated.authorization.prefix, made.authorization.prefix);
+    assert!(accounts::authenticate(&world.engine, &made.secret).is_err());
+    world.clock.advance_millis(31_000);
+    assert!(accounts::authenticate(&world.engine, &rotated.secret).is_ok(), "its time began anew");
+    let told = accounts::describe_authorization(&world.engine, &world.admin, &token, "CI\n").unwrap();
+    assert_eq!(told.description, "CI");
+    let stranger = other(&world, "s@example.com", Role::Owner);
+    assert_eq!(accounts::rotate(&world.engine, &stranger, &token).unwrap_err().kind(), Kind::NotFound);
 }

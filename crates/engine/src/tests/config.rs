@@ -51,10 +51,35 @@ fn processes_get_config_and_the_platforms_vars() {
         ("HEROKU_RELEASE_VERSION", "v3".to_owned()),
         ("HEROKU_APP_NAME", "hello".to_owned()),
         ("HEROKU_APP_ID", id.to_string()),
+        ("WEB_CONCURRENCY", "2".to_owned()),
     ];
     for (name, expected) in expected {
         assert_eq!(value(name), expected, "{name}");
     }
+}
+
+#[test]
+fn web_concurrency_follows_the_size_and_gives_way_to_config() {
+    let world = World::start();
+    let (id, app) = world.app("hello");
+    world.push(&app, 1);
+    let concurrency = || {
+        let living =
+            world.backend.observed().processes.into_iter().find(|p| p.app == id && p.state.is_live());
+        let vars = world.backend.environment_of(living?.process);
+        let found = vars.into_iter().find(|(key, _)| key.as_str() == "WEB_CONCURRENCY");
+        found.map(|(_, value)| value.expose().clone())
+    };
+    let size = domain::formation::FormationUpdate {
+        process_type: "web".parse().unwrap(),
+        quantity: None,
+        size: Some(domain::formation::Size::PerformanceM),
+    };
+    ops::formation::patch(&world.engine, &world.admin, &app, &[size]).unwrap();
+    ops::formation::restart(&world.engine, &world.admin, &app, &ops::formation::ProcessTarget::All).unwrap();
+    world.until("the size is followed", || (concurrency()? == "10").then_some(()));
+    world.set(&app, "WEB_CONCURRENCY", Some("3")).unwrap();
+    world.until("config goes before", || (concurrency()? == "3").then_some(()));
 }
 
 const CANARY: &str = "canary-93f1c2-do-not-store";

@@ -198,3 +198,21 @@ fn the_driver_comes_to_rest() {
     });
     assert!(still < 60, "{still} passes for one deploy");
 }
+
+/// A first deploy that failed is no reason to say that there is no such process type: the next release has it.
+#[test]
+fn types_of_a_failed_first_deploy_can_be_scaled() {
+    let world = World::start();
+    let (_, app) = world.app("hello");
+    let early = scale(&world, &app, "web", "2").unwrap_err();
+    assert!(early.message().contains("no process types yet"), "{early}");
+    world.set(&app, "A", Some("1")).unwrap();
+    world.ended(&app, &ReleaseRef::Head);
+    world.builder.procfile(&[("web", "crash")]);
+    let failed = world.push(&app, 1);
+    assert!(matches!(failed.status, ReleaseStatus::Failed { .. }), "{failed:?}");
+    let rows = scale(&world, &app, "web", "2").unwrap();
+    assert_eq!(rows.iter().map(|row| row.quantity).collect::<Vec<_>>(), [2]);
+    let unknown = scale(&world, &app, "worker", "1").unwrap_err();
+    assert!(unknown.message().ends_with("its Procfile has: web."), "{unknown}");
+}

@@ -11,11 +11,11 @@ use crate::http::blocking;
 use crate::http::call::{Caller, assigned_id, authenticate};
 use crate::http::error::Refusal;
 use crate::state::State;
+use crate::table::{About, Routes};
 use api::error::ErrorId;
 use axum::body::Body;
 use axum::extract::{self, Path, Query};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use domain::policy::Action;
 use engine::ops;
 use engine::ops::apps::AppInfo;
@@ -29,12 +29,27 @@ use std::sync::Arc;
 const RETRY_SECONDS: &str = "15";
 
 /// Routes of this module.
-pub fn routes() -> axum::Router<State> {
-    axum::Router::new()
-        .route("/{repository}/info/refs", get(advertise))
-        .route("/{repository}/git-receive-pack", post(receive_pack))
-        .route("/{repository}/git-upload-pack", post(upload_pack))
-        .layer(extract::DefaultBodyLimit::disable())
+pub fn routes() -> Routes {
+    let fetch = |summary| About::app(Action::SourceRead, summary);
+    Routes::new()
+        .get(
+            "/{repository}/info/refs",
+            advertise,
+            fetch("Git: list refs before a fetch or push; a push needs what pushing needs")
+                .bytes("application/x-git-upload-pack-advertisement"),
+        )
+        .post(
+            "/{repository}/git-receive-pack",
+            receive_pack,
+            About::app(Action::BuildCreate, "Git: push, which builds and releases")
+                .bytes("application/x-git-receive-pack-result"),
+        )
+        .post(
+            "/{repository}/git-upload-pack",
+            upload_pack,
+            fetch("Git: clone or fetch").bytes("application/x-git-upload-pack-result"),
+        )
+        .without_body_limit()
 }
 
 #[derive(Deserialize)]

@@ -1,28 +1,53 @@
 //! `/apps`, `/users/~/apps`.
 
-use super::convert::{generation, region, stack, time, user};
+use super::convert::{REGION, REGION_ID, STACK, STACK_ID, generation, region, stack, time, user};
 use super::list::Wanted;
 use crate::http::blocking;
 use crate::http::call::{Call, Caller};
 use crate::http::error::Refusal;
+use crate::http::notice::Noticed;
 use crate::http::origin::Origin;
 use crate::paging::Field;
 use crate::state::State;
+use crate::table::{About, Routes};
 use api::app::{App, CreateApp, UpdateApp};
 use api::error::ErrorId;
+use api::reference::Identity;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
+use domain::policy::Action;
 use engine::ops::apps::{AppInfo, AppPatch, AppScope, Maintenance};
-use engine::{AppRef, ops};
+use engine::{AppRef, PersonRef, ops};
 use http::StatusCode;
+use uuid::Uuid;
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/apps", get(list_all).post(create))
-        .route("/users/{user}/apps", get(list_mine))
-        .route("/apps/{app}", get(info).patch(update).delete(destroy))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/apps", list_all, About::account("List the apps that the caller may see").many("App"))
+        .post(
+            "/apps",
+            create,
+            About::installation(Action::AppCreate, "Create an app").takes("CreateApp").created("App"),
+        )
+        .get(
+            "/users/{user}/apps",
+            list_mine,
+            About::account("List the apps that the caller owns or shares").many("App"),
+        )
+        .get("/apps/{app}", info, About::app(Action::AppRead, "Show an app").one("App"))
+        .patch(
+            "/apps/{app}",
+            update,
+            About::app(Action::MaintenanceSet, "Rename an app, or change its maintenance mode")
+                .takes("UpdateApp")
+                .one("App"),
+        )
+        .delete(
+            "/apps/{app}",
+            destroy,
+            About::app(Action::AppDestroy, "Destroy an app and all that belongs to it").one("App"),
+        )
 }
 
 const FIELDS: &[Field<AppInfo>] = &[
@@ -88,10 +113,16 @@ async fn list_all(
 
 async fn list_mine(
     extract::State(state): extract::State<State>,
+    Path(user): Path<String>,
     caller: Caller,
     wanted: Wanted,
     origin: Origin,
 ) -> Result<Response, Refusal> {
+    let (engine, context, person) = (state.engine.clone(), caller.context(), PersonRef::new(&user));
+    let account = blocking(move || ops::accounts::info(&engine, &context)).await?;
+    if user != "~" && !person.is(&account.reference()) {
+        return Err(Refusal::not_found("user", "Couldn't find that user."));
+    }
     list(state, caller, wanted, origin, AppScope::Mine).await
 }
 
@@ -99,10 +130,22 @@ async fn create(
     extract::State(state): extract::State<State>,
     origin: Origin,
     call: Call<CreateApp>,
-) -> Result<(StatusCode, Json<App>), Refusal> {
+) -> Result<Noticed<(StatusCode, Json<App>)>, Refusal> {
     let engine = state.engine.clone();
+    let notices = passed_over(&call.body);
     let row = blocking(move || ops::apps::create(&engine, &call.context, call.body.name)).await?;
-    Ok((StatusCode::CREATED, Json(render(&state, &origin, &row))))
+    Ok(Noticed { notices, answer: (StatusCode::CREATED, Json(render(&state, &origin, &row))) })
+}
+
+/// What a client wished for of which there is no choice.
+fn passed_over(body: &CreateApp) -> Vec<String> {
+    let one = |noun: &str, there: &str, there_id: Uuid, wanted: Option<&Identity>| {
+        let other =
+            wanted.filter(|wanted| wanted.as_str() != there && wanted.as_str() != there_id.to_string());
+        other.map(|other| format!("There is one {noun} on this server, {there}; {other} was passed over."))
+    };
+    let region = one("region", REGION, REGION_ID, body.region.as_ref());
+    region.into_iter().chain(one("stack", STACK, STACK_ID, body.stack.as_ref())).collect()
 }
 
 async fn info(
@@ -122,11 +165,10 @@ async fn update(
     origin: Origin,
     call: Call<UpdateApp>,
 ) -> Result<Json<App>, Refusal> {
-    if call.body.build_stack.is_some() {
-        return Err(Refusal::new(
-            ErrorId::InvalidParams,
-            "There is one stack on this server; it cannot be changed.",
-        ));
+    let same = |wanted: &Identity| wanted.as_str() == STACK || wanted.as_str() == STACK_ID.to_string();
+    if let Some(other) = call.body.build_stack.as_ref().filter(|wanted| !same(wanted)) {
+        let told = format!("There is no stack {other} on this server; it has one, {STACK}.");
+        return Err(Refusal::new(ErrorId::InvalidParams, told));
     }
     let maintenance = call.body.maintenance.map(|on| if on { Maintenance::On } else { Maintenance::Off });
     let patch = AppPatch { name: call.body.name, maintenance };

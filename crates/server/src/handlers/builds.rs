@@ -10,22 +10,28 @@ use crate::http::origin::Origin;
 use crate::paging::Field;
 use crate::state::State;
 use crate::streams::Target;
+use crate::table::{About, Routes};
 use api::build::{Build, BuildStatus, SourceBlob};
 use api::reference::{AppIdReference, AppReference, IdReference, ReleaseIdReference};
 use api::slug::slug_uuid;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
 use domain::build::BuildStatus as Status;
 use domain::ids::BuildId;
+use domain::policy::Action;
 use engine::ops::builds::BuildInfo;
 use engine::{AppRef, ops};
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/apps/{app}/builds", get(list))
-        .route("/apps/{app}/builds/{build}", get(info).delete(cancel))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/apps/{app}/builds", list, About::app(Action::BuildRead, "List the builds").many("Build"))
+        .get("/apps/{app}/builds/{build}", info, About::app(Action::BuildRead, "Show a build").one("Build"))
+        .delete(
+            "/apps/{app}/builds/{build}",
+            cancel,
+            About::app(Action::BuildCancel, "Cancel a build").one("Build"),
+        )
 }
 
 /// By age, oldest first, unless asked otherwise.

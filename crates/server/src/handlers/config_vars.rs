@@ -4,17 +4,33 @@ use crate::http::blocking;
 use crate::http::call::{Call, Caller};
 use crate::http::error::Refusal;
 use crate::state::State;
+use crate::table::{About, Routes};
 use api::config_vars::{ConfigPatch, ConfigVars};
 use axum::extract::Path;
-use axum::routing::get;
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
+use domain::policy::Action;
 use domain::secret::Secret;
 use engine::{AppRef, ReleaseRef, ops};
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/apps/{app}/config-vars", get(info).patch(update))
-        .route("/apps/{app}/releases/{release}/config-vars", get(of_release))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get(
+            "/apps/{app}/config-vars",
+            info,
+            About::app(Action::ConfigRead, "Show the config vars").one("ConfigVars"),
+        )
+        .patch(
+            "/apps/{app}/config-vars",
+            update,
+            About::app(Action::ConfigWrite, "Set config vars, and unset those that are null")
+                .takes("ConfigPatch")
+                .one("ConfigVars"),
+        )
+        .get(
+            "/apps/{app}/releases/{release}/config-vars",
+            of_release,
+            About::app(Action::ConfigRead, "Show the config vars of a release").one("ConfigVars"),
+        )
 }
 
 fn render(vars: &domain::config_vars::ConfigVars) -> Json<ConfigVars> {

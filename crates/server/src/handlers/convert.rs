@@ -21,7 +21,7 @@ pub const REGION_ID: Uuid = fixed(2);
 const GENERATION_ID: Uuid = fixed(3);
 
 /// A version 8 UUID of our own: things that Heroku gives ids and Dozen has one of.
-const fn fixed(number: u128) -> Uuid {
+pub const fn fixed(number: u128) -> Uuid {
     Uuid::from_u128(0xd02e_0000_0000_8000_8000_0000_0000_0000 | number)
 }
 

@@ -8,24 +8,48 @@ use crate::http::call::{Call, Caller};
 use crate::http::error::Refusal;
 use crate::paging::Field;
 use crate::state::State;
-use api::Timestamp;
+use crate::table::{About, Routes};
+use api::domain_name::{AddDomain, Domain, UpdateDomain};
 use api::error::ErrorId;
-use api::reference::{AppReference, NamedReference};
+use api::reference::{AppReference, Identity};
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router, extract};
-use domain::ids::DomainId;
+use axum::{Json, extract};
 use domain::names::HostName;
-use engine::ops::domains::{Domain as Row, DomainKind};
+use domain::policy::Action;
+use engine::ops::domains::{Answered, Domain as Row, DomainKind};
 use engine::{AppRef, ops};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/apps/{app}/domains", get(list).post(add))
-        .route("/apps/{app}/domains/{domain}", get(info).delete(remove))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get(
+            "/apps/{app}/domains",
+            list,
+            About::app(Action::DomainRead, "List the host names of an app").many("Domain"),
+        )
+        .post(
+            "/apps/{app}/domains",
+            add,
+            About::app(Action::DomainWrite, "Add a host name").takes("AddDomain").created("Domain"),
+        )
+        .get(
+            "/apps/{app}/domains/{domain}",
+            info,
+            About::app(Action::DomainRead, "Show a host name").one("Domain"),
+        )
+        .patch(
+            "/apps/{app}/domains/{domain}",
+            update,
+            About::app(Action::DomainWrite, "Choose the certificate of a host name: there are none yet")
+                .takes("UpdateDomain")
+                .one("Domain"),
+        )
+        .delete(
+            "/apps/{app}/domains/{domain}",
+            remove,
+            About::app(Action::DomainWrite, "Remove a host name").one("Domain"),
+        )
 }
 
 const FIELDS: &[Field<Row>] = &[
@@ -33,44 +57,37 @@ const FIELDS: &[Field<Row>] = &[
     Field { name: "id", text: |row| row.id.to_string() },
 ];
 
-/// A domain on the wire. Its certificate fields are those of a name without one.
-#[derive(Serialize)]
-struct Domain {
-    acm_status: Option<String>,
-    acm_status_reason: Option<String>,
-    app: AppReference,
-    cname: Option<String>,
-    created_at: Timestamp,
-    hostname: HostName,
-    id: DomainId,
-    kind: &'static str,
-    updated_at: Timestamp,
-    status: &'static str,
-    sni_endpoint: Option<NamedReference>,
-}
-
-#[derive(Deserialize)]
-struct AddDomain {
-    hostname: String,
-}
-
 fn render(app: &AppReference, row: Row) -> Domain {
-    let (kind, status) = match row.kind {
-        DomainKind::Default => ("heroku", "succeeded"),
-        DomainKind::Custom => ("custom", "succeeded"),
+    let (kind, cname) = match row.kind {
+        DomainKind::Default => ("heroku", None),
+        DomainKind::Custom => ("custom", Some(row.target.to_string())),
+    };
+    let status = match row.answered {
+        Answered::Yes => "succeeded",
+        Answered::NotYet => "pending",
     };
     Domain {
         acm_status: None,
         acm_status_reason: None,
         app: app.clone(),
-        cname: None,
+        cname,
         created_at: time(row.created_at),
         hostname: row.hostname,
         id: row.id,
-        kind,
+        kind: kind.to_owned(),
         updated_at: time(row.created_at),
-        status,
+        status: status.to_owned(),
         sni_endpoint: None,
+    }
+}
+
+/// Only "none" can be meant as long as there are no certificates.
+fn refuse_certificate(wanted: Option<&Identity>) -> Result<(), Refusal> {
+    match wanted {
+        None => Ok(()),
+        Some(name) => {
+            Err(Refusal::not_found("sni_endpoint", format!("Couldn't find the certificate {name}.")))
+        }
     }
 }
 
@@ -98,9 +115,29 @@ async fn info(
     caller: Caller,
 ) -> Result<Json<Domain>, Refusal> {
     let (app, rows) = rows(state, app, &caller).await?;
-    let found = rows.into_iter().find(|row| row.hostname.as_str() == domain || row.id.to_string() == domain);
+    find(&app, rows, &domain)
+}
+
+/// A domain has nothing that could be changed but its certificate.
+async fn update(
+    extract::State(state): extract::State<State>,
+    Path((app, domain)): Path<(String, String)>,
+    call: Call<UpdateDomain>,
+) -> Result<Json<Domain>, Refusal> {
+    let (engine, context, app_ref) = (state.engine.clone(), call.context, AppRef::new(&app));
+    let (app, rows) = blocking(move || {
+        ops::apps::authorise_app(&engine, &context, &app_ref, Action::DomainWrite)?;
+        Ok((named(&engine, &context, &app_ref)?, ops::domains::list(&engine, &context, &app_ref)?))
+    })
+    .await?;
+    refuse_certificate(call.body.sni_endpoint.as_ref())?;
+    find(&app, rows, &domain)
+}
+
+fn find(app: &AppReference, rows: Vec<Row>, wanted: &str) -> Result<Json<Domain>, Refusal> {
+    let found = rows.into_iter().find(|row| row.hostname.as_str() == wanted || row.id.to_string() == wanted);
     let missing = || Refusal::not_found("domain", "Couldn't find that domain name.");
-    found.map(|row| Json(render(&app, row))).ok_or_else(missing)
+    found.map(|row| Json(render(app, row))).ok_or_else(missing)
 }
 
 async fn add(
@@ -108,6 +145,7 @@ async fn add(
     Path(app): Path<String>,
     call: Call<AddDomain>,
 ) -> Result<(StatusCode, Json<Domain>), Refusal> {
+    refuse_certificate(call.body.sni_endpoint.as_ref())?;
     let invalid = |error| Refusal::new(ErrorId::InvalidParams, format!("{error}."));
     let hostname: HostName = call.body.hostname.to_ascii_lowercase().parse().map_err(invalid)?;
     let app = AppRef::new(&app);

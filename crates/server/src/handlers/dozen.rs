@@ -7,6 +7,7 @@ use crate::http::call::Caller;
 use crate::http::error::Refusal;
 use crate::http::origin::Origin;
 use crate::state::State;
+use crate::table::{About, Routes};
 use api::dozen::doctor::{DoctorReport, Outcome};
 use api::dozen::process::{End, Process};
 use api::dozen::release::{ConfigChanges, Progress, ReleaseReport};
@@ -14,8 +15,7 @@ use api::dozen::server::{EXTENSIONS, ServerInfo};
 use api::dozen::status::AppStatus;
 use api::reference::{AppReference, ReleaseReference};
 use axum::extract::Path;
-use axum::routing::get;
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
 use domain::policy::{Action, Resource, authorise};
 use domain::process::ExitStatus;
 use domain::release::ReleaseStatus;
@@ -24,15 +24,38 @@ use engine::ops::releases::ReleaseInfo;
 use engine::{AppRef, Context, Error, ProcessRef, ReleaseRef, ops};
 use std::collections::BTreeSet;
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/dozen/server", get(server))
-        .route("/dozen/version", get(server))
-        .route("/dozen/doctor", get(doctor))
-        .route("/dozen/apps/{app}/processes", get(processes))
-        .route("/dozen/apps/{app}/processes/{process}", get(process))
-        .route("/dozen/apps/{app}/releases/{release}", get(release))
-        .route("/dozen/apps/{app}/status", get(status))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/dozen/server", server, About::open("What this server is").one("ServerInfo"))
+        .get("/dozen/version", server, About::open("What this server is").one("ServerInfo"))
+        .get(
+            "/dozen/doctor",
+            doctor,
+            About::installation(Action::InstallationRead, "Whether the machine has what apps need")
+                .one("DoctorReport"),
+        )
+        .get(
+            "/dozen/apps/{app}/processes",
+            processes,
+            About::app(Action::ProcessRead, "List the processes, with why they wait").many("Process"),
+        )
+        .get(
+            "/dozen/apps/{app}/processes/{process}",
+            process,
+            About::app(Action::ProcessRead, "Show a process, also one that has ended").one("Process"),
+        )
+        .get(
+            "/dozen/apps/{app}/releases/{release}",
+            release,
+            About::app(Action::ReleaseRead, "Show a release, with how far it is and what it changed")
+                .one("ReleaseReport"),
+        )
+        .get(
+            "/dozen/apps/{app}/status",
+            status,
+            About::app(Action::AppRead, "Show what serves, what is next and what it waits for")
+                .one("AppStatus"),
+        )
 }
 
 /// The one answer that needs no token.

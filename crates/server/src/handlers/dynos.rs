@@ -9,15 +9,16 @@ use crate::http::origin::Origin;
 use crate::paging::Field;
 use crate::rendezvous::{EndRule, Meeting};
 use crate::state::State;
+use crate::table::{About, Routes};
 use api::dyno::{CreateDyno, Dyno, DynoState, Empty};
 use api::error::ErrorId;
 use api::reference::{AppReference, ReleaseReference};
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::{delete, get, post};
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
 use domain::job::JobStreams;
 use domain::names::ConfigKey;
+use domain::policy::Action;
 use domain::secret::Secret;
 use engine::ops::formation::ProcessTarget;
 use engine::ops::processes::{ProcessInfo, ProcessWord};
@@ -30,13 +31,40 @@ use std::collections::BTreeMap;
 const DEFAULT_COLUMNS: u16 = 80;
 const DEFAULT_LINES: u16 = 24;
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/apps/{app}/dynos", get(list).post(create).delete(restart_all))
-        .route("/apps/{app}/dynos/{dyno}", get(info).delete(restart_one))
-        .route("/apps/{app}/dynos/{dyno}/actions/stop", post(stop_one))
-        .route("/apps/{app}/formations/{process_type}", delete(restart_type))
-        .route("/apps/{app}/formations/{process_type}/actions/stop", post(stop_type))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/apps/{app}/dynos", list, About::app(Action::ProcessRead, "List the processes").many("Dyno"))
+        .post(
+            "/apps/{app}/dynos",
+            create,
+            About::app(Action::JobCreate, "Run a one-off process").takes("CreateDyno").created("Dyno"),
+        )
+        .delete(
+            "/apps/{app}/dynos",
+            restart_all,
+            About::app(Action::ProcessRestart, "Restart all processes").accepted(),
+        )
+        .get("/apps/{app}/dynos/{dyno}", info, About::app(Action::ProcessRead, "Show a process").one("Dyno"))
+        .delete(
+            "/apps/{app}/dynos/{dyno}",
+            restart_one,
+            About::app(Action::ProcessRestart, "Restart a process, or all of a type").accepted(),
+        )
+        .post(
+            "/apps/{app}/dynos/{dyno}/actions/stop",
+            stop_one,
+            About::app(Action::ProcessStop, "Stop a process").accepted(),
+        )
+        .delete(
+            "/apps/{app}/formations/{process_type}",
+            restart_type,
+            About::app(Action::ProcessRestart, "Restart the processes of a type").accepted(),
+        )
+        .post(
+            "/apps/{app}/formations/{process_type}/actions/stop",
+            stop_type,
+            About::app(Action::ProcessStop, "Stop the processes of a type").accepted(),
+        )
 }
 
 const FIELDS: &[Field<ProcessInfo>] = &[

@@ -7,22 +7,45 @@ use crate::http::call::{Call, Caller};
 use crate::http::error::Refusal;
 use crate::paging::Field;
 use crate::state::State;
+use crate::table::{About, Routes};
 use api::error::ErrorId;
 use api::formation::{Formation, FormationChange, UpdateFormation};
 use api::lenient::Quantity;
 use api::reference::AppReference;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
 use domain::formation::{FormationUpdate, QuantityChange};
+use domain::policy::Action;
 use engine::ops::formation::FormationRow;
 use engine::{AppRef, Context, Engine, Error, ops};
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/apps/{app}/formation", get(list).patch(update_all))
-        .route("/apps/{app}/formation/{process_type}", get(info).patch(update_one))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get(
+            "/apps/{app}/formation",
+            list,
+            About::app(Action::FormationRead, "List the process types").many("Formation"),
+        )
+        .patch(
+            "/apps/{app}/formation",
+            update_all,
+            About::app(Action::FormationWrite, "Change quantities and sizes of several types, all or none")
+                .takes("UpdateFormation")
+                .many("Formation"),
+        )
+        .get(
+            "/apps/{app}/formation/{process_type}",
+            info,
+            About::app(Action::FormationRead, "Show a process type").one("Formation"),
+        )
+        .patch(
+            "/apps/{app}/formation/{process_type}",
+            update_one,
+            About::app(Action::FormationWrite, "Change quantity and size of a type")
+                .takes("FormationChange")
+                .one("Formation"),
+        )
 }
 
 const FIELDS: &[Field<FormationRow>] = &[

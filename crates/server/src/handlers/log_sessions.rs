@@ -6,11 +6,11 @@ use crate::http::error::Refusal;
 use crate::http::origin::Origin;
 use crate::state::State;
 use crate::streams::{LogTicket, Target};
+use crate::table::{About, Routes};
 use api::Timestamp;
 use api::log_session::{CreateLogSession, DEFAULT_LINES, LogSession, MAX_LINES};
 use axum::extract::Path;
-use axum::routing::post;
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
 use domain::ids::AppId;
 use domain::policy::Action;
 use engine::{AppRef, ops};
@@ -18,8 +18,14 @@ use http::StatusCode;
 use std::time::SystemTime;
 use uuid::Uuid;
 
-pub fn routes() -> Router<State> {
-    Router::new().route("/apps/{app}/log-sessions", post(create))
+pub fn routes() -> Routes {
+    Routes::new().post(
+        "/apps/{app}/log-sessions",
+        create,
+        About::app(Action::LogRead, "Ask for an address from which the log is read")
+            .takes("CreateLogSession")
+            .created("LogSession"),
+    )
 }
 
 async fn create(

@@ -3,38 +3,43 @@
 
 mod accounts;
 mod apps;
+mod buildpacks;
 mod builds;
+mod catalogue;
+mod collaborators;
 mod config_vars;
 mod convert;
 mod domains;
 mod dozen;
 mod dynos;
+mod features;
 mod formation;
 mod list;
 mod log_sessions;
-mod missing;
+pub mod missing;
 mod oauth;
 mod releases;
 mod small;
 
-use crate::state::State;
-use axum::Router;
+use crate::table::Routes;
 
 /// All routes of the Platform API and of our own beside it.
-pub fn routes() -> Router<State> {
-    Router::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .merge(accounts::routes())
         .merge(apps::routes())
         .merge(builds::routes())
+        .merge(buildpacks::routes())
+        .merge(catalogue::routes())
+        .merge(collaborators::routes())
         .merge(config_vars::routes())
         .merge(domains::routes())
         .merge(dozen::routes())
         .merge(dynos::routes())
+        .merge(features::routes())
         .merge(formation::routes())
         .merge(log_sessions::routes())
         .merge(oauth::routes())
         .merge(releases::routes())
         .merge(small::routes())
-        .fallback(missing::route)
-        .method_not_allowed_fallback(missing::method)
 }

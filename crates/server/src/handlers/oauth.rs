@@ -7,12 +7,13 @@ use crate::http::call::{Call, Caller};
 use crate::http::error::Refusal;
 use crate::paging::Field;
 use crate::state::State;
+use crate::table::{About, Routes};
 use api::Token;
-use api::oauth::{AccessToken, Authorization, AuthorizationUser, CreateAuthorization};
+use api::dyno::Empty;
+use api::oauth::{AccessToken, Authorization, AuthorizationUser, CreateAuthorization, UpdateAuthorization};
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::{delete, get};
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
 use domain::account::Authorization as Row;
 use engine::ops::accounts::NewAuthorization;
 use engine::{TokenRef, ops};
@@ -21,11 +22,46 @@ use http::StatusCode;
 /// Clients match a redacted token by what precedes the stars.
 const REDACTED: &str = "**********";
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/oauth/authorizations", get(list).post(create))
-        .route("/oauth/authorizations/{authorization}", get(info).delete(revoke))
-        .route("/oauth/sessions/{session}", delete(no_session))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get(
+            "/oauth/authorizations",
+            list,
+            About::account("List the caller's access tokens").many("Authorization"),
+        )
+        .post(
+            "/oauth/authorizations",
+            create,
+            About::account("Make an access token").takes("CreateAuthorization").created("Authorization"),
+        )
+        .get(
+            "/oauth/authorizations/{authorization}",
+            info,
+            About::account("Show an access token, less its secret").one("Authorization"),
+        )
+        .patch(
+            "/oauth/authorizations/{authorization}",
+            describe,
+            About::account("Change the description of an access token")
+                .takes("UpdateAuthorization")
+                .one("Authorization"),
+        )
+        .post(
+            "/oauth/authorizations/{authorization}/actions/regenerate-tokens",
+            rotate,
+            About::account("Give an access token another secret; the old one opens nothing any more")
+                .created("Authorization"),
+        )
+        .delete(
+            "/oauth/authorizations/{authorization}",
+            revoke,
+            About::account("Revoke an access token").one("Authorization"),
+        )
+        .delete(
+            "/oauth/sessions/{session}",
+            no_session,
+            About::account("Tokens have no sessions; clients that log out ask for this").refused(404),
+        )
 }
 
 const FIELDS: &[Field<Row>] = &[Field { name: "id", text: |row| row.id.to_string() }];
@@ -85,6 +121,30 @@ async fn info(
     let row =
         blocking(move || ops::accounts::authorization(&state.engine, &caller.context(), &token)).await?;
     Ok(Json(redacted(&row)))
+}
+
+async fn describe(
+    extract::State(state): extract::State<State>,
+    Path(authorization): Path<String>,
+    call: Call<UpdateAuthorization>,
+) -> Result<Json<Authorization>, Refusal> {
+    let token = TokenRef::new(&authorization);
+    let row = blocking(move || match call.body.description {
+        Some(text) => ops::accounts::describe_authorization(&state.engine, &call.context, &token, &text),
+        None => ops::accounts::authorization(&state.engine, &call.context, &token),
+    })
+    .await?;
+    Ok(Json(redacted(&row)))
+}
+
+async fn rotate(
+    extract::State(state): extract::State<State>,
+    Path(authorization): Path<String>,
+    call: Call<Empty>,
+) -> Result<(StatusCode, Json<Authorization>), Refusal> {
+    let token = TokenRef::new(&authorization);
+    let made = blocking(move || ops::accounts::rotate(&state.engine, &call.context, &token)).await?;
+    Ok((StatusCode::CREATED, Json(render(&made.authorization, made.secret.expose()))))
 }
 
 async fn revoke(

@@ -9,23 +9,39 @@ use crate::http::origin::Origin;
 use crate::paging::Field;
 use crate::state::State;
 use crate::streams::Target;
+use crate::table::{About, Routes};
 use api::error::ErrorId;
 use api::reference::{AppReference, IdReference};
 use api::release::{Artifact, CreateRelease, Release, ReleaseStatus};
 use api::slug::slug_uuid;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router, extract};
+use axum::{Json, extract};
+use domain::policy::Action;
 use domain::release::ReleaseStatus as Status;
 use engine::ops::releases::ReleaseInfo;
 use engine::{AppRef, ReleaseRef, ops};
 use http::StatusCode;
 
-pub fn routes() -> Router<State> {
-    Router::new()
-        .route("/apps/{app}/releases", get(list).post(create))
-        .route("/apps/{app}/releases/{release}", get(info))
+pub fn routes() -> Routes {
+    Routes::new()
+        .get(
+            "/apps/{app}/releases",
+            list,
+            About::app(Action::ReleaseRead, "List the releases").many("Release"),
+        )
+        .post(
+            "/apps/{app}/releases",
+            create,
+            About::app(Action::ReleaseRollback, "Go back to an earlier release, which makes a new one")
+                .takes("CreateRelease")
+                .created("Release"),
+        )
+        .get(
+            "/apps/{app}/releases/{release}",
+            info,
+            About::app(Action::ReleaseRead, "Show a release").one("Release"),
+        )
 }
 
 const FIELDS: &[Field<ReleaseInfo>] = &[

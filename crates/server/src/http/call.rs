@@ -52,7 +52,12 @@ pub async fn authenticate(
     request_id: RequestId,
 ) -> Result<Caller, Refusal> {
     let engine = state.engine.clone();
-    let found = blocking(move || ops::accounts::authenticate(&engine, &credentials.token)).await?;
+    let found = blocking(move || match credentials.user.as_deref().filter(|user| user.contains('@')) {
+        // Whoever names an account must hold a token of that account.
+        Some(email) => ops::accounts::authenticate_login(&engine, email, &credentials.token),
+        None => ops::accounts::authenticate(&engine, &credentials.token),
+    })
+    .await?;
     Ok(Caller { actor: found.actor, token: found.token, request_id })
 }
 

@@ -25,11 +25,8 @@ impl Refusal {
     }
 
     /// A part of the Platform API that Dozen does not have.
-    pub fn not_implemented(what: &str) -> Self {
-        let mut refusal = Self::new(ErrorId::Internal, format!("This Dozen server does not have {what}."));
-        refusal.status = StatusCode::NOT_IMPLEMENTED;
-        refusal.body.id = "not_implemented".to_owned();
-        refusal
+    pub fn not_implemented(message: &str) -> Self {
+        Self::new(ErrorId::NotImplemented, message)
     }
 
     pub fn unauthorised() -> Self {

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod call;
 pub mod error;
+pub mod notice;
 pub mod origin;
 pub mod request_id;
 

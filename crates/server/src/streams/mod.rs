@@ -10,11 +10,11 @@ pub use ticket::{LogTicket, Target, Tickets};
 
 use crate::http::error::Refusal;
 use crate::state::State;
+use crate::table::{About, Routes};
 use api::error::ErrorId;
 use axum::body::Body;
 use axum::extract::{self, Path};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, header};
@@ -41,8 +41,12 @@ impl Streams {
 }
 
 /// Routes of this module.
-pub fn routes() -> axum::Router<State> {
-    axum::Router::new().route("/streams/{ticket}", get(open))
+pub fn routes() -> Routes {
+    Routes::new().get(
+        "/streams/{ticket}",
+        open,
+        About::ticket("Read a log, or the output of a build or release phase").bytes("text/plain"),
+    )
 }
 
 async fn open(

@@ -2,7 +2,6 @@
 
 use crate::Case;
 use crate::git::Repo;
-use crate::schema;
 use crate::world::{World, wait_until};
 use serde_json::{Value, json};
 
@@ -15,7 +14,6 @@ pub const CASES: &[Case] = &[
     ("http::what_is_missing", what_is_missing),
     ("http::tokens", tokens),
     ("http::extensions", extensions),
-    ("http::answers_fit_the_schema", answers_fit_the_schema),
 ];
 
 fn credentials() {
@@ -30,6 +28,8 @@ fn credentials() {
         (Some(basic(&format!(":{}", world.token))), 200),
         (Some(basic(&format!("heroku:{}", world.token))), 200),
         (Some(basic("heroku:wrong")), 401),
+        (Some(basic(&format!("ada@example.com:{}", world.token))), 200),
+        (Some(basic(&format!("bob@example.com:{}", world.token))), 401),
     ] {
         let answer = client.clone().with_authorization(header.as_deref()).get("/account");
         assert_eq!(answer.status, status, "{header:?} {}", answer.text());
@@ -153,7 +153,9 @@ fn what_is_missing() {
         ("GET", "/apps/hello/nonsense", 404, "not_found"),
         ("POST", "/apps/hello/slugs", 501, "not_implemented"),
         ("GET", "/pipelines/x", 501, "not_implemented"),
-        ("PUT", "/apps/hello/buildpack-installations", 501, "not_implemented"),
+        ("POST", "/apps/hello/sni-endpoints", 501, "not_implemented"),
+        ("PUT", "/apps/hello/buildpack-installations", 422, "invalid_params"),
+        ("GET", "/users/bob@example.com", 404, "not_found"),
         ("GET", "/apps/hello/pipeline-couplings", 404, "not_found"),
         ("DELETE", "/oauth/sessions/~", 404, "not_found"),
         ("GET", "/apps/none/addons", 404, "not_found"),
@@ -163,7 +165,7 @@ fn what_is_missing() {
         assert_eq!((answer.status, answer.json()["id"].as_str()), (status, Some(id)), "{method} {path}");
         assert!(answer.header("request-id").is_some());
     }
-    for path in ["addons", "buildpack-installations", "features", "log-drains", "sni-endpoints"] {
+    for path in ["addons", "buildpack-installations", "log-drains", "sni-endpoints"] {
         assert_eq!(client.get(&format!("/apps/hello/{path}")).json(), json!([]), "{path}");
     }
     let anonymous = client.clone().with_authorization(None);
@@ -204,47 +206,6 @@ fn extensions() {
     let status = client.get("/dozen/apps/hello/status").json();
     assert_eq!((&status["head"]["version"], &status["warnings"]), (&json!(2), &json!(["no Landlock here"])));
     assert_eq!(client.get("/dozen/apps/hello/releases/9").json()["resource"], "release");
-}
-
-/// Every list and object of an app that has a bit of everything.
-fn answers_fit_the_schema() {
-    let Some(oracle) = schema::oracle() else {
-        eprintln!("skipped: the published schema is not there (set DOZEN_ORACLE)");
-        return;
-    };
-    let world = World::start();
-    let client = world.client();
-    world.app("hello");
-    Repo::new(&world, "hello", &[("web", "serve")]).push(&["main"]).says(&[]);
-    client.patch("/apps/hello/config-vars", r#"{"A":"1"}"#);
-    let build = client.get("/apps/hello/builds").json()[0]["id"].as_str().unwrap().to_owned();
-    let mut wrong = Vec::new();
-    for (href, path) in [
-        ("/account", "/account".to_owned()),
-        ("/users/{}", "/users/~".to_owned()),
-        ("/account/rate-limits", "/account/rate-limits".to_owned()),
-        ("/apps", "/apps".to_owned()),
-        ("/apps/{}", "/apps/hello".to_owned()),
-        ("/apps/{}/config-vars", "/apps/hello/config-vars".to_owned()),
-        ("/apps/{}/releases", "/apps/hello/releases".to_owned()),
-        ("/apps/{}/releases/{}", "/apps/hello/releases/1".to_owned()),
-        ("/apps/{}/formation", "/apps/hello/formation".to_owned()),
-        ("/apps/{}/formation/{}", "/apps/hello/formation/web".to_owned()),
-        ("/apps/{}/dynos", "/apps/hello/dynos".to_owned()),
-        ("/apps/{}/builds", "/apps/hello/builds".to_owned()),
-        ("/apps/{}/builds/{}", format!("/apps/hello/builds/{build}")),
-        ("/apps/{}/domains", "/apps/hello/domains".to_owned()),
-        ("/apps/{}/collaborators", "/apps/hello/collaborators".to_owned()),
-        ("/oauth/authorizations", "/oauth/authorizations".to_owned()),
-        ("/regions", "/regions".to_owned()),
-        ("/stacks", "/stacks".to_owned()),
-    ] {
-        let answer = client.get(&path);
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        let errors = schema::errors(&oracle, "GET", href, &answer.json());
-        wrong.extend(errors.into_iter().map(|error| format!("{path}: {error}")));
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 fn base64(text: &str) -> String {

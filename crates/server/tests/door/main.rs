@@ -7,6 +7,8 @@
 mod attach;
 mod backend;
 mod client;
+mod contract;
+mod coverage;
 mod git;
 mod heads;
 mod hostile;
@@ -14,6 +16,7 @@ mod http;
 mod limits;
 mod logs;
 mod pushes;
+mod roles;
 mod schema;
 mod streams;
 mod world;
@@ -38,6 +41,9 @@ fn main() -> ExitCode {
         hostile::CASES,
         streams::CASES,
         attach::CASES,
+        contract::CASES,
+        coverage::CASES,
+        roles::CASES,
     ];
     let trials = tables.into_iter().flatten().map(|(name, case)| {
         Trial::test(*name, move || {

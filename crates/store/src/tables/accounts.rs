@@ -25,6 +25,11 @@ impl Reader<'_> {
         self.one(&format!("{COLUMNS} WHERE id = ?1"), [id.to_string()], read)
     }
 
+    /// By address.
+    pub fn accounts(&self) -> Result<Vec<Account>> {
+        self.all(&format!("{COLUMNS} ORDER BY email"), (), read)
+    }
+
     pub fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
         self.one(&format!("{COLUMNS} WHERE email = ?1"), [email.as_str()], read)
     }

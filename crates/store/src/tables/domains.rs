@@ -33,6 +33,11 @@ impl Reader<'_> {
         self.all(&format!("{COLUMNS} WHERE app_id = ?1 ORDER BY hostname"), [app.to_string()], read)
     }
 
+    /// Of all apps.
+    pub fn all_domains(&self) -> Result<Vec<DomainRow>> {
+        self.all(&format!("{COLUMNS} ORDER BY hostname"), (), read)
+    }
+
     pub fn domain_by_hostname(&self, hostname: &HostName) -> Result<Option<DomainRow>> {
         self.one(&format!("{COLUMNS} WHERE hostname = ?1"), [hostname.as_str()], read)
     }

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod apps;
+pub mod buildpacks;
 pub mod builds;
 pub mod desired;
 pub mod domains;

@@ -123,6 +123,12 @@ impl Reader<'_> {
         self.one(&sql, [app.to_string()], read)
     }
 
+    /// The newest release with a slug, whatever became of it.
+    pub fn newest_built_release(&self, app: AppId) -> Result<Option<Release>> {
+        let sql = format!("{COLUMNS} WHERE app_id = ?1 AND slug IS NOT NULL ORDER BY version DESC LIMIT 1");
+        self.one(&sql, [app.to_string()], read)
+    }
+
     /// The greatest build number among the releases.
     pub fn newest_released_build(&self, app: AppId) -> Result<Option<u64>> {
         let sql = "SELECT max(build_number) FROM releases WHERE app_id = ?1";

@@ -57,6 +57,19 @@ impl Writer<'_> {
         self.run(sql, (id, account, hash.as_slice(), rest.0, rest.1, rest.2, rest.3)).map(drop)
     }
 
+    pub fn describe_token(&self, id: TokenId, description: &str) -> Result<()> {
+        self.run("UPDATE tokens SET description = ?2 WHERE id = ?1", (id.to_string(), description)).map(drop)
+    }
+
+    /// Gives a token another secret: the one before opens nothing any more.
+    pub fn rotate_token(&self, token: &Authorization, hash: &SecretHash) -> Result<()> {
+        let sql =
+            "UPDATE tokens SET secret_hash = ?2, prefix = ?3, created_at = ?4, expires_at = ?5 WHERE id = ?1";
+        let expires_at = token.expires_at.map(|at| int(at.0));
+        let (id, created_at) = (token.id.to_string(), int(token.created_at.0));
+        self.run(sql, (id, hash.as_slice(), &token.prefix, created_at, expires_at)).map(drop)
+    }
+
     pub fn delete_token(&self, id: TokenId) -> Result<()> {
         self.run("DELETE FROM tokens WHERE id = ?1", [id.to_string()]).map(drop)
     }

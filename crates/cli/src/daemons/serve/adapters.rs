@@ -108,6 +108,7 @@ fn render_request(job: BuildJob) -> BuildRequest {
         app_index: job.app_index,
         build: job.build,
         process: ProcessId::from_u128(u128::from_ne_bytes(id)),
+        buildpacks: job.buildpacks,
         commit: job.commit,
         previous: None,
         environment: builder::BuildEnvironment::new(values),
