@@ -3,12 +3,14 @@
 //! `shim` comes first: it is looked for before the arguments are even collected.
 
 mod first_login;
+pub mod install;
 mod launcher;
 mod router;
 mod serve;
 mod settings;
 mod static_server;
 mod supervise;
+mod systemd;
 
 use domain::cause::chain;
 use settings::Settings;
@@ -31,6 +33,8 @@ enum Daemon {
     Serve,
     BuildStep,
     StaticServer,
+    /// What the units of a service manager execute beside the daemons.
+    Unit(systemd::Word),
 }
 
 fn parse_word(word: &OsStr) -> Option<Daemon> {
@@ -42,7 +46,7 @@ fn parse_word(word: &OsStr) -> Option<Daemon> {
         "serve" => Some(Daemon::Serve),
         "build-step" => Some(Daemon::BuildStep),
         "static-server" => Some(Daemon::StaticServer),
-        _ => None,
+        word => systemd::Word::parse(word).map(Daemon::Unit),
     }
 }
 
@@ -66,6 +70,7 @@ fn start(daemon: Daemon) -> ExitCode {
         Daemon::Router => with_settings(|settings| router::run(settings).map_err(Into::into)),
         Daemon::Serve => with_settings(|settings| serve::run(settings).map_err(Into::into)),
         Daemon::Server => with_settings(supervise_server),
+        Daemon::Unit(word) => with_settings(|settings| systemd::run(word, settings).map_err(Into::into)),
     }
 }
 

@@ -86,9 +86,12 @@ impl Router {
     }
 }
 
-/// Runs a router on this thread until SIGTERM or SIGINT, or `drain` on the control socket.
-pub fn run(settings: RouterSettings) -> Result<(), RouterError> {
-    Prepared::new(settings)?.run(Signals::Obeyed)
+/// Runs a router on this thread until SIGTERM or SIGINT, or `drain` on the control socket. Calls `ready` once it has loaded its
+/// table and listens.
+pub fn run(settings: RouterSettings, ready: impl FnOnce()) -> Result<(), RouterError> {
+    let prepared = Prepared::new(settings)?;
+    ready();
+    prepared.run(Signals::Obeyed)
 }
 
 /// How a thread ended; no result is a panic.

@@ -94,6 +94,15 @@ enum Command {
     #[command(name = "doctor")]
     Doctor(doctor::Doctor),
 
+    /// Make Dozen a service of this machine, or upgrade it
+    #[cfg(feature = "server")]
+    #[command(name = "install")]
+    Install(crate::daemons::install::Install),
+    /// Take Dozen off this machine; the data stays unless --purge is given
+    #[cfg(feature = "server")]
+    #[command(name = "uninstall")]
+    Uninstall(crate::daemons::install::Uninstall),
+
     /// Add a git remote that leads to an app, and let git use the login
     #[command(name = "git:remote")]
     GitRemote(git::SetRemote),
@@ -209,6 +218,10 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
         Command::ConfigSet(command) => command.act(session)?,
         Command::ConfigUnset(command) => command.act(session)?,
         Command::Doctor(command) => return command.act(session),
+        #[cfg(feature = "server")]
+        Command::Install(command) => return command.act(),
+        #[cfg(feature = "server")]
+        Command::Uninstall(command) => return command.act(),
         Command::GitRemote(command) => command.act(session)?,
         Command::GitCredentials(command) => command.act(session)?,
         Command::Logs(command) => command.act(session)?,

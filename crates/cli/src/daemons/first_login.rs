@@ -53,6 +53,11 @@ pub fn leave(settings: &Settings, login: &FirstLogin) -> Result<(), FirstLoginEr
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)
 }
 
+/// Whether a token waits for [`take`].
+pub fn is_waiting(settings: &Settings) -> bool {
+    path(settings).exists()
+}
+
 /// The starting process's half: `None` unless this is the first start.
 pub fn take(settings: &Settings) -> Result<Option<FirstLogin>, FirstLoginError> {
     let path = path(settings);

@@ -1,6 +1,7 @@
 //! `dozen launcher`: the settings of this process become those of the launcher, and of the daemons that it starts.
 
-use super::settings::Settings;
+use super::settings::{Settings, Supervisor};
+use super::systemd;
 use sandbox::cgroup::CgroupSettings;
 use sandbox::launcher::{
     DaemonSettings, LauncherError, LauncherSettings, ListenerSettings, StartDaemon, UserIds,
@@ -33,7 +34,7 @@ pub enum LauncherFailure {
 pub fn run(settings: &Settings) -> Result<(), LauncherFailure> {
     let path = program_copy(settings);
     copy_program(&path).map_err(|source| LauncherFailure::Copy { path, source })?;
-    Ok(sandbox::launcher::run(render(settings))?)
+    Ok(sandbox::launcher::run_telling(render(settings), systemd::tell_ready)?)
 }
 
 /// Our own program where every user may execute it: the checkout it was started from may lie in a private folder.
@@ -60,13 +61,30 @@ pub fn router_threads(settings: &Settings) -> NonZeroUsize {
     NonZeroUsize::new(threads.min(MOST_ROUTER_THREADS)).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn render(settings: &Settings) -> LauncherSettings {
-    let sockets = u32::try_from(router_threads(settings).get()).unwrap_or(1);
+/// What all apps' networks have in common.
+pub fn network(settings: &Settings) -> NetworkSettings {
     let mut network = NetworkSettings::new(settings.data.networks());
     network.range = settings.network_range;
     network.prefix = settings.network_prefix.clone();
     network.table = settings.network_table.clone();
     network.deny_outbound = settings.deny_outbound.clone();
+    network
+}
+
+/// Where control groups are made.
+pub fn cgroup(settings: &Settings) -> CgroupSettings {
+    CgroupSettings {
+        delegated: settings.cgroup_delegated.clone(),
+        name: settings.cgroup.clone(),
+        hidden: sandbox::probe::hidden_controllers(&settings.probe_mask),
+    }
+}
+
+fn render(settings: &Settings) -> LauncherSettings {
+    let (listeners, daemons) = match settings.supervisor {
+        Supervisor::Launcher => own_daemons(settings),
+        Supervisor::Systemd => (Vec::new(), Vec::new()),
+    };
     LauncherSettings {
         server: UserIds::same(settings.uid),
         router: UserIds::same(settings.router_uid),
@@ -74,19 +92,21 @@ fn render(settings: &Settings) -> LauncherSettings {
         rust_prefix: settings.rust_prefix.clone().or_else(find_rust),
         mask: settings.probe_mask.clone(),
         allow_weaker: settings.allow_weaker.clone(),
-        cgroup: CgroupSettings {
-            delegated: settings.cgroup_delegated.clone(),
-            name: settings.cgroup.clone(),
-            hidden: sandbox::probe::hidden_controllers(&settings.probe_mask),
-        },
-        network,
-        listeners: vec![
-            ListenerSettings { name: ListenerName::Api, address: settings.api_listen, sockets: 1 },
-            ListenerSettings { name: ListenerName::Http, address: settings.http_listen, sockets },
-        ],
-        daemons: vec![server(), router(sockets)],
+        cgroup: cgroup(settings),
+        network: network(settings),
+        listeners,
+        daemons,
         ..LauncherSettings::new(settings.data.clone())
     }
+}
+
+fn own_daemons(settings: &Settings) -> (Vec<ListenerSettings>, Vec<DaemonSettings>) {
+    let sockets = u32::try_from(router_threads(settings).get()).unwrap_or(1);
+    let listeners = vec![
+        ListenerSettings { name: ListenerName::Api, address: settings.api_listen, sockets: 1 },
+        ListenerSettings { name: ListenerName::Http, address: settings.http_listen, sockets },
+    ];
+    (listeners, vec![server(), router(sockets)])
 }
 
 fn server() -> DaemonSettings {
@@ -120,7 +140,7 @@ fn environment() -> Vec<(String, String)> {
 }
 
 /// The toolchain of whoever starts us, found by asking `rustc`: at the start, by root's own hand, never during a build.
-fn find_rust() -> Option<PathBuf> {
+pub fn find_rust() -> Option<PathBuf> {
     let output = Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
     let sysroot = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
     sysroot.join("bin/cargo").is_file().then_some(sysroot)

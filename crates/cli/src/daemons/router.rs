@@ -1,6 +1,7 @@
 //! `dozen router`: the data plane, started by the launcher as the router's user with its listeners open.
 
 use super::settings::Settings;
+use super::systemd;
 use domain::ids::{Ids, RouterId, WriterId};
 use router::{JournalSettings, ListenerSettings, RouterSettings};
 use sandbox::client::{ClientError, LISTENERS_VARIABLE, take_inherited_listeners};
@@ -9,7 +10,7 @@ use sandbox::launcher::WRITERS_VARIABLE;
 /// Why the router could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RouterFailure {
-    #[error("the variable {0} is missing: the router is started by the launcher")]
+    #[error("the variable {0} is missing: the router is started by the launcher, or by its unit")]
     NotLaunched(&'static str),
     #[error(transparent)]
     Listeners(#[from] ClientError),
@@ -21,9 +22,10 @@ pub enum RouterFailure {
 
 /// Runs until SIGTERM.
 pub fn run(settings: &Settings) -> Result<(), RouterFailure> {
-    let variable = |name: &'static str| std::env::var(name).map_err(|_| RouterFailure::NotLaunched(name));
-    let listeners = take_inherited_listeners(&variable(LISTENERS_VARIABLE)?)?;
-    let writers = variable(WRITERS_VARIABLE)?;
+    let passed = systemd::passed_listeners().ok_or(RouterFailure::NotLaunched(LISTENERS_VARIABLE))?;
+    let listeners = take_inherited_listeners(&passed)?;
+    let writers =
+        std::env::var(WRITERS_VARIABLE).map_err(|_| RouterFailure::NotLaunched(WRITERS_VARIABLE))?;
     let id =
         RouterId::from_uuid(Ids::seeded(super::random_seed().map_err(RouterFailure::Random)?).next_uuid());
     let folder = settings.data.run().join("router").join(id.to_string());
@@ -34,7 +36,7 @@ pub fn run(settings: &Settings) -> Result<(), RouterFailure> {
     router.journals =
         writers.split(',').filter_map(|id| id.parse().ok()).map(|id| journal(settings, id)).collect();
     router.control_uids = vec![settings.uid, 0];
-    router::run(without_draining_for_tests(router))?;
+    router::run(without_draining_for_tests(router), systemd::tell_ready)?;
     Ok(())
 }
 

@@ -84,6 +84,11 @@ pub const ALL: &[Setting] = &[
         "",
         "Layers to treat as missing, separated by commas. For tests of the fall-backs.",
     ),
+    setting(
+        "DOZEN_SUPERVISOR",
+        "launcher",
+        "Who starts the server and the router and holds their listeners: `launcher`, or `systemd` (units that `dozen install` writes).",
+    ),
     setting("DOZEN_PROCESS_LIMIT", "1000", "Processes of apps that may live at once on this machine."),
     setting(
         "DOZEN_BOOT_TIMEOUT_SECONDS",
@@ -102,6 +107,27 @@ pub const ALL: &[Setting] = &[
         "What the daemons log about themselves: error, warn, info, debug, or a filter by module.",
     ),
 ];
+
+/// Who starts the server and the router, and holds their listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supervisor {
+    /// Our launcher.
+    Launcher,
+    /// Units of systemd; the launcher is one of them.
+    Systemd,
+}
+
+impl FromStr for Supervisor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "launcher" => Ok(Self::Launcher),
+            "systemd" => Ok(Self::Systemd),
+            _ => Err("expected launcher or systemd"),
+        }
+    }
+}
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +160,7 @@ pub struct Settings {
     pub deny_outbound: Vec<Ipv4Range>,
     pub allow_weaker: LayerSet,
     pub probe_mask: LayerSet,
+    pub supervisor: Supervisor,
     pub process_limit: u32,
     pub boot_timeout_seconds: u64,
     pub drain_seconds: u64,
@@ -171,6 +198,7 @@ impl Settings {
             deny_outbound: read.list("DOZEN_DENY_OUTBOUND")?,
             allow_weaker: read.one("DOZEN_ALLOW_WEAKER")?,
             probe_mask: read.one("DOZEN_PROBE_MASK")?,
+            supervisor: read.one("DOZEN_SUPERVISOR")?,
             process_limit: read.one("DOZEN_PROCESS_LIMIT")?,
             boot_timeout_seconds: read.one("DOZEN_BOOT_TIMEOUT_SECONDS")?,
             drain_seconds: read.one("DOZEN_DRAIN_SECONDS")?,

@@ -35,6 +35,10 @@ pub enum SuperviseError {
         "dozen server must be started as root for now: apps get user ids and networks of their own\n  hint: sudo dozen server"
     )]
     NotRoot,
+    #[error(
+        "systemd runs Dozen on this machine: its units start the server and the router\n  hint: systemctl status 'dozen-*'; systemctl stop dozen.target stops everything, the apps too"
+    )]
+    Units,
     #[error("cannot use the data folder {}", path.display())]
     Data { path: PathBuf, source: std::io::Error },
     #[error("cannot start the launcher")]
@@ -59,7 +63,9 @@ pub fn run(settings: &Settings) -> Result<(), SuperviseError> {
     let stop = watch_signals()?;
     let mut log = open_log(settings)?;
     let adopted = launcher_answers(settings);
-    if !adopted {
+    if adopted {
+        refuse_units(&mut Launcher::connect(&settings.data.launcher_socket())?)?;
+    } else {
         start_launcher(settings)?;
     }
     wait_for("launcher", settings, &stop, || launcher_answers(settings))?;
@@ -81,8 +87,14 @@ pub fn run(settings: &Settings) -> Result<(), SuperviseError> {
     stop_daemons(settings)
 }
 
+/// A launcher that has no daemons of its own is a unit: somebody else starts it, and them, again.
+fn refuse_units(launcher: &mut Launcher) -> Result<(), SuperviseError> {
+    if launcher.status()?.daemons.is_empty() { Err(SuperviseError::Units) } else { Ok(()) }
+}
+
 /// Stops the daemons, and the apps' processes if asked for.
 pub fn stop(settings: &Settings, words: &[String]) -> Result<(), SuperviseError> {
+    refuse_units(&mut Launcher::connect(&settings.data.launcher_socket())?)?;
     if words.iter().any(|word| word == "--apps") {
         // The server must not start anew what is stopped here.
         let mut launcher = Launcher::connect(&settings.data.launcher_socket())?;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// The group that processes of a delegated folder are moved to, for a v2 group with controllers may hold no process itself.
 const LEAF: &str = "leaf";
+/// The group of a delegated folder that shims live in, so that the service which starts them ends without them.
+const SHIMS: &str = "shims";
 /// How often the delegated folder is emptied before controllers can be turned on: processes may fork meanwhile.
 const MAX_EMPTYING_ROUNDS: u32 = 16;
 
@@ -21,6 +23,8 @@ pub(super) struct Found {
     pub seats: Seats,
     /// The v2 folder that [`Seats::unified`] lies in.
     pub unified_base: Option<PathBuf>,
+    /// Where shims live; only below a delegated folder.
+    pub shims: Option<PathBuf>,
     pub memory: Placement,
     pub cpu: Placement,
     pub pids: Placement,
@@ -97,11 +101,13 @@ fn place(
         freezer: helper("freezer"),
         accounting: helper("cpuacct"),
     };
+    let delegated = unified.as_ref().ok().filter(|_| settings.delegated.is_some());
+    let shims = delegated.map(|base| base.join(SHIMS));
     let unified_placement = match &unified {
         Ok(base) => Placement::V2 { path: own(base) },
         Err(why) => Placement::None { why: why.clone() },
     };
-    Found { seats, unified_base: unified.ok(), memory, cpu, pids, unified: unified_placement }
+    Found { seats, unified_base: unified.ok(), shims, memory, cpu, pids, unified: unified_placement }
 }
 
 fn seat(placement: &Placement) -> Option<Seat> {
@@ -114,7 +120,7 @@ fn seat(placement: &Placement) -> Option<Seat> {
 
 /// Makes the folders of all groups and hands the v2 tree's controllers down to them.
 pub(super) fn prepare(found: &Found) -> Result<(), CgroupError> {
-    for folder in found.seats.folders() {
+    for folder in found.seats.folders().into_iter().chain(found.shims.as_deref()) {
         files::make_folder(folder)?;
     }
     let controllers = found.seats.unified_controllers();
@@ -174,7 +180,7 @@ fn move_to_leaf(folder: &Path) -> Result<(), CgroupError> {
 /// Removes the folders of all groups, once they are empty. For tests and for taking Dozen off a machine.
 pub(super) fn remove_all(found: &Found) -> Result<Vec<PathBuf>, CgroupError> {
     let mut busy = Vec::new();
-    for folder in found.seats.folders() {
+    for folder in found.seats.folders().into_iter().chain(found.shims.as_deref()) {
         match files::remove_folder(folder)? {
             Removal::Gone => {}
             Removal::Busy => busy.push(folder.to_owned()),

@@ -208,6 +208,13 @@ impl Cgroups {
         ProcessGroup { seats: self.found.seats.join(&process.to_string()) }
     }
 
+    /// Moves the template of shims, and with it every shim to come, to the delegated folder: whatever becomes of the launcher's own
+    /// group, they are not in it. Does nothing where no folder is delegated.
+    pub fn add_template(&self, pid: u32) -> Result<(), CgroupError> {
+        let Some(folder) = &self.found.shims else { return Ok(()) };
+        files::write(&folder.join("cgroup.procs"), &pid.to_string())
+    }
+
     /// Processes that have a group, in any hierarchy, ended or not.
     pub fn list(&self) -> Result<BTreeSet<ProcessId>, CgroupError> {
         let mut processes = BTreeSet::new();

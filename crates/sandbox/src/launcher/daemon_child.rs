@@ -4,6 +4,7 @@ use super::folders;
 use super::listeners::Bound;
 use super::settings::{DaemonSettings, LauncherSettings, UserIds};
 use crate::client::LISTENERS_VARIABLE;
+use crate::layout::DataFolder;
 use crate::protocol::{Daemon, ListenerName};
 use rustix::process::{Pid, PidfdFlags};
 use std::net::SocketAddr;
@@ -34,7 +35,8 @@ pub fn start(
     command.arg0("dozen").args(&daemon.arguments).env_clear();
     command.envs(daemon.environment.iter().map(|(name, value)| (name, value)));
     command.env(LISTENERS_VARIABLE, listeners_value(&numbered(daemon, listeners)));
-    command.env(WRITERS_VARIABLE, make_journal_folders(daemon, settings, user)?.join(","));
+    let writers = make_journal_folders(&settings.data, user, settings.server, daemon.journal_writers)?;
+    command.env(WRITERS_VARIABLE, writers.join(","));
     command.stdin(Stdio::null()).current_dir("/").process_group(0);
     // The standard library clears supplementary groups when root changes to another user.
     command.uid(user.uid).gid(user.gid);
@@ -97,17 +99,19 @@ fn listeners_value(numbered: &[(ListenerName, RawFd)]) -> String {
     parts.join(",")
 }
 
-/// New ones at each start: a writer's folder has one writer for good.
-fn make_journal_folders(
-    daemon: &DaemonSettings,
-    settings: &LauncherSettings,
+/// Journal folders of a daemon that runs as `user`, readable by the server; their names are returned. New ones at each start: a
+/// writer's folder has one writer for good.
+pub fn make_journal_folders(
+    data: &DataFolder,
     user: UserIds,
+    server: UserIds,
+    count: u32,
 ) -> std::io::Result<Vec<String>> {
-    let owner = UserIds { uid: user.uid, gid: settings.server.gid };
+    let owner = UserIds { uid: user.uid, gid: server.gid };
     let make = |_| {
         let name = std::fs::read_to_string(NEW_UUID)?.trim().to_owned();
-        folders::make_for(&settings.data.logs(), &name, owner, 0o2770)?;
+        folders::make_for(&data.logs(), &name, owner, 0o2770)?;
         Ok(name)
     };
-    (0..daemon.journal_writers).map(make).collect()
+    (0..count).map(make).collect()
 }

@@ -17,7 +17,7 @@ mod settings;
 mod spawn;
 mod template;
 
-pub use daemon_child::WRITERS_VARIABLE;
+pub use daemon_child::{WRITERS_VARIABLE, make_journal_folders};
 pub use error::LauncherError;
 pub use settings::{
     DEFAULT_APP_UID_BASE, DEFAULT_ROUTER_UID, DEFAULT_SERVER_UID, DaemonSettings, LauncherSettings,
@@ -79,6 +79,11 @@ enum Course {
 
 /// Runs until it is told to stop. Returns an error only if it could not begin.
 pub fn run(settings: LauncherSettings) -> Result<(), LauncherError> {
+    run_telling(settings, || {})
+}
+
+/// The same, and calls `ready` once requests are answered.
+pub fn run_telling(settings: LauncherSettings, ready: impl FnOnce()) -> Result<(), LauncherError> {
     let uid = rustix::process::geteuid();
     if !uid.is_root() {
         return Err(LauncherError::NotRoot(uid.as_raw()));
@@ -95,7 +100,7 @@ pub fn run(settings: LauncherSettings) -> Result<(), LauncherError> {
     let listeners = listeners::bind_all(&state.settings.listeners, taken_over)?;
     let socket = listen(&state.settings)?;
     let connections = Connections::new(socket, state.settings.server.uid);
-    serve(state, connections, &listeners, adopted)
+    serve(state, connections, &listeners, adopted, ready)
 }
 
 fn take_lock(settings: &LauncherSettings) -> Result<OwnedFd, LauncherError> {
@@ -126,7 +131,8 @@ fn prepare(mut settings: LauncherSettings) -> Result<State, LauncherError> {
     remove::leftovers(&settings.data.build_works(), remove::BEING_REMOVED);
     remove::leftovers(&settings.data.caches(), remove::BEING_REMOVED);
     let live = find_live(&settings, &boot_id)?;
-    Ok(State { settings, boot_id, layers, cgroups, network, live, template: Template::new() })
+    let template = Template::new(cgroups.clone());
+    Ok(State { settings, boot_id, layers, cgroups, network, live, template })
 }
 
 fn judge_layers(report: &ProbeReport, allow_weaker: &LayerSet) -> Layers {
@@ -169,6 +175,7 @@ fn serve(
     mut connections: Connections,
     listeners: &[Bound],
     adopted: Vec<Adopted>,
+    ready: impl FnOnce(),
 ) -> Result<(), LauncherError> {
     let signals =
         watch_signals().map_err(|source| LauncherError::Step { step: "watch for signals", source })?;
@@ -178,6 +185,7 @@ fn serve(
     let mut daemons = Daemons::new(&means, adopted);
     let mut course = Course::On;
     say(&format!("ready at {}", settings.data.launcher_socket().display()));
+    ready();
     let mut rules_looked_at = boot_now();
     loop {
         daemons.turn(&means);

@@ -3,6 +3,7 @@
 
 use super::child;
 use super::error::failed;
+use crate::cgroup::Cgroups;
 use crate::message::{self, MessageError};
 use crate::protocol::Refusal;
 use crate::shim::orders::Orders;
@@ -17,12 +18,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The template, as long as it answers.
 pub struct Template {
     socket: Option<OwnedFd>,
+    cgroups: Cgroups,
 }
 
 impl Template {
     /// Not running until it is needed.
-    pub const fn new() -> Self {
-        Self { socket: None }
+    pub const fn new(cgroups: Cgroups) -> Self {
+        Self { socket: None, cgroups }
     }
 
     /// The pid of a new shim. After an error it is not known whether there is one: its lock tells.
@@ -49,15 +51,19 @@ impl Template {
                 other => return other,
             }
         }
-        let socket = self.socket.insert(start()?);
+        let socket = self.socket.insert(start(&self.cgroups)?);
         message::send(socket.as_fd(), orders, descriptors)
     }
 }
 
-fn start() -> Result<OwnedFd, MessageError> {
+fn start(cgroups: &Cgroups) -> Result<OwnedFd, MessageError> {
     let (own, its) =
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     message::set_timeouts(&own, ANSWER_TIMEOUT)?;
-    child::spawn_self(SHIM_WORD, &[its.as_fd()]).map_err(MessageError::Socket)?;
+    let pid = child::spawn_self(SHIM_WORD, &[its.as_fd()]).map_err(MessageError::Socket)?;
+    // Before the first order is sent: a clone lives where its template does. Elsewhere shims work as well.
+    if let Err(error) = cgroups.add_template(pid) {
+        super::say(&format!("shims stay in the launcher's own group: {}", domain::cause::chain(&error)));
+    }
     Ok(own)
 }

@@ -10,7 +10,7 @@ mod trees;
 
 use super::first_login::{self, FirstLogin};
 use super::settings::Settings;
-use super::{random_seed, supervise};
+use super::{random_seed, supervise, systemd};
 use ::logs::{Hub, HubSettings};
 use adapters::{MachineClock, NativeBuilds, SystemRandom};
 use blobs::SlugStore;
@@ -64,7 +64,9 @@ struct Plane {
 pub fn run(settings: &Settings) -> Result<(), ServeError> {
     // Slugs and sources are read by apps' users; what is private lies in folders that are.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let value = std::env::var(LISTENERS_VARIABLE).map_err(at("the server is started by the launcher"))?;
+    let value = systemd::passed_listeners()
+        .ok_or(LISTENERS_VARIABLE)
+        .map_err(at("the server is started by the launcher, or by its unit: a variable is missing"))?;
     let listeners = take_inherited_listeners(&value).map_err(at("cannot take the listener"))?;
     let listener =
         listeners.into_iter().next().ok_or("none was passed").map_err(at("cannot take the listener"))?;
@@ -144,6 +146,7 @@ async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError>
             Err(error) => tracing::error!(%error, "cannot say that the server is ready"),
         }
         tracing::info!(address = %listener.address, "serving the API");
+        systemd::tell_ready();
     };
     let served = server::run_telling(parts, stop, ready).await.map_err(at("cannot serve the API"));
     drop(held);

@@ -1,0 +1,222 @@
+//! What is planned and rendered, without touching the machine.
+
+use super::observed::{Activity, FoundUnit, Observed, settled};
+use super::plan::{Data, plan_install, plan_uninstall};
+use super::step::Step;
+use super::units::{self, Kind, Unit};
+use super::wanted::{Family, Known, Wanted, plan_settings};
+use super::*;
+use std::process::Command;
+
+const DIGEST: &str = "d1";
+
+fn options() -> Options {
+    Options { base_domain: Some("apps.example.com".to_owned()), ..Options::default() }
+}
+
+fn wanted() -> Wanted {
+    let known = Known { family: Some(Family::Both), ..Known::default() };
+    plan_settings(&options(), &known).unwrap()
+}
+
+fn rendered(wanted: &Wanted) -> Vec<Unit> {
+    units::render(wanted, DIGEST)
+}
+
+fn told(steps: &[Step]) -> String {
+    steps.iter().map(|step| format!("{step}\n")).collect()
+}
+
+#[test]
+fn the_units_in_full() {
+    let units = rendered(&wanted());
+    assert_eq!(units.iter().map(|unit| unit.name).collect::<Vec<_>>(), units::ALL);
+    let text: String = units.iter().map(|unit| format!("==> {} <==\n{}\n", unit.name, unit.text)).collect();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_first_installation_is_told_to_the_letter() {
+    let wanted = wanted();
+    let steps = plan_install(&wanted, &rendered(&wanted), &Observed::default());
+    let without_units: Vec<Step> = steps
+        .into_iter()
+        .map(|step| match step {
+            Step::WriteFile { path, .. } if path.starts_with("/etc/systemd") => {
+                Step::WriteFile { path, text: "(as in the test of the units)".to_owned() }
+            }
+            other => other,
+        })
+        .collect();
+    insta::assert_snapshot!(render_dry_run(&without_units));
+}
+
+#[test]
+fn a_second_run_finds_nothing_to_do() {
+    let wanted = wanted();
+    let units = rendered(&wanted);
+    let steps = plan_install(&wanted, &units, &settled(&wanted, &units));
+    assert_eq!(steps, []);
+    assert_eq!(render_dry_run(&steps), "Nothing to do: everything is as it should be.\n");
+}
+
+#[test]
+fn a_newer_program_restarts_the_daemons_and_not_the_apps() {
+    let wanted = wanted();
+    let before = Observed { program_is_current: false, ..settled(&wanted, &rendered(&wanted)) };
+    let steps = plan_install(&wanted, &units::render(&wanted, "d2"), &before);
+    insta::assert_snapshot!(told(&steps), @r"
+    copy this program to /usr/local/bin/dozen
+    write /etc/systemd/system/dozen-launcher.service
+    write /etc/systemd/system/dozen-server.service
+    write /etc/systemd/system/dozen-router.service
+    systemctl daemon-reload
+    systemctl restart dozen-launcher.service dozen-server.service dozen-router.service
+    ");
+}
+
+/// The files were written, and then the power failed: what runs is older than what is there.
+#[test]
+fn a_cut_off_upgrade_is_finished() {
+    let wanted = wanted();
+    let units = rendered(&wanted);
+    let mut observed = settled(&wanted, &units);
+    for name in [units::SERVER, units::ROUTER] {
+        observed.units.get_mut(name).unwrap().fingerprint = Some("older".to_owned());
+    }
+    observed.units.get_mut(units::SERVER).unwrap().outdated = true;
+    insta::assert_snapshot!(told(&plan_install(&wanted, &units, &observed)), @r"
+    systemctl daemon-reload
+    systemctl restart dozen-server.service dozen-router.service
+    ");
+}
+
+#[test]
+fn another_port_makes_the_socket_anew_and_leaves_the_other_alone() {
+    let before = wanted();
+    let observed = settled(&before, &rendered(&before));
+    let known = Known { environment: Some(before.environment.render()), ..Known::default() };
+    let moved = Options { http_listen: Some("0.0.0.0:8080".parse().unwrap()), ..Options::default() };
+    let after = plan_settings(&moved, &known).unwrap();
+    assert_eq!(after.settings.base_domain, before.settings.base_domain);
+    insta::assert_snapshot!(told(&plan_install(&after, &rendered(&after), &observed)), @r"
+    write /etc/dozen/dozen.env
+    write /etc/systemd/system/dozen-launcher.service
+    write /etc/systemd/system/dozen-router.socket
+    write /etc/systemd/system/dozen-server.service
+    write /etc/systemd/system/dozen-router.service
+    systemctl daemon-reload
+    systemctl stop dozen-router.service dozen-router.socket
+    systemctl restart dozen-launcher.service dozen-server.service
+    systemctl start dozen-router.socket dozen-router.service
+    ");
+}
+
+/// Whatever is found, the service that apps live in is never restarted or stopped.
+#[test]
+fn no_installation_stops_the_apps() {
+    let wanted = wanted();
+    let units = rendered(&wanted);
+    for activity in [Activity::Active, Activity::Inactive] {
+        for outdated in [false, true] {
+            let mut observed = settled(&wanted, &units);
+            for unit in observed.units.values_mut() {
+                *unit = FoundUnit { activity, outdated, ..FoundUnit::default() };
+            }
+            observed.files.clear();
+            let steps = plan_install(&wanted, &units, &observed);
+            let touches = |step: &Step| match step {
+                Step::Stop { units } | Step::Restart { units } => units.contains(&units::APPS),
+                other => *other == Step::StopAll,
+            };
+            assert!(!steps.iter().any(touches), "{}", told(&steps));
+        }
+    }
+}
+
+#[test]
+fn uninstalling_keeps_the_data_unless_told() {
+    let wanted = wanted();
+    let observed = settled(&wanted, &rendered(&wanted));
+    insta::assert_snapshot!(told(&plan_uninstall(&wanted, &observed, Data::Keep)));
+    insta::assert_snapshot!(told(&plan_uninstall(&wanted, &observed, Data::Purge)));
+    let nothing = plan_uninstall(&wanted, &Observed::default(), Data::Purge);
+    assert_eq!(told(&nothing), "remove the apps' networks and the packet rules\n");
+}
+
+#[test]
+fn settings_of_the_last_time_are_kept() {
+    let file = "DOZEN_BASE_DOMAIN=a.example\nDOZEN_DRAIN_SECONDS=5\nDOZEN_HTTP_LISTEN=10.0.0.1:80\n# mine\n";
+    let known = Known { environment: Some(file.to_owned()), server_uid: Some(901), ..Known::default() };
+    let again = plan_settings(&Options::default(), &known).unwrap();
+    assert_eq!(again.settings.drain_seconds, 5);
+    assert_eq!(again.settings.http_listen, "10.0.0.1:80".parse().unwrap());
+    assert_eq!((again.settings.uid, again.settings.api_listen.port()), (901, 443));
+    assert!(again.environment.render().contains("# mine\n"));
+    let other = plan_settings(&options(), &known).unwrap();
+    assert_eq!(other.settings.base_domain.as_str(), "apps.example.com");
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_before_anything_is_done() {
+    let none = Known::default();
+    assert!(matches!(plan_settings(&Options::default(), &none), Err(InstallError::NoBaseDomain)));
+    let bad = Options { base_domain: Some("not a domain".to_owned()), ..Options::default() };
+    assert!(matches!(plan_settings(&bad, &none), Err(InstallError::Settings(_))));
+    let wanted = wanted();
+    let mut observed = Observed::default();
+    observed.users.insert("somebody".to_owned(), wanted.settings.uid);
+    assert!(matches!(machine::check_users(&wanted, &observed), Err(InstallError::IdTaken { .. })));
+    observed.users = [("dozen".to_owned(), 7)].into();
+    assert!(matches!(machine::check_users(&wanted, &observed), Err(InstallError::OtherId { found: 7, .. })));
+    observed.users.clear();
+    assert!(machine::check_users(&wanted, &observed).is_ok());
+}
+
+#[test]
+fn purging_has_to_be_confirmed() {
+    let settings = wanted().settings;
+    let asked = |purge, confirm: Option<&str>, dry_run| {
+        Uninstall { purge, confirm: confirm.map(str::to_owned), dry_run }.check_confirmed(&settings).is_ok()
+    };
+    assert!(asked(false, None, false) && asked(true, None, true));
+    assert!(asked(true, Some("apps.example.com"), false));
+    assert!(!asked(true, None, false) && !asked(true, Some("example.com"), false));
+}
+
+#[test]
+fn what_people_are_told() {
+    let wanted = wanted();
+    let first = crate::daemons::first_login::FirstLogin {
+        format: 1,
+        url: "https://apps.example.com".to_owned(),
+        email: "admin@apps.example.com".to_owned(),
+        token: "TOKEN".to_owned(),
+    };
+    let steps = plan_install(&wanted, &rendered(&wanted), &Observed::default());
+    insta::assert_snapshot!(advice::render_installed(&wanted, &steps, Some(&first), Firewall::Ufw));
+    insta::assert_snapshot!(advice::render_installed(&wanted, &[], None, Firewall::NoneFound));
+}
+
+/// systemd's own opinion of the units, where it is installed.
+#[test]
+fn systemd_finds_no_fault_with_the_units() {
+    if !machine::is_installed("systemd-analyze") {
+        println!("skipped: systemd-analyze is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = Wanted { program: "/bin/true".into(), ..wanted() };
+    let units = rendered(&wanted);
+    let paths: Vec<_> = units.iter().map(|unit| folder.path().join(unit.name)).collect();
+    for (unit, path) in units.iter().zip(&paths) {
+        std::fs::write(path, &unit.text).unwrap();
+    }
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["verify", "--man=no", "--recursive-errors=no"]).args(&paths);
+    let output = verify.env("SYSTEMD_UNIT_PATH", format!("{}:", folder.path().display())).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let ours: Vec<&str> = told.lines().filter(|line| line.contains("dozen")).collect();
+    assert_eq!((ours, output.status.success()), (Vec::new(), true), "{told}");
+    assert!(units.iter().all(|unit| (unit.kind == Kind::Daemon) == unit.fingerprint.is_some()));
+}
