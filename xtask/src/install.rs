@@ -11,8 +11,13 @@ const NEEDED: &[(&str, &str)] =
 /// Installs missing packages; as an ordinary user through sudo. What cannot be installed is told, not fatal: the suites that need
 /// it then say that they are skipped.
 pub fn ensure() -> Result<()> {
+    ensure_all(NEEDED)
+}
+
+/// The same for programs, and the packages that bring them, that not every test needs.
+pub fn ensure_all(needed: &[(&str, &str)]) -> Result<()> {
     let missing: Vec<&str> =
-        NEEDED.iter().filter(|(program, _)| !shell::is_installed(program)).map(|(_, p)| *p).collect();
+        needed.iter().filter(|(program, _)| !shell::is_installed(program)).map(|(_, p)| *p).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ mod install;
 mod shell;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   demo [--once] [--json]     start a server, push examples/hello and show the twelve factors
   test [--strict] [NAME...]  install what tests need and run every suite, or the named ones
+  test --vm [NAME...]        install, push, restart, reboot and pull the plug in a virtual machine like a user's
   tidy                       check layers, sizes, words and features of the source
   bench NAME [--json]        measure: start, deploy, footprint";
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(rest),
         // The backing service of the demo, which starts it in a namespace of its own.
         "demo-service" => demo::serve_backing_service(),
+        "test" if rest.iter().any(|word| word == "--vm") => vm::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),

@@ -44,5 +44,5 @@ mod worker;
 pub use control::FolderError;
 pub use control::wire::{Activity, Report};
 pub use listen::ListenError;
-pub use router::{Router, RouterError, run};
+pub use router::{Router, RouterError, run, run_telling};
 pub use settings::{JournalSettings, Limits, ListenerSettings, RouterSettings, Timeouts};

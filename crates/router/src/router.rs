@@ -86,9 +86,13 @@ impl Router {
     }
 }
 
-/// Runs a router on this thread until SIGTERM or SIGINT, or `drain` on the control socket. Calls `ready` once it has loaded its
-/// table and listens.
-pub fn run(settings: RouterSettings, ready: impl FnOnce()) -> Result<(), RouterError> {
+/// Runs a router on this thread until SIGTERM or SIGINT, or `drain` on the control socket.
+pub fn run(settings: RouterSettings) -> Result<(), RouterError> {
+    run_telling(settings, || {})
+}
+
+/// The same, and calls `ready` once it has loaded its table and listens.
+pub fn run_telling(settings: RouterSettings, ready: impl FnOnce()) -> Result<(), RouterError> {
     let prepared = Prepared::new(settings)?;
     ready();
     prepared.run(Signals::Obeyed)

@@ -5,7 +5,7 @@
 //! A factor whose capability is not there yet says what is missing and is never dressed up.
 
 mod factors;
-mod http;
+pub mod http;
 mod service;
 mod world;
 

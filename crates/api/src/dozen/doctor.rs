@@ -13,7 +13,7 @@ pub struct DoctorReport {
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// The area: `sandbox`, `network`, `limits`, `ledger`, `router`, `launcher`, `disk`, `builders`.
+    /// The area: `sandbox`, `network`, `limits`, `ledger`, `router`, `launcher`, `disk`, `builders`, `systemd`.
     pub area: String,
     /// The thing looked at, such as `pid namespace`.
     pub name: String,

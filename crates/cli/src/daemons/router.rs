@@ -36,7 +36,7 @@ pub fn run(settings: &Settings) -> Result<(), RouterFailure> {
     router.journals =
         writers.split(',').filter_map(|id| id.parse().ok()).map(|id| journal(settings, id)).collect();
     router.control_uids = vec![settings.uid, 0];
-    router::run(without_draining_for_tests(router), systemd::tell_ready)?;
+    router::run_telling(without_draining_for_tests(router), systemd::tell_ready)?;
     Ok(())
 }
 

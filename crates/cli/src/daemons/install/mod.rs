@@ -16,7 +16,7 @@ mod observe;
 mod observed;
 mod plan;
 mod step;
-mod units;
+pub mod units;
 mod wanted;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What `dozen doctor` shows: the launcher's word on the sandbox, the routers, the disk.
 
 use super::super::settings::Settings;
+use super::super::systemd;
 use api::dozen::doctor::{Check, DoctorReport, Outcome};
 use domain::cause::chain;
 use domain::observed::ObservedRouter;
@@ -27,6 +28,7 @@ impl Doctor for MachineDoctor {
         checks.push(launcher);
         checks.extend(status.as_ref().map(weaker).unwrap_or_default());
         checks.extend([self.routers(), self.disk()]);
+        checks.extend(systemd::doctor::checks(self.settings.supervisor));
         DoctorReport { can_start_apps, checks }
     }
 }

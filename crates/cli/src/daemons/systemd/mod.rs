@@ -7,6 +7,7 @@
 //! Nothing here talks to systemd's manager, but by the two ways that every service has: variables, and the notification socket.
 
 mod apps;
+pub mod doctor;
 mod router;
 
 use super::settings::Settings;
