@@ -11,7 +11,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// What the agent is, in the machine: systemd starts it, and it does one script after the other.
 pub const GUEST_SCRIPT: &str = r#"#!/bin/bash
 # Carries out the scripts that come over a port of the virtual machine.
-exec 3<>/dev/virtio-ports/dozen-agent
+port=/dev/virtio-ports/dozen-agent
+until [ -e "$port" ]; do sleep 0.2; done
+exec 3<>"$port"
 printf 'ready %s\n' "$(cat /proc/sys/kernel/random/boot_id)" >&3
 while IFS= read -r line <&3; do
   printf %s "$line" | base64 -d > /run/agent-script
@@ -76,9 +78,11 @@ impl Agent {
         let answer = self
             .read_line()
             .with_context(|| format!("no answer within {} s to:\n{script}", limit.as_secs()))?;
-        let (code, output) = answer.split_once(' ').with_context(|| format!("the agent said {answer:?}"))?;
+        // Without any output nothing follows the code.
+        let (code, output) = answer.split_once(' ').unwrap_or((&answer, ""));
         let output = decode(output).context("the agent's answer is no base64")?;
-        Ok((code.parse()?, String::from_utf8_lossy(&output).into_owned()))
+        let code = code.parse().with_context(|| format!("the agent said {answer:?}"))?;
+        Ok((code, String::from_utf8_lossy(&output).into_owned()))
     }
 
     /// Hands a script over and waits for nothing: the machine may be gone before it could answer.
