@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(100);
+/// From the end of a script to its answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the agent is, in the machine: systemd starts it, and it does one script after the other.
 pub const GUEST_SCRIPT: &str = r#"#!/bin/bash
@@ -70,10 +72,15 @@ impl Agent {
         }
     }
 
-    /// Exit code and output of a script.
+    /// Exit code and output of a script. One that takes longer than the limit is ended in the machine, where its output is: 124.
     pub fn run(&mut self, script: &str, limit: Duration) -> Result<(i32, String)> {
-        self.stream.get_ref().set_read_timeout(Some(limit))?;
-        let line = format!("{}\n", encode(script.as_bytes()));
+        self.stream.get_ref().set_read_timeout(Some(limit + ANSWER_LIMIT))?;
+        let seconds = limit.as_secs();
+        let limited = format!(
+            "printf %s {} | base64 -d > /run/limited-script; timeout --kill-after=5 {seconds} bash /run/limited-script",
+            encode(script.as_bytes())
+        );
+        let line = format!("{}\n", encode(limited.as_bytes()));
         self.stream.get_mut().write_all(line.as_bytes()).context("the agent has gone")?;
         let answer = self
             .read_line()

@@ -28,6 +28,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("debootstrap", "debootstrap"),
     ("mke2fs", "e2fsprogs"),
     ("git", "git"),
+    ("strip", "binutils"),
 ];
 
 pub fn run(words: &[String]) -> Result<ExitCode> {
