@@ -43,7 +43,8 @@ pub struct Buildpack {
     pub name: String,
 }
 
-/// Where the source came from. For a push: `url` is the app's git address and `version` the commit.
+/// Where the source came from. A commit of the app's repository: `url` is the app's git address and `version` the commit. A tree:
+/// `url` is where it was fetched (without its query), or the server's place for uploads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceBlob {
     #[serde(default)]
@@ -58,7 +59,37 @@ pub struct SourceBlob {
 /// The body of `POST /apps/:app/builds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateBuild {
-    pub source_blob: SourceBlob,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buildpacks: Option<Vec<WantedBuildpack>>,
+    pub source_blob: CreateSourceBlob,
+}
+
+/// What to build: an upload (`url` is its `get_url`), a commit (`url` is the app's git address, `version` the commit), or a
+/// gzipped tar at any https address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateSourceBlob {
+    /// `SHA256:` and the digest of the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    pub url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// The address may hold a secret.
+impl std::fmt::Debug for CreateSourceBlob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreateSourceBlob").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// A buildpack that a build asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedBuildpack {
+    #[serde(default)]
+    pub url: Option<String>,
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 impl BuildStatus {

@@ -108,6 +108,10 @@ impl Environment {
         self.path(CONFIG_HOME).or_else(in_xdg).or_else(in_home).or_else(in_appdata)
     }
 
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path(HOME)
+    }
+
     /// Whether colour is unwanted wherever it goes.
     pub fn refuses_colour(&self) -> bool {
         self.values.contains_key(NO_COLOR) || self.text(TERM) == Some("dumb")

@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod git;
 mod output;
+mod pack;
 mod prompt;
 mod session;
 mod suggest;

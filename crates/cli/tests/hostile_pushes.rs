@@ -466,7 +466,7 @@ fn the_third_of_three_pushes_takes_the_place_of_the_second() {
     let (status, said) = second.wait();
     println!("---- second\n{said}");
     assert!(
-        !status.success() && said.contains("a newer push took its place while it waited for its turn"),
+        !status.success() && said.contains("a newer deploy took its place while it waited for its turn"),
         "{said}"
     );
     let (status, said) = first.wait();

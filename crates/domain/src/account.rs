@@ -1,7 +1,9 @@
 //! Accounts and the tokens that act for them.
 
-use crate::ids::{AccountId, TokenId};
+use crate::ids::{AccountId, KeyId, TokenId};
+use crate::names::AppName;
 use crate::policy::Role;
+use crate::scope::Scope;
 use crate::time::WallMillis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -105,8 +107,24 @@ pub struct Authorization {
     pub description: String,
     /// The first characters of the token, which say nothing about its secret part.
     pub prefix: String,
+    pub scope: Scope,
+    /// The name of the app of a deploy token.
+    pub deploys: Option<AppName>,
     pub created_at: WallMillis,
     pub expires_at: Option<WallMillis>,
+}
+
+/// A public key by which its account is known over SSH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshKey {
+    pub id: KeyId,
+    pub account: AccountRef,
+    /// `ssh-ed25519 AAAA... comment`
+    pub public_key: String,
+    /// `SHA256:...`, as `ssh-keygen -l` shows it.
+    pub fingerprint: String,
+    pub comment: String,
+    pub created_at: WallMillis,
 }
 
 #[cfg(test)]

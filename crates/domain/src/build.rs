@@ -2,7 +2,7 @@
 
 use crate::formation::ProcessTypes;
 use crate::ids::{AccountId, AppId, BuildId, ReleaseId};
-use crate::names::{CommitId, SlugId};
+use crate::names::{CommitId, SlugId, SourceChecksum, SourceVersion};
 use crate::time::WallMillis;
 
 /// A build as the ledger knows it.
@@ -14,11 +14,56 @@ pub struct Build {
     pub number: u64,
     /// `None`: the system.
     pub actor: Option<AccountId>,
-    /// `None` for an uploaded tree.
-    pub commit: Option<CommitId>,
+    pub source: BuildSource,
     pub created_at: WallMillis,
     pub updated_at: WallMillis,
     pub status: BuildStatus,
+}
+
+/// What a build is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildSource {
+    /// A commit of the app's repository.
+    Commit(CommitId),
+    /// A tree that came by itself.
+    Tree(TreeSource),
+}
+
+/// A tree that was uploaded or fetched, as far as anything is known about it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TreeSource {
+    /// What its sender calls it.
+    pub version: Option<SourceVersion>,
+    /// Of the archive.
+    pub checksum: Option<SourceChecksum>,
+    /// Where it was fetched, without what may be secret in the address; `None`: it was uploaded.
+    pub url: Option<String>,
+}
+
+impl BuildSource {
+    /// The commit of the app's repository.
+    pub const fn commit(&self) -> Option<&CommitId> {
+        match self {
+            Self::Commit(commit) => Some(commit),
+            Self::Tree(_) => None,
+        }
+    }
+
+    /// What its sender calls a tree.
+    pub const fn version(&self) -> Option<&SourceVersion> {
+        match self {
+            Self::Commit(_) => None,
+            Self::Tree(tree) => tree.version.as_ref(),
+        }
+    }
+
+    /// The commit that a release of it names: a tree's version counts if it is one.
+    pub fn named_commit(&self) -> Option<CommitId> {
+        match self {
+            Self::Commit(commit) => Some(commit.clone()),
+            Self::Tree(tree) => tree.version.as_ref().and_then(|version| version.as_str().parse().ok()),
+        }
+    }
 }
 
 /// How far a build is.
@@ -34,7 +79,7 @@ pub enum BuildStatus {
     Failed {
         reason: String,
     },
-    /// A newer push took its place while it waited.
+    /// A newer deploy took its place while it waited.
     Superseded,
 }
 
@@ -92,4 +137,20 @@ const SHORT_COMMIT_LENGTH: usize = 8;
 /// `a97f3d42`
 pub fn short_commit(commit: &CommitId) -> &str {
     commit.as_str().get(..SHORT_COMMIT_LENGTH).unwrap_or(commit.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_a_commit_is_named_as_one() {
+        let tree = |version: &str| {
+            BuildSource::Tree(TreeSource { version: version.parse().ok(), ..TreeSource::default() })
+        };
+        let id = "a".repeat(40);
+        assert_eq!(tree(&id).named_commit().unwrap().as_str(), id);
+        assert_eq!((tree(&id).commit(), tree("v1").named_commit()), (None, None));
+        assert_eq!(tree("v1").version().unwrap().as_str(), "v1");
+    }
 }

@@ -17,12 +17,14 @@ pub enum ResourceKind {
     Domain,
     Formation,
     Job,
+    Key,
     Process,
     Release,
+    Source,
 }
 
 impl ResourceKind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Account,
         Self::Token,
         Self::App,
@@ -31,8 +33,10 @@ impl ResourceKind {
         Self::Domain,
         Self::Formation,
         Self::Job,
+        Self::Key,
         Self::Process,
         Self::Release,
+        Self::Source,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -45,8 +49,10 @@ impl ResourceKind {
             Self::Domain => "domain",
             Self::Formation => "formation",
             Self::Job => "job",
+            Self::Key => "key",
             Self::Process => "process",
             Self::Release => "release",
+            Self::Source => "source",
         }
     }
 

@@ -63,6 +63,14 @@ macro_rules! id {
 }
 
 id!(
+    /// A public key for SSH.
+    KeyId, "key"
+);
+id!(
+    /// An upload that builds are made from.
+    SourceId, "source"
+);
+id!(
     /// An app.
     AppId, "app"
 );

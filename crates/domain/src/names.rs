@@ -116,6 +116,30 @@ name!(
     |s| (s.len() == 40 || s.len() == 64) && s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 );
 
+name!(
+    /// What people call a source tree that is no commit of the app's repository: a tag, a number, a commit of elsewhere.
+    SourceVersion, "version",
+    "1 to 200 characters, none of them a control character",
+    |s| !s.trim().is_empty() && s.chars().count() <= 200 && !s.chars().any(char::is_control)
+);
+
+name!(
+    /// The digest of an archive, as Heroku's API writes it.
+    SourceChecksum, "checksum",
+    "SHA256: followed by 64 lower-case hexadecimal digits",
+    |s| s.strip_prefix("SHA256:").is_some_and(|hex| hex.len() == 64
+        && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+);
+
+name!(
+    /// A folder of a source tree, below its top.
+    ProjectPath, "project path",
+    "a relative path such as services/web, 200 bytes at most, without empty parts, \".\" and \"..\"",
+    |s| (1..=200).contains(&s.len())
+        && !s.chars().any(char::is_control)
+        && s.split('/').all(|part| !matches!(part, "" | "." | ".."))
+);
+
 fn is_dns_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -206,6 +230,16 @@ mod tests {
         );
         let digest = format!("sha256:{}", "0a".repeat(32));
         check::<SlugId>(&[&digest], &["", "sha256:", "sha256:../../x", &digest.to_uppercase()]);
+        check::<SourceVersion>(&["v1.2", "é", &"v".repeat(200)], &["", " ", "a\nb", &"v".repeat(201)]);
+        check::<ProjectPath>(
+            &["web", "services/web", "a b/.c"],
+            &["", "/web", "web/", "a//b", "..", "a/../b", "./a", "a\0"],
+        );
+        let digest = "0a".repeat(32);
+        check::<SourceChecksum>(
+            &[&format!("SHA256:{digest}")],
+            &["", &digest, &format!("sha256:{digest}"), "SHA256:00"],
+        );
         check::<CommitId>(&[&"a".repeat(40)], &["", "HEAD", &"A".repeat(40), &"a".repeat(41)]);
     }
 

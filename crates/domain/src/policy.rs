@@ -4,6 +4,7 @@
 //! over an app it is what ownership, a grant or administration of the installation give.
 
 use crate::ids::{AccountId, AppId};
+use crate::scope::Scope;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -68,6 +69,8 @@ pub enum Actor {
         id: AccountId,
         /// Over the installation.
         role: Role,
+        /// Of the token that was shown.
+        scope: Scope,
     },
     /// Automatic changes: promotion, scheduled jobs, start-up repairs.
     System,
@@ -78,6 +81,13 @@ impl Actor {
         match self {
             Self::Account { id, .. } => Some(*id),
             Self::System => None,
+        }
+    }
+
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Account { scope, .. } => *scope,
+            Self::System => Scope::Global,
         }
     }
 }
@@ -139,6 +149,8 @@ actions! {
     BuildpackWrite = "buildpack:write",
     /// Clone and fetch.
     SourceRead = "source:read",
+    /// An upload that a build is made from.
+    SourceCreate = "source:create",
     JobCreate = "job:create",
     JobAttach = "job:attach",
     JobStop = "job:stop",
@@ -156,6 +168,10 @@ actions! {
     /// Rename, rotate.
     TokenUpdate = "token:update",
     TokenRevoke = "token:revoke",
+    /// Public keys for SSH.
+    KeyRead = "key:read",
+    KeyCreate = "key:create",
+    KeyRemove = "key:remove",
     EventRead = "event:read",
     /// Events of everybody.
     AuditRead = "audit:read",
@@ -191,6 +207,7 @@ impl Action {
             | Self::BuildCancel
             | Self::BuildpackWrite
             | Self::SourceRead
+            | Self::SourceCreate
             | Self::JobCreate
             | Self::JobAttach
             | Self::JobStop
@@ -204,6 +221,9 @@ impl Action {
             | Self::TokenCreate
             | Self::TokenUpdate
             | Self::TokenRevoke
+            | Self::KeyRead
+            | Self::KeyCreate
+            | Self::KeyRemove
             | Self::EventRead => Role::Owner,
             Self::AccountList | Self::AccountCreate | Self::AuditRead => Role::Admin,
         }
@@ -218,19 +238,35 @@ impl fmt::Display for Action {
 
 /// A refusal. Someone to whom the resource is nothing should not learn that it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{action} needs the role {needed}; this account's role is {held}")]
+#[error("{}", self.sentence())]
 pub struct Denied {
     pub action: Action,
     pub held: Role,
     pub needed: Role,
+    pub scope: Scope,
 }
 
-/// What `actor` is to `resource`.
+impl Denied {
+    fn sentence(&self) -> String {
+        let Self { action, held, needed, scope } = self;
+        match scope {
+            Scope::Deploy(_) => {
+                format!("this token is for deploying one app and for nothing else, not for {action}")
+            }
+            Scope::Global => format!("{action} needs the role {needed}; this account's role is {held}"),
+        }
+    }
+}
+
+/// What `actor` is to `resource`. What a token's scope does not see is nothing to whoever shows it.
 pub fn role_over(actor: &Actor, resource: &Resource) -> Role {
+    if !actor.scope().sees(resource) {
+        return Role::None;
+    }
     let (id, own) = match actor {
         Actor::System => return Role::Admin,
         Actor::Account { role: Role::Admin, .. } => return Role::Admin,
-        Actor::Account { id, role } => (*id, *role),
+        Actor::Account { id, role, .. } => (*id, *role),
     };
     match resource {
         Resource::Installation => own,
@@ -245,8 +281,9 @@ pub fn role_over(actor: &Actor, resource: &Resource) -> Role {
 
 /// May `actor` do `action` to `resource`?
 pub fn authorise(actor: &Actor, action: Action, resource: &Resource) -> Result<(), Denied> {
-    let (held, needed) = (role_over(actor, resource), action.least_role());
-    if held != Role::None && held.includes(needed) { Ok(()) } else { Err(Denied { action, held, needed }) }
+    let (held, needed, scope) = (role_over(actor, resource), action.least_role(), actor.scope());
+    let allowed = held != Role::None && held.includes(needed) && scope.covers(action, resource);
+    if allowed { Ok(()) } else { Err(Denied { action, held, needed, scope }) }
 }
 
 #[cfg(test)]
@@ -274,6 +311,7 @@ mod tests {
         (Action::BuildCancel, [true, true, true, false, false]),
         (Action::BuildpackWrite, [true, true, true, false, false]),
         (Action::SourceRead, [true, true, true, false, false]),
+        (Action::SourceCreate, [true, true, true, false, false]),
         (Action::JobCreate, [true, true, true, false, false]),
         (Action::JobAttach, [true, true, true, false, false]),
         (Action::JobStop, [true, true, true, false, false]),
@@ -289,6 +327,9 @@ mod tests {
         (Action::TokenCreate, [true, true, false, false, false]),
         (Action::TokenUpdate, [true, true, false, false, false]),
         (Action::TokenRevoke, [true, true, false, false, false]),
+        (Action::KeyRead, [true, true, false, false, false]),
+        (Action::KeyCreate, [true, true, false, false, false]),
+        (Action::KeyRemove, [true, true, false, false, false]),
         (Action::EventRead, [true, true, false, false, false]),
         (Action::AuditRead, [true, false, false, false, false]),
         (Action::InstallationRead, [true, true, true, true, false]),
@@ -303,7 +344,7 @@ mod tests {
 
     /// An actor and the app as that actor sees it, for a role over the app.
     fn case(role: Role) -> (Actor, Resource) {
-        let account = |id, role| Actor::Account { id, role };
+        let account = |id, role| Actor::Account { id, role, scope: Scope::Global };
         match role {
             Role::Admin => (account(OTHER, Role::Admin), app(Role::None)),
             Role::Owner => (account(OWNER, Role::None), app(Role::None)),
@@ -326,13 +367,42 @@ mod tests {
 
     #[test]
     fn a_grant_is_not_administration_and_roles_do_not_leak() {
-        let other = Actor::Account { id: OTHER, role: Role::Owner };
+        let other = Actor::Account { id: OTHER, role: Role::Owner, scope: Scope::Global };
         assert!(authorise(&other, Action::AccountCreate, &app(Role::Admin)).is_err());
         assert_eq!(role_over(&other, &app(Role::Admin)), Role::Owner);
         assert_eq!(role_over(&other, &app(Role::None)), Role::None);
         assert_eq!(role_over(&other, &Resource::Account(OWNER)), Role::None);
         assert_eq!(role_over(&other, &Resource::Account(OTHER)), Role::Owner);
         assert!(authorise(&other, Action::AppCreate, &Resource::Installation).is_ok());
+    }
+
+    /// Whatever the account may do itself, its deploy token does these things to one app.
+    #[test]
+    fn a_deploy_token_deploys_one_app() {
+        let app_of =
+            |app: u128| Resource::App { app: AppId::from_u128(app), owner: OWNER, granted: Role::None };
+        let allowed = [
+            Action::AppRead,
+            Action::ReleaseRead,
+            Action::BuildRead,
+            Action::BuildCreate,
+            Action::BuildCancel,
+            Action::SourceCreate,
+        ];
+        for role in [Role::Admin, Role::Owner] {
+            let actor = Actor::Account { id: OWNER, role, scope: Scope::Deploy(AppId::from_u128(9)) };
+            for action in Action::ALL {
+                let may = authorise(&actor, *action, &app_of(9)).is_ok();
+                assert_eq!(may, allowed.contains(action), "{action}");
+                for elsewhere in [app_of(8), Resource::Installation, Resource::Account(OWNER)] {
+                    let denied = authorise(&actor, *action, &elsewhere).unwrap_err();
+                    assert_eq!(denied.held, Role::None, "{action} {elsewhere:?}");
+                }
+            }
+        }
+        let stranger =
+            Actor::Account { id: OTHER, role: Role::Owner, scope: Scope::Deploy(AppId::from_u128(9)) };
+        assert!(authorise(&stranger, Action::BuildCreate, &app_of(9)).is_err(), "a scope gives nothing");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::build::short_commit;
 use crate::config_vars::{ConfigPatch, ConfigRefused, ConfigVars};
 use crate::formation::ProcessTypes;
 use crate::ids::{AccountId, AppId, AttachmentId, BuildId, ReleaseId};
-use crate::names::{CommitId, ReleaseVersion, SlugId};
+use crate::names::{CommitId, ReleaseVersion, SlugId, SourceVersion};
 use crate::time::WallMillis;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,8 @@ pub struct Artifact {
     pub slug_size_bytes: u64,
     pub process_types: ProcessTypes,
     pub commit: Option<CommitId>,
+    /// What the sender of an uploaded tree calls it.
+    pub version: Option<SourceVersion>,
     /// The build that made the slug.
     pub build: Option<BuildId>,
 }
@@ -183,9 +185,10 @@ pub fn draft_from_build(basis: &Basis, number: u64, artifact: Artifact) -> Resul
     if let Some(newest) = basis.newest_build.filter(|newest| *newest >= number) {
         return Err(ReleaseRefused::OlderBuild { build: number, newest });
     }
-    let description = match &artifact.commit {
-        Some(commit) => format!("Deploy {}", short_commit(commit)),
-        None => format!("Deploy build {number}"),
+    let description = match (&artifact.commit, &artifact.version) {
+        (Some(commit), _) => format!("Deploy {}", short_commit(commit)),
+        (None, Some(version)) => format!("Deploy {version}"),
+        (None, None) => format!("Deploy build {number}"),
     };
     let (config, attachments) = (basis.config.clone(), basis.attachments.clone());
     Ok(Draft { artifact, config, attachments, build_number: Some(number), description })

@@ -16,6 +16,7 @@ fn artifact(n: u64) -> Artifact {
         slug_size_bytes: n,
         process_types: [(web, format!("serve {n}"))].into(),
         commit: Some(format!("{n:040x}").parse().unwrap()),
+        version: None,
         build: Some(BuildId::from_u128(u128::from(n))),
     }
 }

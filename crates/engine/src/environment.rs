@@ -6,7 +6,7 @@ use crate::ports::{EnvironmentError, ReleaseEnvironment};
 use domain::formation::Size;
 use domain::ids::{JobId, ReleaseId};
 use domain::job::JobStreams;
-use domain::names::{CommitId, ConfigKey};
+use domain::names::{CommitId, ConfigKey, SourceVersion};
 use domain::process::Purpose;
 use domain::release::Release;
 use domain::secret::Secret;
@@ -82,9 +82,10 @@ fn platform_vars(reader: &Reader<'_>, release: &Release) -> Result<Vec<(&'static
         ("HEROKU_RELEASE_VERSION", release.version.to_string()),
         ("HEROKU_APP_ID", release.app.to_string()),
     ];
-    vars.extend(
-        release.artifact.commit.as_ref().map(|commit| ("SOURCE_VERSION", CommitId::to_string(commit))),
-    );
+    let artifact = &release.artifact;
+    let named = artifact.commit.as_ref().map(CommitId::as_str);
+    let version = named.or(artifact.version.as_ref().map(SourceVersion::as_str));
+    vars.extend(version.map(|version| ("SOURCE_VERSION", version.to_owned())));
     vars.extend(reader.app(release.app)?.map(|app| ("HEROKU_APP_NAME", app.name.to_string())));
     Ok(vars)
 }

@@ -19,6 +19,8 @@ pub struct Settings {
     pub ledger_folder: PathBuf,
     /// Holds a folder per build: `src` while it is built, `output` afterwards.
     pub builds_folder: PathBuf,
+    /// Holds a file per upload.
+    pub uploads_folder: PathBuf,
     /// Apps answer at `NAME.BASE`.
     pub base_domain: HostName,
     /// What this host is called in `placements`.
@@ -38,6 +40,7 @@ impl Settings {
         let build_limits =
             Limits { memory_bytes: BUILD_MEMORY_BYTES, cpu_weight: 50, processes: BUILD_PROCESSES };
         Self {
+            uploads_folder: builds_folder.with_file_name("uploads"),
             ledger_folder,
             builds_folder,
             base_domain,

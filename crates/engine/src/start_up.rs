@@ -3,6 +3,7 @@
 use crate::builds;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::ops::sources::{self, Leftovers};
 use crate::ports::RefMove;
 use domain::app::App;
 use domain::ids::BuildId;
@@ -16,6 +17,7 @@ pub(crate) fn repair(engine: &Engine) -> Result<(), Error> {
         tracing::warn!(failed, "builds that the last stop cut off have failed");
     }
     remove_stray_trees(engine)?;
+    sources::remove_leftovers(engine, Leftovers::All)?;
     let apps = engine.read(|reader| Ok(reader.apps()?))?;
     for app in &apps {
         reconcile_ref(engine, app)?;

@@ -9,6 +9,7 @@ pub mod front;
 pub mod git;
 mod handlers;
 mod http;
+mod intake;
 pub mod links;
 mod paging;
 pub mod ports;

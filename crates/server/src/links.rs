@@ -101,21 +101,10 @@ pub const ABSENT: &[Group] = &[
         ],
     },
     Group {
-        what: "Builds from sources",
+        what: "Build caches",
         verdict: Verdict::Later,
-        why: "builds begin with a git push",
-        links: &[
-            "POST /apps/{}/builds",
-            "DELETE /apps/{}/build-cache",
-            "POST /sources",
-            "POST /apps/{}/sources",
-        ],
-    },
-    Group {
-        what: "SSH keys",
-        verdict: Verdict::Later,
-        why: "pushes go over HTTPS with an access token",
-        links: &["GET /account/keys/{}"],
+        why: "a build empties its cache by itself when it cannot be trusted",
+        links: &["DELETE /apps/{}/build-cache"],
     },
     Group {
         what: "Log drains",

@@ -3,14 +3,32 @@
 
 use api::dozen::doctor::DoctorReport;
 use domain::ids::AppId;
-use std::io::Read;
+use domain::names::ProjectPath;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// Extracts what people push.
+/// Extracts what people push and upload.
 pub trait SourceTrees: Send + Sync {
-    /// Makes `folder` and extracts a tar into it, or leaves nothing and says in one sentence what was wrong with the tree.
-    fn stage(&self, folder: &Path, tree: &mut dyn Read) -> Result<(), StageError>;
+    /// Makes `folder` and extracts an archive into it, or leaves nothing and says in one sentence what was wrong with the tree.
+    fn stage(&self, folder: &Path, tree: &mut dyn Read, form: &TreeForm) -> Result<(), StageError>;
+}
+
+/// How a tree comes, and which part of it is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeForm {
+    pub packing: Packing,
+    /// The folder that is the app; `None`: all of it.
+    pub project: Option<ProjectPath>,
+}
+
+/// What a tree comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// A tar of `git archive`.
+    GitArchive,
+    /// A tar of so many bytes that somebody sent, gzipped as a rule. A folder that is all there is at its top is left out.
+    Upload { bytes: u64 },
 }
 
 /// A tree that was not taken.
@@ -91,4 +109,28 @@ pub struct LogRecord {
 /// Looks at the machine.
 pub trait Doctor: Send + Sync {
     fn report(&self) -> DoctorReport;
+}
+
+/// Gets a file from where somebody says that it is.
+pub trait Fetch: Send + Sync {
+    /// Writes what the address gives into `into`, which may refuse it.
+    fn fetch(&self, url: &str, limits: &FetchLimits, into: &mut dyn Write) -> Result<(), FetchError>;
+}
+
+/// Bounds of one fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FetchLimits {
+    pub bytes: u64,
+    pub time: Duration,
+}
+
+/// Why nothing came.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// One sentence for the person who named the address; the address is not in it whole.
+    #[error("{0}")]
+    Refused(String),
+    /// `into` did not take it.
+    #[error("{0}")]
+    NotStored(String),
 }

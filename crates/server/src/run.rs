@@ -5,7 +5,8 @@ use crate::front::{Arrival, Certificate, Front, Meet};
 use crate::git::push::Pushes;
 use crate::git::{GitRepositories, desk, prepare_hooks, serve};
 use crate::handlers::missing;
-use crate::ports::{Doctor, LogHub, SourceTrees};
+use crate::intake::{self, Uploads};
+use crate::ports::{Doctor, Fetch, LogHub, SourceTrees};
 use crate::rendezvous::Rendezvous;
 use crate::settings::Settings;
 use crate::state::{Shared, State};
@@ -38,6 +39,7 @@ pub struct ServerParts {
     /// The same that the engine was opened with.
     pub repositories: GitRepositories,
     pub trees: Arc<dyn SourceTrees>,
+    pub fetch: Arc<dyn Fetch>,
     pub logs: Arc<dyn LogHub>,
     pub doctor: Arc<dyn Doctor>,
 }
@@ -85,9 +87,11 @@ pub async fn run_telling(
         settings: parts.settings,
         repositories: parts.repositories,
         trees: parts.trees,
+        fetch: parts.fetch,
         logs: parts.logs,
         doctor: parts.doctor,
         pushes: Pushes::default(),
+        uploads: Uploads::default(),
         streams: Streams::new().ok_or(ServerError::NoRandomness)?,
         hook_socket,
         shutdown: shutdown.clone(),
@@ -117,7 +121,7 @@ pub fn route_table() -> Vec<Route> {
 }
 
 fn all_routes() -> Routes {
-    handlers::routes().merge(serve::routes()).merge(streams::routes())
+    handlers::routes().merge(serve::routes()).merge(streams::routes()).merge(intake::routes())
 }
 
 fn routes(state: State) -> Router {

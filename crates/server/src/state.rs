@@ -2,7 +2,8 @@
 
 use crate::git::GitRepositories;
 use crate::git::push::Pushes;
-use crate::ports::{Doctor, LogHub, SourceTrees};
+use crate::intake::Uploads;
+use crate::ports::{Doctor, Fetch, LogHub, SourceTrees};
 use crate::rendezvous::Rendezvous;
 use crate::settings::Settings;
 use crate::streams::Streams;
@@ -18,9 +19,11 @@ pub struct Shared {
     pub settings: Settings,
     pub repositories: GitRepositories,
     pub trees: Arc<dyn SourceTrees>,
+    pub fetch: Arc<dyn Fetch>,
     pub logs: Arc<dyn LogHub>,
     pub doctor: Arc<dyn Doctor>,
     pub pushes: Pushes,
+    pub uploads: Uploads,
     pub streams: Streams,
     pub rendezvous: Arc<Rendezvous>,
     pub hook_socket: PathBuf,

@@ -8,8 +8,11 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 /// `PRAGMA application_id`: "dozn".
 const APPLICATION_ID: i64 = 0x646f_7a6e;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_begin.sql"), include_str!("migrations/0002_buildpacks.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_begin.sql"),
+    include_str!("migrations/0002_buildpacks.sql"),
+    include_str!("migrations/0003_intake.sql"),
+];
 
 /// The format that this build writes.
 pub const FORMAT: i64 = MIGRATIONS.len() as i64;

@@ -11,6 +11,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("blobs", 1),
     ("journal", 1),
     ("api", 1),
+    ("outbound", 1),
     ("host", 2),
     ("kube", 2),
     ("builder", 2),

@@ -4,7 +4,7 @@ use super::url::path;
 use super::{Client, ClientError};
 use crate::account::Account;
 use crate::app::{App, CreateApp};
-use crate::build::Build;
+use crate::build::{Build, CreateBuild};
 use crate::config_vars::{ConfigPatch, ConfigVars};
 use crate::dozen::doctor::DoctorReport;
 use crate::dozen::process::Process;
@@ -13,10 +13,13 @@ use crate::dozen::server::ServerInfo;
 use crate::dozen::status::AppStatus;
 use crate::dyno::{CreateDyno, Dyno, Empty};
 use crate::formation::{Formation, UpdateFormation};
+use crate::key::{CreateKey, Key};
 use crate::log_session::{CreateLogSession, LogSession};
+use crate::oauth::{Authorization, CreateAuthorization};
 use crate::page::RangeRequest;
 use crate::reference::Identity;
 use crate::release::{CreateRelease, Release};
+use crate::source::Source;
 
 /// Every method's errors are those of [`ClientError`]; `app`, `process` and the like are a name or an id.
 impl Client {
@@ -105,6 +108,37 @@ impl Client {
 
     pub fn build(&self, app: &str, build: &str) -> Result<Build, ClientError> {
         self.get(&path(["apps", app, "builds", build]))
+    }
+
+    pub fn create_build(&self, app: &str, request: &CreateBuild) -> Result<Build, ClientError> {
+        self.post(&path(["apps", app, "builds"]), request)
+    }
+
+    /// Asks for the end of a build; one that has ended stays as it is.
+    pub fn cancel_build(&self, app: &str, build: &str) -> Result<Build, ClientError> {
+        self.delete(&path(["apps", app, "builds", build]))
+    }
+
+    /// A place for an upload; see [`Client::upload`].
+    pub fn create_source(&self, app: &str) -> Result<Source, ClientError> {
+        self.post(&path(["apps", app, "sources"]), &Empty {})
+    }
+
+    pub fn create_authorization(&self, request: &CreateAuthorization) -> Result<Authorization, ClientError> {
+        self.post("/oauth/authorizations", request)
+    }
+
+    pub fn keys(&self) -> Result<Vec<Key>, ClientError> {
+        self.get_all("/account/keys")
+    }
+
+    pub fn create_key(&self, request: &CreateKey) -> Result<Key, ClientError> {
+        self.post("/account/keys", request)
+    }
+
+    /// `key` is an id or a fingerprint.
+    pub fn remove_key(&self, key: &str) -> Result<Key, ClientError> {
+        self.delete(&path(["account", "keys", key]))
     }
 
     pub fn create_log_session(

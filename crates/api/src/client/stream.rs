@@ -5,7 +5,7 @@ use super::error::unexpected_answer;
 use super::{Client, ClientError, MAX_ANSWER_BYTES, ServerUrl};
 use std::io::{self, BufRead, BufReader, Read};
 use ureq::http::{Method, Request, StatusCode, header};
-use ureq::{AsSendBody, BodyReader};
+use ureq::{AsSendBody, BodyReader, SendBody};
 
 /// How an address of a stream is shown in errors.
 const SHOWN: &str = "the stream";
@@ -37,6 +37,25 @@ impl Client {
     /// As [`Client::open_text`].
     pub fn open_events(&self, url: &str, after: Option<&str>) -> Result<Stream, ClientError> {
         self.open(url, "text/event-stream", after)
+    }
+
+    /// Sends an archive to an address that takes it, with a length that is known before.
+    ///
+    /// # Errors
+    /// The address is none that may be asked, it was not taken whole, or it was refused.
+    pub fn upload(&self, url: &str, archive: &mut dyn Read, bytes: u64) -> Result<(), ClientError> {
+        let origin = origin_of(url)?;
+        let builder = Request::builder().method(Method::PUT).uri(url);
+        let builder =
+            builder.header(header::USER_AGENT, &self.user_agent).header(header::CONTENT_LENGTH, bytes);
+        let request = builder.body(SendBody::from_reader(archive));
+        let fail = |source| ClientError::transport(&Method::PUT, &origin.to_string(), source);
+        let (parts, mut body) = self.run_stream(request).map_err(fail)?.into_parts();
+        let read = body.with_config().limit(MAX_ANSWER_BYTES).read_to_vec().unwrap_or_default();
+        if parts.status.is_success() {
+            return Ok(());
+        }
+        Err(unexpected_answer("the upload", parts.status, &parts.headers, &read))
     }
 
     fn open(&self, url: &str, accept: &str, after: Option<&str>) -> Result<Stream, ClientError> {

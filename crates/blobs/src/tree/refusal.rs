@@ -62,6 +62,8 @@ pub enum Refusal {
     BelowNonFolder { name: EntryName },
     #[error("\"{name}\" occurs twice")]
     Duplicate { name: EntryName },
+    #[error("there is no folder \"{name}\" in it (links are not followed); at its top are: {found}")]
+    NoFolder { name: EntryName, found: String },
     #[error("more than {limit} files, folders and links")]
     TooManyEntries { limit: u64 },
     #[error("\"{name}\" has {bytes} bytes; {limit} are allowed in one file")]

@@ -16,9 +16,14 @@ pub fn remove_contents(folder: impl AsFd) -> io::Result<()> {
 
 /// Removes what `name` is in `folder`: file, link or tree. Nothing there is success.
 pub fn remove_tree(folder: impl AsFd, name: &str) -> io::Result<()> {
+    remove_bytes(folder, name.as_bytes())
+}
+
+/// As [`remove_tree`], for names of strangers.
+pub(crate) fn remove_bytes(folder: impl AsFd, name: &[u8]) -> io::Result<()> {
     match unlinkat(folder.as_fd(), name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => remove_folder(folder.as_fd(), name.as_bytes(), MAX_DEPTH),
+        Err(Errno::ISDIR | Errno::PERM) => remove_folder(folder.as_fd(), name, MAX_DEPTH),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,11 +1,11 @@
-//! `builds`, `builds:info`, `builds:output`; and the following of output for other topics.
+//! `builds`, `builds:info`, `builds:output`, `builds:create`, `builds:cancel`; and the following of output for other topics.
 
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::session::{AppFlags, Session, app_failure};
 use crate::text::{Fields, Style, Table, render_heading, render_when};
 use api::Timestamp;
-use api::build::{Build, BuildStatus};
+use api::build::{Build, BuildStatus, CreateBuild, CreateSourceBlob};
 use api::client::Client;
 use api::client::stream::Stream;
 use clap::Args;
@@ -122,6 +122,81 @@ impl PrintOutput {
             BuildStatus::Failed => Code::Failed.into(),
             BuildStatus::Pending | BuildStatus::Succeeded => Code::Done.into(),
         })
+    }
+}
+
+/// `dozen builds:create`.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Build a commit that was pushed before: its id (8 digits do), a branch or a tag
+    #[arg(long, value_name = "COMMIT", required_unless_present = "source_url")]
+    commit: Option<String>,
+    /// Build a gzipped tar at this https address
+    #[arg(long, value_name = "URL", conflicts_with = "commit")]
+    source_url: Option<String>,
+    /// What to call the source at --source-url
+    #[arg(long, value_name = "TEXT", requires = "source_url")]
+    version: Option<String>,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl Create {
+    pub fn act(self, session: &Session) -> Result<ExitCode, Failure> {
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let told = |error| app_failure(&client, &app, error);
+        let source_blob = match self.source_url {
+            Some(url) => CreateSourceBlob { checksum: None, url, version: self.version },
+            None => {
+                let url = client.app(&app).map_err(told)?.git_url;
+                CreateSourceBlob { checksum: None, url, version: self.commit }
+            }
+        };
+        let build =
+            client.create_build(&app, &CreateBuild { buildpacks: None, source_blob }).map_err(told)?;
+        session.output.note(&format!("Build {} of {app} has begun", build.id));
+        let build = follow_build(session, &client, &app, build)?;
+        let code = end_code(&build);
+        session.output.data(&build, |style| render_build(&build, session.now(), style))?;
+        Ok(code)
+    }
+}
+
+/// `dozen builds:cancel`.
+#[derive(Debug, Args)]
+pub struct Cancel {
+    /// The build's id. Default: the newest
+    build: Option<String>,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl Cancel {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let build = find_build(&client, &app, self.build.as_deref())?;
+        if build.status.is_over() {
+            session.output.note(&format!("Build {} has ended already: {}", build.id, build.status.as_str()));
+            return session.output.data(&build, |_| String::new());
+        }
+        let progress = session.output.begin(&format!("Cancelling build {}", build.id));
+        let build = client.cancel_build(&app, &build.id.to_string())?;
+        progress.done("");
+        session.output.data(&build, |_| String::new())
+    }
+}
+
+/// Follows the output, to standard error if data is wanted as JSON, and gives the build as it is then.
+fn follow_build(session: &Session, client: &Client, app: &str, build: Build) -> Result<Build, Failure> {
+    super::deploy::follow_build(client, app, build).inspect(|build| {
+        session.output.note(&format!("Build {}: {}", build.id, build.status.as_str()));
+    })
+}
+
+fn end_code(build: &Build) -> ExitCode {
+    match build.status {
+        BuildStatus::Failed => Code::Failed.into(),
+        BuildStatus::Pending | BuildStatus::Succeeded => Code::Done.into(),
     }
 }
 

@@ -5,8 +5,10 @@ mod apps;
 mod auth;
 mod builds;
 mod config;
+mod deploy;
 mod doctor;
 mod git;
+mod keys;
 mod logs;
 mod ps;
 mod reference;
@@ -15,6 +17,7 @@ mod run;
 #[cfg(test)]
 mod samples;
 mod shell;
+mod tokens;
 
 use crate::environment::Environment;
 use crate::exit::{self, Code};
@@ -76,6 +79,12 @@ enum Command {
     /// Print the output of a build, as it comes
     #[command(name = "builds:output")]
     BuildsOutput(builds::PrintOutput),
+    /// Build a commit that was pushed before, or an archive at an address
+    #[command(name = "builds:create")]
+    BuildsCreate(builds::Create),
+    /// End a build that waits or runs
+    #[command(name = "builds:cancel")]
+    BuildsCancel(builds::Cancel),
 
     /// Show the config vars
     #[command(name = "config")]
@@ -89,6 +98,10 @@ enum Command {
     /// Unset config vars, which makes a release
     #[command(name = "config:unset", alias = "config:remove")]
     ConfigUnset(config::Unset),
+
+    /// Deploy a folder without git: pack it, upload it, and follow it until it serves
+    #[command(name = "deploy")]
+    Deploy(deploy::Deploy),
 
     /// Check whether the server's machine has what apps need
     #[command(name = "doctor")]
@@ -109,6 +122,19 @@ enum Command {
     /// Tell git the token of a server; git calls this by itself
     #[command(name = "git:credentials")]
     GitCredentials(git::Credentials),
+
+    /// List your public keys for pushing over SSH
+    #[command(name = "keys")]
+    Keys(keys::List),
+    /// Add a public key for pushing over SSH
+    #[command(name = "keys:add")]
+    KeysAdd(keys::Add),
+    /// Remove a public key
+    #[command(name = "keys:remove")]
+    KeysRemove(keys::Remove),
+    /// Remove all your public keys
+    #[command(name = "keys:clear")]
+    KeysClear(keys::Clear),
 
     /// Show the newest log lines
     #[command(name = "logs")]
@@ -143,6 +169,10 @@ enum Command {
     /// Start a command on the current release and config, and leave it
     #[command(name = "run:detached")]
     RunDetached(run::Detached),
+
+    /// Make an access token: for deploying one app and nothing else with --deploy
+    #[command(name = "tokens:create")]
+    TokensCreate(tokens::Create),
 
     /// Print a script that completes these commands in a shell
     #[command(name = "completions")]
@@ -213,10 +243,13 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
         Command::Builds(command) => command.act(session)?,
         Command::BuildsInfo(command) => command.act(session)?,
         Command::BuildsOutput(command) => return command.act(session),
+        Command::BuildsCreate(command) => return command.act(session),
+        Command::BuildsCancel(command) => command.act(session)?,
         Command::Config(command) => command.act(session)?,
         Command::ConfigGet(command) => command.act(session)?,
         Command::ConfigSet(command) => command.act(session)?,
         Command::ConfigUnset(command) => command.act(session)?,
+        Command::Deploy(command) => return command.act(session),
         Command::Doctor(command) => return command.act(session),
         #[cfg(feature = "server")]
         Command::Install(command) => return command.act(),
@@ -224,6 +257,10 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
         Command::Uninstall(command) => return command.act(),
         Command::GitRemote(command) => command.act(session)?,
         Command::GitCredentials(command) => command.act(session)?,
+        Command::Keys(command) => command.act(session)?,
+        Command::KeysAdd(command) => command.act(session)?,
+        Command::KeysRemove(command) => command.act(session)?,
+        Command::KeysClear(command) => command.act(session)?,
         Command::Logs(command) => command.act(session)?,
         Command::Ps(command) => command.act(session)?,
         Command::PsScale(command) => command.act(session)?,
@@ -234,6 +271,7 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
         Command::Rollback(command) => command.act(session)?,
         Command::Run(command) => return command.act(session),
         Command::RunDetached(command) => command.act(session)?,
+        Command::TokensCreate(command) => command.act(session)?,
         Command::Completions(command) => command.act(session)?,
         Command::Reference(command) => command.act(session)?,
         Command::Version(command) => command.act(session)?,
@@ -303,6 +341,16 @@ mod tests {
             "builds",
             "builds:info",
             "builds:output abc",
+            "builds:create --commit 01234567 -a hello",
+            "builds:create --source-url https://x.example/y.tgz --version v1",
+            "builds:cancel abc",
+            "deploy",
+            "deploy web -a hello --version v1 --json",
+            "keys",
+            "keys:add ~/.ssh/id.pub",
+            "keys:remove ada@example.com",
+            "keys:clear",
+            "tokens:create --deploy -a hello --expires-in 30d",
             "doctor",
             "login -i",
             "login --token-stdin",

@@ -75,6 +75,11 @@ pub const ALL: &[Setting] = &[
     setting("DOZEN_CGROUP_DELEGATED", "", "A delegated folder of the unified control group tree."),
     setting("DOZEN_DENY_OUTBOUND", "", "IPv4 ranges that apps may not reach, separated by commas."),
     setting(
+        "DOZEN_FETCH_ALLOW",
+        "",
+        "Host names, addresses and ranges from which the server itself may fetch source archives although they are private, separated by commas. Public addresses are always allowed, this machine's own only by name here.",
+    ),
+    setting(
         "DOZEN_ALLOW_WEAKER",
         "",
         "Layers of the sandbox that may be missing, separated by commas. Each weakens isolation and is told at every start.",
@@ -158,6 +163,7 @@ pub struct Settings {
     pub cgroup: GroupName,
     pub cgroup_delegated: Option<PathBuf>,
     pub deny_outbound: Vec<Ipv4Range>,
+    pub fetch_allow: Vec<outbound::Allowed>,
     pub allow_weaker: LayerSet,
     pub probe_mask: LayerSet,
     pub supervisor: Supervisor,
@@ -196,6 +202,7 @@ impl Settings {
             cgroup: read.one("DOZEN_CGROUP")?,
             cgroup_delegated: read.some("DOZEN_CGROUP_DELEGATED")?,
             deny_outbound: read.list("DOZEN_DENY_OUTBOUND")?,
+            fetch_allow: read.list("DOZEN_FETCH_ALLOW")?,
             allow_weaker: read.one("DOZEN_ALLOW_WEAKER")?,
             probe_mask: read.one("DOZEN_PROBE_MASK")?,
             supervisor: read.one("DOZEN_SUPERVISOR")?,
@@ -280,6 +287,7 @@ mod tests {
             ("DOZEN_ADMIN_EMAIL", "nobody"),
             ("DOZEN_LOG", "info,[broken"),
             ("DOZEN_DENY_OUTBOUND", "10.0.0.0/8,x"),
+            ("DOZEN_FETCH_ALLOW", "10.0.0.0/8,a b"),
             ("DOZEN_ALLOW_WEAKER", "no-such-layer"),
         ] {
             let lookup = |asked: &str| (asked == name).then(|| value.to_owned());

@@ -20,10 +20,10 @@ use crate::ops::builds::{BuildInfo, find_build, render};
 use crate::ops::{Done, authorised_app, record};
 use crate::reference::AppRef;
 use domain::app::App;
-use domain::build::{Build, BuildStatus};
+use domain::build::{Build, BuildSource, BuildStatus};
 use domain::event::ResourceKind;
 use domain::ids::{AppId, BuildId, ReleaseId};
-use domain::names::{CommitId, ReleaseVersion};
+use domain::names::{CommitId, ProjectPath, ReleaseVersion};
 use domain::policy::Action;
 use queue::Ticket;
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ use store::Writer;
 
 /// Where a build's tree lies within its folder.
 const SOURCE_FOLDER: &str = "src";
+/// The config var that names the folder of the tree to build, as Heroku's buildpack for monorepos calls it.
+pub const PROJECT_PATH: &str = "PROJECT_PATH";
 /// Where its output is kept.
 const OUTPUT_FILE: &str = "output";
 
@@ -68,14 +70,14 @@ pub fn accept(
     context: &Context,
     app: &AppRef,
     build: BuildId,
-    commit: Option<CommitId>,
+    source: BuildSource,
 ) -> Result<BuildInfo, Error> {
     if engine.0.workers.get().is_none() || engine.is_stopping() {
         return Err(Error::unavailable("The server takes no builds at this moment.")
             .with_hint("Push again in a moment."));
     }
     engine.0.builds.expect(build);
-    let accepted = engine.write(|writer| commit_build(engine, writer, context, app, build, commit));
+    let accepted = engine.write(|writer| commit_build(engine, writer, context, app, build, source));
     match accepted {
         Ok((info, app, true)) => {
             let ticket = Ticket { build, app: app.id, request_id: context.request_id.clone() };
@@ -122,22 +124,54 @@ pub fn wait(engine: &Engine, build: BuildId, at_most: Duration) -> Result<Option
 pub fn deployed(engine: &Engine, app: AppId, commit: &CommitId) -> Result<Option<Deployed>, Error> {
     engine.read(|reader| {
         let newest = reader.builds(app)?.into_iter().rev().find_map(|build| match build.status {
-            BuildStatus::Succeeded { release, .. } if build.commit.is_some() => {
-                Some((build.id, build.commit, release))
-            }
-            BuildStatus::Succeeded { .. }
-            | BuildStatus::Waiting
+            BuildStatus::Succeeded { release, .. } => Some((build.id, build.source, release)),
+            BuildStatus::Waiting
             | BuildStatus::Running
             | BuildStatus::Failed { .. }
             | BuildStatus::Superseded => None,
         });
-        let Some((build, Some(built), release)) = newest else { return Ok(None) };
-        if built != *commit {
+        let Some((build, source, release)) = newest else { return Ok(None) };
+        if source.commit() != Some(commit) {
             return Ok(None);
         }
         let version = reader.release(release)?.map(|release| release.version);
         Ok(version.map(|version| Deployed { build, release, version }))
     })
+}
+
+/// The commit that the app's deployed branch should point to.
+pub fn newest_commit(engine: &Engine, app: AppId) -> Result<Option<CommitId>, Error> {
+    engine.read(|reader| Ok(reader.newest_succeeded_commit(app)?))
+}
+
+/// The folder of the app's trees that is the app itself; `None`: all of it. Its owner says it by a config var, as of head.
+pub fn project_path(engine: &Engine, app: AppId) -> Result<Option<ProjectPath>, Error> {
+    let config = engine.read(|reader| match reader.head_release(app)? {
+        Some(head) => Ok(reader.config_of(app, head.id)?),
+        None => Ok(Default::default()),
+    })?;
+    let given = config.iter().find(|(key, _)| key.as_str() == PROJECT_PATH);
+    given.map_or(Ok(None), |(_, value)| parse_project_path(value.expose()))
+}
+
+/// `./web/` is `web`; nothing and `.` are the top.
+fn parse_project_path(given: &str) -> Result<Option<ProjectPath>, Error> {
+    let mut path = given.trim();
+    while let Some(rest) = path.strip_prefix("./") {
+        path = rest;
+    }
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if matches!(path, "" | ".") {
+        return Ok(None);
+    }
+    let wrong = |error| {
+        Error::invalid(format!("The config var {PROJECT_PATH} cannot be used: {error}."))
+            .with_hint(format!(
+                "Set it to a folder of the source: dozen config:set {PROJECT_PATH}=services/web"
+            ))
+            .with_hint(format!("Or build the whole source: dozen config:unset {PROJECT_PATH}"))
+    };
+    path.parse().map(Some).map_err(wrong)
 }
 
 /// Fails builds that the ledger shows as unfinished and that no queue of this server knows.
@@ -165,7 +199,7 @@ fn commit_build(
     context: &Context,
     app: &AppRef,
     build: BuildId,
-    commit: Option<CommitId>,
+    source: BuildSource,
 ) -> Result<(BuildInfo, App, bool), Error> {
     let app = authorised_app(writer, context, app, Action::BuildCreate)?;
     if let Some(id) = idempotency::earlier::<BuildId>(engine, writer, context, ResourceKind::Build)? {
@@ -178,15 +212,18 @@ fn commit_build(
         app: app.id,
         number: writer.newest_build_number(app.id)? + 1,
         actor: context.actor.account(),
-        commit,
+        source,
         created_at: now,
         updated_at: now,
         status: BuildStatus::Waiting,
     };
     writer.insert_build(&build)?;
     let mut done = Done::new(Action::BuildCreate.name(), Some(app.id), ResourceKind::Build, build.id);
-    if let Some(commit) = &build.commit {
+    if let Some(commit) = build.source.commit() {
         done = done.after("commit", commit);
+    }
+    if let Some(version) = build.source.version() {
+        done = done.after("version", version);
     }
     record(engine, writer, context, done)?;
     idempotency::keep(engine, writer, context, ResourceKind::Build, build.id.to_string())?;
@@ -205,4 +242,28 @@ fn ended_status(engine: &Engine, build: BuildId) -> Result<Option<BuildStatus>, 
 
 pub(crate) fn folder(engine: &Engine, build: BuildId) -> PathBuf {
     engine.0.settings.builds_folder.join(build.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn project_paths_are_tidied_and_checked() {
+        let parsed = |text: &str| parse_project_path(text).map(|path| path.map(|path| path.to_string()));
+        for (given, expected) in [
+            ("services/web", Some("services/web")),
+            ("./services/web/", Some("services/web")),
+            (" web ", Some("web")),
+            ("", None),
+            (".", None),
+            ("./", None),
+        ] {
+            assert_eq!(parsed(given).unwrap().as_deref(), expected, "{given:?}");
+        }
+        for bad in ["/etc", "..", "a/../../b", "a//b"] {
+            let error = parsed(bad).unwrap_err();
+            assert!(error.message().contains(PROJECT_PATH) && !error.hints().is_empty(), "{bad}: {error}");
+        }
+    }
 }

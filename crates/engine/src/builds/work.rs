@@ -14,6 +14,7 @@ use domain::event::ResourceKind;
 use domain::ids::BuildId;
 use domain::policy::Action;
 use domain::release::{Artifact, Release, draft_from_build};
+use domain::scope::Scope;
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -42,10 +43,10 @@ pub(super) fn run(engine: &Engine, ticket: &Ticket, cancel: &Cancel) {
     finish(engine, ticket, status);
 }
 
-/// A newer push took the place of a build that waited.
+/// A newer deploy took the place of a build that waited.
 pub(super) fn supersede(engine: &Engine, ticket: &Ticket) {
     if let Some(live) = engine.0.builds.live(ticket.build) {
-        live.line(" !     A newer push took the place of this build while it waited.");
+        live.line(" !     A newer deploy took the place of this build while it waited.");
     }
     drop_waiting(engine, ticket, BuildStatus::Superseded);
 }
@@ -121,7 +122,7 @@ fn begin(engine: &Engine, ticket: &Ticket) -> Result<(Build, BuildJob), Error> {
             app_name: app.name,
             app_index: app.index,
             source: source_folder(engine, build.id),
-            commit: build.commit.clone(),
+            commit: build.source.named_commit(),
             buildpacks: writer.buildpacks(build.app)?,
             config: basis.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             previous_process_types: basis.sound.process_types,
@@ -139,7 +140,7 @@ fn context_of(engine: &Engine, build: &Build, ticket: &Ticket) -> Result<Context
         Some(id) => {
             let account = engine.read(|reader| Ok(reader.account(id)?))?;
             let account = account.ok_or_else(|| Error::forbidden("The account that pushed is gone."))?;
-            Actor::Account { id, role: account.role }
+            Actor::Account { id, role: account.role, scope: Scope::Global }
         }
     };
     Ok(Context { actor, token: None, request_id: ticket.request_id.clone(), idempotency: None })
@@ -151,7 +152,8 @@ fn release(engine: &Engine, context: &Context, build: &Build, built: &BuiltSlug)
         slug: Some(built.slug.clone()),
         slug_size_bytes: built.size_bytes,
         process_types: built.process_types.clone(),
-        commit: build.commit.clone(),
+        commit: build.source.named_commit(),
+        version: build.source.version().cloned(),
         build: Some(build.id),
     };
     let released = engine.write(|writer| {
@@ -212,7 +214,7 @@ fn try_to_end(engine: &Engine, build: BuildId, status: &BuildStatus) -> Result<(
 fn log_end(engine: &Engine, build: &Build, status: &BuildStatus) {
     let text = match status {
         BuildStatus::Failed { reason } => format!("Build failed: {reason}"),
-        BuildStatus::Superseded => "Build superseded by a newer push".to_owned(),
+        BuildStatus::Superseded => "Build superseded by a newer deploy".to_owned(),
         BuildStatus::Succeeded { .. } | BuildStatus::Waiting | BuildStatus::Running => return,
     };
     log_api(engine, build.app, text);

@@ -4,6 +4,7 @@ use crate::builds;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::idempotency;
+use crate::ops::sources::{self, Leftovers};
 use domain::time::{BootMillis, WallMillis};
 
 /// A held job waits this long for its caller.
@@ -28,10 +29,12 @@ impl Housekeeping {
         if is_due(self.round, now, ROUND_MILLIS) {
             builds::fail_orphans(engine)?;
             cancel_held(engine)?;
+            sources::close_expired(engine)?;
             self.round = Some(now);
         }
         if is_due(self.pruned, now, PRUNE_MILLIS) {
             prune(engine)?;
+            sources::remove_leftovers(engine, Leftovers::Closed)?;
             self.pruned = Some(now);
         }
         Ok(())

@@ -1,15 +1,17 @@
 //! Accounts and the tokens that act for them.
 
-use super::{Done, acting_account, record};
+use super::{Done, acting_account, authorised_app, record};
 use crate::context::{Actor, Context};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::idempotency;
-use crate::reference::{PersonRef, TokenRef};
+use crate::reference::{AppRef, PersonRef, TokenRef};
 use domain::account::{Account, Authorization, Email};
+use domain::app::App;
 use domain::event::ResourceKind;
 use domain::ids::{AccountId, TokenId};
 use domain::policy::{self, Action, Resource, Role};
+use domain::scope::Scope;
 use domain::secret::Secret;
 use domain::time::WallMillis;
 use sha2::{Digest, Sha256};
@@ -42,6 +44,8 @@ pub struct NewAuthorization {
     pub description: Option<String>,
     /// `None`: never.
     pub expires_in_seconds: Option<u64>,
+    /// A token for deploying this app and for nothing else; `None`: for all that the account may do.
+    pub deploys: Option<AppRef>,
 }
 
 /// On an empty ledger: makes the administrator's account and token. `None` if there are accounts already.
@@ -60,7 +64,7 @@ pub fn bootstrap(
         }
         let account = insert_account(engine, writer, &context, email, Role::Admin)?;
         let wanted =
-            NewAuthorization { description: Some("First start".to_owned()), expires_in_seconds: None };
+            NewAuthorization { description: Some("First start".to_owned()), ..NewAuthorization::default() };
         let token = insert_token(engine, writer, &context, &account, wanted)?;
         hand_over(&token)?;
         Ok(Some(token))
@@ -74,7 +78,7 @@ pub fn authenticate(engine: &Engine, token: &Secret<String>) -> Result<Authentic
         let found = reader.token_by_secret(&hash)?.filter(|found| !has_expired(engine, found.expires_at));
         let found = found.ok_or_else(invalid_credentials)?;
         let account = reader.account(found.account.id)?.ok_or_else(invalid_credentials)?;
-        let actor = Actor::Account { id: account.id, role: account.role };
+        let actor = Actor::Account { id: account.id, role: account.role, scope: found.scope };
         Ok(Authenticated { actor, token: found.id, account })
     })
 }
@@ -112,7 +116,7 @@ pub fn create(engine: &Engine, context: &Context, email: &Email, role: Role) -> 
         }
         let account = insert_account(engine, writer, context, email, role)?;
         let wanted =
-            NewAuthorization { description: Some("First token".to_owned()), expires_in_seconds: None };
+            NewAuthorization { description: Some("First token".to_owned()), ..NewAuthorization::default() };
         let token = insert_token(engine, writer, context, &account, wanted)?;
         idempotency::keep(engine, writer, context, ResourceKind::Account, account.id.to_string())?;
         Ok(token)
@@ -137,6 +141,7 @@ pub fn create_token_for(
         let wanted = NewAuthorization {
             description: Some("Made by the administrator".to_owned()),
             expires_in_seconds: None,
+            deploys: None,
         };
         let token = insert_token(engine, writer, context, &account, wanted)?;
         idempotency::keep(engine, writer, context, ResourceKind::Token, token.authorization.id.to_string())?;
@@ -263,21 +268,27 @@ fn insert_token(
     wanted: NewAuthorization,
 ) -> Result<NewToken, Error> {
     let now = engine.now();
+    let deploys = deployed_app(writer, context, wanted.deploys.as_ref())?;
     let id = TokenId::from_uuid(engine.uuid());
     let (prefix, secret) = new_secret(engine);
-    let description = wanted.description.unwrap_or_else(|| "Long-lived user authorization".to_owned());
+    let description = wanted.description.unwrap_or_else(|| default_description(deploys.as_ref()));
     let authorization = Authorization {
         id,
         account: account.reference(),
         description: bounded(&description),
         prefix,
+        scope: deploys.as_ref().map_or(Scope::Global, |app| Scope::Deploy(app.id)),
+        deploys: deploys.map(|app| app.name),
         created_at: now,
         expires_at: wanted
             .expires_in_seconds
             .map(|s| WallMillis(now.0.saturating_add(s.saturating_mul(1000)))),
     };
     writer.insert_token(&authorization, &secret_hash(&secret))?;
-    let done = Done::new(Action::TokenCreate.name(), None, ResourceKind::Token, id);
+    let mut done = Done::new(Action::TokenCreate.name(), None, ResourceKind::Token, id);
+    if let Some(app) = &authorization.deploys {
+        done = done.after("deploys", app);
+    }
     record(engine, writer, context, done.after("description", &authorization.description))?;
     Ok(NewToken { authorization, secret })
 }
@@ -292,6 +303,18 @@ fn new_secret(engine: &Engine) -> (String, Secret<String>) {
 
 fn bounded(description: &str) -> String {
     description.chars().filter(|c| !c.is_control()).take(DESCRIPTION_LIMIT_CHARS).collect()
+}
+
+/// The app of a deploy token: one that its maker may deploy.
+fn deployed_app(reader: &Reader<'_>, context: &Context, app: Option<&AppRef>) -> Result<Option<App>, Error> {
+    app.map(|app| authorised_app(reader, context, app, Action::BuildCreate)).transpose()
+}
+
+fn default_description(deploys: Option<&App>) -> String {
+    match deploys {
+        Some(app) => format!("Deploys of {}", app.name),
+        None => "Long-lived user authorization".to_owned(),
+    }
 }
 
 /// The secret part has 256 random bits: a plain hash cannot be searched.

@@ -14,6 +14,8 @@ mod process_view;
 pub mod processes;
 pub mod releases;
 pub mod run;
+pub mod sources;
+pub mod ssh_keys;
 
 use crate::context::{Actor, Context};
 use crate::engine::Engine;

@@ -39,7 +39,8 @@ fn an_administrator_whose_token_could_not_be_handed_over_is_not_made() {
 #[test]
 fn tokens_are_made_listed_revoked_and_expire() {
     let world = World::start();
-    let wanted = NewAuthorization { description: Some("ci".into()), expires_in_seconds: Some(60) };
+    let wanted =
+        NewAuthorization { description: Some("ci".into()), expires_in_seconds: Some(60), deploys: None };
     let token = accounts::create_authorization(&world.engine, &world.admin, wanted).unwrap();
     assert!(token.secret.expose().starts_with(&token.authorization.prefix));
     let login = |email: &str| accounts::authenticate_login(&world.engine, email, &token.secret);

@@ -23,7 +23,7 @@ fn one_runs_one_waits_a_third_takes_the_place_of_the_waiting_one() {
     world.builder.hold();
     let builds: Vec<_> = [1, 2, 3].iter().map(|n| world.accept(&app, &commit_of(*n))).collect();
     assert_eq!(world.built(builds[1]), BuildStatus::Superseded);
-    assert!(all_output(&world, builds[1]).contains("A newer push took the place of this build"));
+    assert!(all_output(&world, builds[1]).contains("A newer deploy took the place of this build"));
     let mut live = output(&world.engine, builds[0]).unwrap();
     assert!(matches!(live.next(PATIENCE), Output::Text(text) if text.contains("Building")));
     assert_eq!(crate::builds::wait(&world.engine, builds[0], Duration::from_millis(1)).unwrap(), None);
@@ -119,8 +119,13 @@ fn an_app_that_is_destroyed_takes_its_build_with_it() {
     ops::apps::destroy(&world.engine, &world.admin, &app).unwrap();
     while live.next(PATIENCE) != Output::End {}
     assert!(world.repositories.is_removed(id));
-    let gone =
-        crate::builds::accept(&world.engine, &world.admin, &app, crate::builds::new_id(&world.engine), None);
+    let gone = crate::builds::accept(
+        &world.engine,
+        &world.admin,
+        &app,
+        crate::builds::new_id(&world.engine),
+        tree(),
+    );
     assert_eq!(gone.unwrap_err().resource(), Some("app"));
 }
 

@@ -55,7 +55,7 @@ fn rollbacks_and_builds_are_repeated_safely() {
         let build = crate::builds::new_id(&world.engine);
         let tree = crate::builds::source_folder(&world.engine, build);
         std::fs::create_dir_all(&tree).unwrap();
-        let info = crate::builds::accept(&world.engine, &once, &app, build, None).unwrap();
+        let info = crate::builds::accept(&world.engine, &once, &app, build, super::tree()).unwrap();
         (info.build.id, build, tree)
     };
     let (first, _, _) = accept();

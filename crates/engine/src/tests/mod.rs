@@ -6,6 +6,7 @@ mod config;
 mod deploys;
 mod disk;
 mod idempotency;
+mod intake;
 mod jobs;
 mod processes;
 mod survival;
@@ -19,7 +20,7 @@ use crate::ops;
 use crate::ports::{Ports, Workers};
 use crate::reference::{AppRef, ReleaseRef};
 use crate::settings::Settings;
-use domain::build::BuildStatus;
+use domain::build::{BuildSource, BuildStatus};
 use domain::config_vars::ConfigPatch;
 use domain::ids::{AppId, BuildId};
 use domain::names::CommitId;
@@ -108,7 +109,8 @@ impl World {
     fn accept(&self, app: &AppRef, commit: &CommitId) -> BuildId {
         let build = crate::builds::new_id(&self.engine);
         std::fs::create_dir_all(crate::builds::source_folder(&self.engine, build)).unwrap();
-        let info = crate::builds::accept(&self.engine, &self.admin, app, build, Some(commit.clone()));
+        let info =
+            crate::builds::accept(&self.engine, &self.admin, app, build, BuildSource::Commit(commit.clone()));
         info.unwrap().build.id
     }
 
@@ -228,4 +230,9 @@ fn bare_engine(folder: &std::path::Path) -> Engine {
         random: Arc::new(SeededRandom::new(1)),
     };
     Engine::open(settings(folder, |_| {}), &KEY, ports).unwrap()
+}
+
+/// The source of an uploaded tree about which nothing is known.
+fn tree() -> BuildSource {
+    BuildSource::Tree(domain::build::TreeSource::default())
 }

@@ -57,8 +57,8 @@ fn a_build_that_was_cut_off_has_failed_and_its_tree_is_gone() {
         assert!(!crate::builds::source_folder(&second, build).exists());
     }
     assert!(!stray.parent().unwrap().exists(), "a tree that was never accepted is removed");
-    let refused =
-        crate::builds::accept(&second, &world.admin, &app, crate::builds::new_id(&second), None).unwrap_err();
+    let refused = crate::builds::accept(&second, &world.admin, &app, crate::builds::new_id(&second), tree())
+        .unwrap_err();
     assert_eq!(refused.kind(), Kind::Unavailable, "no builds before the start");
     world.builder.let_go();
     world.restart();

@@ -127,7 +127,13 @@ pub async fn keep_up(tool: &GitTool, repository: &Path) {
 
 /// A child before it has read anything starts no process of its own, so limits set now reach all of them.
 fn limit(child: &Child) -> io::Result<()> {
-    let pid = pid_of(child).ok_or_else(|| io::Error::other("git has ended already"))?;
+    limit_process(child.id().ok_or_else(|| io::Error::other("git has ended already"))?)
+}
+
+/// The same for a child that somebody else waits for.
+pub fn limit_process(id: u32) -> io::Result<()> {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::other("git has no process id"))?;
     for (resource, value) in LIMITS {
         prlimit(Some(pid), resource, Rlimit { current: Some(value), maximum: Some(value) })?;
     }

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// A pack, once unpacked on the wire, at most.
 pub const MAX_PACK_BYTES: u64 = 500 * 1024 * 1024;
 
+/// Files, folders and links of a tree at most: what the extractor takes, counted before it is asked.
+pub const MAX_TREE_ENTRIES: usize = 200_000;
+
 /// The two services of git's smart protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {

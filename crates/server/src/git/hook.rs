@@ -4,6 +4,7 @@
 //! who stopped reading must not keep a push from ending, so output is written without blocking and, when too much has piled up,
 //! dropped and counted.
 
+use super::archive;
 use super::hook_output::Output;
 use super::wire::{self, Hello, HookKind, Message, TREE_PIECE, TreeEnd, Verdict, WireError};
 use crate::short_path::ShortPath;
@@ -147,7 +148,10 @@ fn wait_for_server(server: &UnixStream, output: &mut Output) -> Result<(), HookE
 fn send_tree(server: &mut UnixStream, commit: &CommitId) -> Result<(), HookError> {
     let error = match object_kind(commit)?.as_str() {
         "commit" if !has_whole_history(commit)? => Some(SHALLOW.to_owned()),
-        "commit" => archive(server, commit)?,
+        "commit" => match archive::too_large(Command::new("git"), commit).map_err(HookError::Git)? {
+            Some(reason) => Some(reason),
+            None => archive(server, commit)?,
+        },
         other => Some(format!(
             "the deploy branch needs a commit and got a {other}; push its commit: git push REMOTE NAME^{{commit}}:main"
         )),

@@ -4,7 +4,8 @@
 //! [`hook`], our own binary, which talks to `desk`; `receive` decides and relays. Must not: run anything that a repository
 //! names, or let a client's absence hold up a push.
 
-mod body;
+mod archive;
+pub(crate) mod body;
 mod child;
 mod command;
 pub(crate) mod desk;
@@ -15,10 +16,12 @@ pub(crate) mod push;
 mod receive;
 mod repository;
 pub(crate) mod serve;
-mod stage;
+pub(crate) mod stage;
 mod updates;
 mod wire;
 
-pub use command::GitTool;
+pub(crate) use archive::{ArchiveError, stage_commit};
+pub(crate) use command::MAX_PACK_BYTES;
+pub use command::{GitTool, MAX_TREE_ENTRIES};
 pub use repository::{GitRepositories, prepare_hooks};
 pub use wire::HookKind;

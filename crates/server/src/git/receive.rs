@@ -10,7 +10,7 @@ use super::stage::{self, Staged};
 use super::updates::{Deploy, PushPlan, parse_update, plan_push};
 use super::wire::{Verdict, WireError};
 use crate::state::State;
-use domain::build::{BuildStatus, short_commit};
+use domain::build::{BuildSource, BuildStatus, short_commit};
 use domain::cause::chain;
 use domain::ids::{BuildId, ReleaseId};
 use domain::release::ReleaseStatus;
@@ -103,15 +103,20 @@ async fn build(
     reader: &mut OwnedReadHalf,
     voice: &mut Voice,
 ) -> Result<Verdict, WireError> {
+    let (engine, app) = (state.engine.clone(), push.app);
+    let project = match off_loop(move || builds::project_path(&engine, app)).await {
+        Ok(project) => project,
+        Err(error) => return refuse_error(voice, &error).await,
+    };
     let id = builds::new_id(&state.engine);
-    match stage::receive(state, id, &deploy.commit, reader, voice).await? {
+    match stage::receive(state, id, &deploy.commit, project, reader, voice).await? {
         Staged::Whole => {}
         Staged::Refused(reason) => return refuse(voice, &reason, &[]).await,
     }
     let (engine, context, app) = (state.engine.clone(), push.context.clone(), AppRef::from(push.app));
-    let commit = Some(deploy.commit.clone());
+    let source = BuildSource::Commit(deploy.commit.clone());
     let accepted = off_loop(move || {
-        let accepted = builds::accept(&engine, &context, &app, id, commit);
+        let accepted = builds::accept(&engine, &context, &app, id, source);
         if accepted.is_err() {
             builds::discard(&engine, id);
         }
@@ -128,7 +133,7 @@ async fn build(
             refuse(voice, &format!("the build failed: {reason}"), &[]).await
         }
         Ok(BuildStatus::Superseded) => {
-            refuse(voice, "a newer push took its place while it waited for its turn", &[]).await
+            refuse(voice, "a newer deploy took its place while it waited for its turn", &[]).await
         }
         Ok(BuildStatus::Waiting | BuildStatus::Running) => {
             let hints = ["How the build ends is told by: dozen builds".to_owned()];

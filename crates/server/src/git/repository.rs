@@ -129,6 +129,19 @@ impl GitRepositories {
         done.map(drop).ok_or_else(|| fail(app, format!("{name} could not be reset")))
     }
 
+    /// The commit that a person names: by its id or the beginning of it, a branch or a tag.
+    pub fn resolve(&self, app: AppId, name: &str) -> Result<Option<CommitId>, RepositoryError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-');
+        if name.is_empty() || name.starts_with('-') || name.contains("..") || !name.bytes().all(plain) {
+            return Ok(None);
+        }
+        let found = self.value(app, &format!("{name}^{{commit}}"))?;
+        match found {
+            Some(commit) if self.holds(app, &commit)? => Ok(Some(commit)),
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// Whether the commit and everything that it needs are here.
     fn holds(&self, app: AppId, commit: &CommitId) -> Result<bool, RepositoryError> {
         let peeled = format!("{commit}^{{commit}}");

@@ -3,10 +3,10 @@
 
 use super::desk::Voice;
 use super::wire::{self, Message, WireError};
-use crate::ports::StageError;
+use crate::ports::{Packing, StageError, TreeForm};
 use crate::state::State;
 use domain::ids::BuildId;
-use domain::names::CommitId;
+use domain::names::{CommitId, ProjectPath};
 use engine::builds;
 use std::io::{self, Read};
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub async fn receive(
     state: &State,
     build: BuildId,
     commit: &CommitId,
+    project: Option<ProjectPath>,
     reader: &mut OwnedReadHalf,
     voice: &mut Voice,
 ) -> Result<Staged, WireError> {
@@ -40,7 +41,9 @@ pub async fn receive(
     let (pieces, queue) = mpsc::channel(PIECES);
     let folder = builds::source_folder(&state.engine, build);
     let trees = state.trees.clone();
-    let extraction = tokio::task::spawn_blocking(move || trees.stage(&folder, &mut Pieces::new(queue)));
+    let form = TreeForm { packing: Packing::GitArchive, project };
+    let extraction =
+        tokio::task::spawn_blocking(move || trees.stage(&folder, &mut Pieces::new(queue), &form));
     let sent = pass_on(reader, pieces).await;
     let extracted = extraction.await;
     let staged = match (sent, extracted) {
@@ -58,7 +61,7 @@ pub async fn receive(
     staged
 }
 
-fn sentence(error: &StageError) -> String {
+pub fn sentence(error: &StageError) -> String {
     match error {
         StageError::Refused(reason) => reason.clone(),
         StageError::Failed(reason) => format!("the tree could not be stored: {reason}"),

@@ -14,12 +14,14 @@ mod dozen;
 mod dynos;
 mod features;
 mod formation;
+mod keys;
 mod list;
 mod log_sessions;
 pub mod missing;
 mod oauth;
 mod releases;
 mod small;
+mod sources;
 
 use crate::table::Routes;
 
@@ -38,8 +40,10 @@ pub fn routes() -> Routes {
         .merge(dynos::routes())
         .merge(features::routes())
         .merge(formation::routes())
+        .merge(keys::routes())
         .merge(log_sessions::routes())
         .merge(oauth::routes())
         .merge(releases::routes())
         .merge(small::routes())
+        .merge(sources::routes())
 }

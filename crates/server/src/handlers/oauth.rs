@@ -10,17 +10,23 @@ use crate::state::State;
 use crate::table::{About, Routes};
 use api::Token;
 use api::dyno::Empty;
+use api::error::ErrorId;
 use api::oauth::{AccessToken, Authorization, AuthorizationUser, CreateAuthorization, UpdateAuthorization};
 use axum::extract::Path;
 use axum::response::Response;
 use axum::{Json, extract};
 use domain::account::Authorization as Row;
 use engine::ops::accounts::NewAuthorization;
-use engine::{TokenRef, ops};
+use engine::{AppRef, TokenRef, ops};
 use http::StatusCode;
 
 /// Clients match a redacted token by what precedes the stars.
 const REDACTED: &str = "**********";
+
+/// A token for all that its account may do.
+const GLOBAL: &str = "global";
+/// Before an app's name or id: a token for deploying it.
+const DEPLOY: &str = "deploy:";
 
 pub fn routes() -> Routes {
     Routes::new()
@@ -80,10 +86,34 @@ fn render(row: &Row, token: &str) -> Authorization {
         grant: None,
         id: *row.id.as_uuid(),
         refresh_token: None,
-        scope: vec!["global".to_owned()],
+        scope: vec![scope(row)],
         session: None,
         updated_at: time(row.created_at),
         user: AuthorizationUser { id: row.account.id, email: row.account.email.to_string(), full_name: None },
+    }
+}
+
+/// `global`, or `deploy:APP`.
+fn scope(row: &Row) -> String {
+    match &row.deploys {
+        Some(app) => format!("{DEPLOY}{app}"),
+        None => GLOBAL.to_owned(),
+    }
+}
+
+/// The app of a token that is asked for; `None`: a token for everything.
+fn wanted_scope(scope: &[String]) -> Result<Option<AppRef>, Refusal> {
+    let words: Vec<&str> =
+        scope.iter().flat_map(|words| words.split([',', ' '])).filter(|word| !word.is_empty()).collect();
+    match words.as_slice() {
+        [] | [GLOBAL] => Ok(None),
+        [word] if word.starts_with(DEPLOY) => Ok(word.strip_prefix(DEPLOY).map(AppRef::new)),
+        words => {
+            let told = format!("The scope \"{}\" is not known here.", words.join(","));
+            Err(Refusal::new(ErrorId::InvalidParams, told).with_hint(format!(
+                "It is one of: {GLOBAL}, {DEPLOY}APP (for deploying one app and nothing else)."
+            )))
+        }
     }
 }
 
@@ -105,8 +135,11 @@ async fn create(
     extract::State(state): extract::State<State>,
     call: Call<CreateAuthorization>,
 ) -> Result<(StatusCode, Json<Authorization>), Refusal> {
-    let new =
-        NewAuthorization { description: call.body.description, expires_in_seconds: call.body.expires_in };
+    let new = NewAuthorization {
+        deploys: wanted_scope(&call.body.scope)?,
+        description: call.body.description,
+        expires_in_seconds: call.body.expires_in,
+    };
     let made =
         blocking(move || ops::accounts::create_authorization(&state.engine, &call.context, new)).await?;
     Ok((StatusCode::CREATED, Json(render(&made.authorization, made.secret.expose()))))

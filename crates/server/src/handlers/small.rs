@@ -21,16 +21,8 @@ const EMPTY_OF_APP: [&str; 6] = [
 ];
 
 /// Lists of the installation that are empty.
-const EMPTY: [&str; 8] = [
-    "/account/keys",
-    "/addon-attachments",
-    "/addon-services",
-    "/addons",
-    "/oauth/clients",
-    "/pipelines",
-    "/spaces",
-    "/teams",
-];
+const EMPTY: [&str; 7] =
+    ["/addon-attachments", "/addon-services", "/addons", "/oauth/clients", "/pipelines", "/spaces", "/teams"];
 
 pub fn routes() -> Routes {
     let routes = Routes::new().get(

@@ -14,6 +14,21 @@ const MAX_HOST: usize = 260;
 pub struct Origin(String);
 
 impl Origin {
+    #[cfg(test)]
+    pub fn new(host_and_port: &str) -> Self {
+        Self(host_and_port.to_owned())
+    }
+
+    /// The same port under another name.
+    pub fn with_host(&self, host: &str) -> Self {
+        Self(self.0.rsplit_once(':').map_or_else(|| host.to_owned(), |(_, port)| format!("{host}:{port}")))
+    }
+
+    /// Whether `HOST[:PORT]` of an https address is this one.
+    pub fn is(&self, authority: &str) -> bool {
+        ported(authority).eq_ignore_ascii_case(&self.0)
+    }
+
     pub fn https(&self, path: &str) -> String {
         format!("https://{}{path}", self.0)
     }
@@ -29,13 +44,17 @@ fn origin_of(uri: &Uri, headers: &HeaderMap) -> Origin {
         .authority()
         .map(|authority| authority.as_str())
         .or_else(|| headers.get(header::HOST)?.to_str().ok());
-    let host = named.filter(|host| is_host(host)).unwrap_or("localhost");
+    Origin(ported(named.filter(|host| is_host(host)).unwrap_or("localhost")))
+}
+
+/// With https' own port if there is none.
+fn ported(host: &str) -> String {
     let ported = host.rsplit_once(':').is_some_and(|(name, port)| {
         !port.is_empty()
             && port.bytes().all(|b| b.is_ascii_digit())
             && (!name.contains(':') || name.ends_with(']'))
     });
-    if ported { Origin(host.to_owned()) } else { Origin(format!("{host}:{HTTPS_PORT}")) }
+    if ported { host.to_owned() } else { format!("{host}:{HTTPS_PORT}") }
 }
 
 fn is_host(host: &str) -> bool {

@@ -65,6 +65,11 @@ impl Client {
         self
     }
 
+    /// The token that is sent; empty without one.
+    pub fn token(&self) -> &str {
+        self.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default()
+    }
+
     /// A TLS connection by the name `localhost`.
     pub fn connect(&self) -> Tls {
         let tcp = TcpStream::connect(self.address).unwrap();

@@ -139,6 +139,13 @@ fn the_account(walk: &mut Walk) {
         walk.get(path);
     }
     walk.get("/account/features/x");
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm0Tv/lhuRxAnjJfUx46ceAzPyXIlotmEohm3ktXtPt ada";
+    let key = walk.ask("POST", "/account/keys", &json!({"public_key": key}));
+    assert_eq!(walk.get("/account/keys")[0], key);
+    let one = format!("/account/keys/{}", key["id"].as_str().unwrap());
+    walk.get(&one);
+    walk.delete(&one);
+    walk.ask("POST", "/sources", &Value::Null);
     walk.ask("PATCH", "/account/features/x", &json!({"enabled": true}));
     let made = walk.ask("POST", "/oauth/authorizations", &json!({"description": "ci", "scope": ["global"]}));
     walk.get("/oauth/authorizations");
@@ -169,6 +176,12 @@ fn an_app(walk: &mut Walk) {
     let builds = walk.get("/apps/hello/builds");
     let build = format!("/apps/hello/builds/{}", builds[0]["id"].as_str().unwrap());
     walk.get(&build);
+    walk.ask("POST", "/apps/hello/sources", &Value::Null);
+    let source = json!({"url": crate::world::ELSEWHERE, "version": "v1"});
+    let built = walk.ask("POST", "/apps/hello/builds", &json!({ "source_blob": source }));
+    let (client, path) =
+        (walk.client.clone(), format!("/apps/hello/builds/{}", built["id"].as_str().unwrap()));
+    wait_until("the build has ended", || client.get(&path).json()["status"] != "pending");
     let set =
         json!({"updates": [{"buildpack": "heroku/python"}, {"buildpack": {"url": "https://x.example/y"}}]});
     let set = walk.ask("PUT", "/apps/hello/buildpack-installations", &set);

@@ -51,9 +51,13 @@ impl Ran {
 impl Repo {
     /// A repository with one commit of these files, with the app as its remote `dozen`.
     pub fn new(world: &World, app: &str, files: &[(&str, &str)]) -> Self {
+        Self::with_token(world, app, &world.token, files)
+    }
+
+    pub fn with_token(world: &World, app: &str, token: &str, files: &[(&str, &str)]) -> Self {
         let folder = world.folder.path().join(format!("work-{app}-{}", rand(world)));
         fs::create_dir_all(&folder).unwrap();
-        let remote = format!("https://heroku:{}@localhost:{}/{app}.git", world.token, world.address.port());
+        let remote = format!("https://heroku:{token}@localhost:{}/{app}.git", world.address.port());
         let repo = Self { folder, ca: world.ca(), remote };
         repo.run(&["init", "--quiet", "--initial-branch=main"]).says(&[]);
         repo.run(&["remote", "add", "dozen", &repo.remote.clone()]).says(&[]);

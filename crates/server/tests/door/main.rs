@@ -18,6 +18,8 @@ mod logs;
 mod pushes;
 mod roles;
 mod schema;
+mod scopes;
+mod sources;
 mod streams;
 mod world;
 
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         http::CASES,
         limits::CASES,
         pushes::CASES,
+        sources::CASES,
+        scopes::CASES,
         heads::CASES,
         hostile::CASES,
         streams::CASES,

@@ -149,7 +149,7 @@ fn one_builds_one_waits_the_third_supersedes() {
     wait_until("the second waits", || builds() == 2);
     let third = three.start_push(&["main"]);
     wait_until("the third waits", || builds() == 3);
-    ended(second).refused(&["newer push took the place", "Push rejected"]);
+    ended(second).refused(&["newer deploy took the place", "Push rejected"]);
     world.builder.let_go();
     ended(first).says(&["Released v1"]);
     ended(third).says(&["Released v2"]);

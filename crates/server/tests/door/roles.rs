@@ -42,6 +42,7 @@ fn body(route: &Route, number: usize) -> String {
         (_, "CreateCollaborator") => json!({"user": "nobody@example.com"}),
         (_, "CreateDyno") => json!({"command": "true"}),
         (_, "CreateRelease") => json!({"release": "v99"}),
+        (_, "CreateBuild") => json!({"source_blob": {"url": "https://nowhere.example/x.tgz"}}),
         (_, "CreateAccount") => json!({"email": format!("n{number}@example.org")}),
         (_, "UpdateBuildpacks") => json!({"updates": []}),
         (_, "UpdateFormation") => json!({"updates": []}),

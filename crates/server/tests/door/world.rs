@@ -10,10 +10,10 @@ use engine::doubles::{MemoryLog, SeededRandom, TestClock};
 use engine::ports::{BuildJob, BuildRunner, Cancel, Ports, Repositories, Workers};
 use engine::{AppRef, Context, Engine, ops};
 use server::git::{GitRepositories, GitTool};
-use server::ports::{Doctor, SourceTrees, StageError};
+use server::ports::{Doctor, Fetch, FetchError, FetchLimits, SourceTrees, StageError, TreeForm};
 use server::{ServerParts, Settings};
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -73,6 +73,7 @@ impl World {
             engine: engine.clone(),
             repositories: repositories.clone(),
             trees: Arc::new(TarTrees),
+            fetch: Arc::new(OnePlace),
             logs: hub.clone(),
             doctor: Arc::new(WellDoctor),
         };
@@ -168,22 +169,56 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 struct TarTrees;
 
 impl SourceTrees for TarTrees {
-    fn stage(&self, folder: &Path, tree: &mut dyn Read) -> Result<(), StageError> {
+    fn stage(&self, folder: &Path, tree: &mut dyn Read, form: &TreeForm) -> Result<(), StageError> {
         let failed = |error: std::io::Error| StageError::Failed(error.to_string());
-        fs::create_dir_all(folder).map_err(failed)?;
+        let folder = match &form.project {
+            Some(project) => folder.join(format!("project {project}").replace('/', "-")),
+            None => folder.to_owned(),
+        };
+        fs::create_dir_all(&folder).map_err(failed)?;
         let mut archive = tar::Archive::new(tree);
         for entry in archive.entries().map_err(failed)? {
             let mut entry = entry.map_err(failed)?;
             if entry.path().map_err(failed)?.ends_with("refuse-me") {
                 return Err(StageError::Refused("\"refuse-me\" is not wanted".to_owned()));
             }
-            entry.unpack_in(folder).map_err(failed)?;
+            entry.unpack_in(&folder).map_err(failed)?;
         }
         Ok(())
     }
 }
 
-/// Builds by the tree's file `build`: lines `say TEXT`, `flood BYTES`, `hold`, `fail REASON`.
+/// The one address that gives something: a tar with the file `web`.
+pub const ELSEWHERE: &str = "https://archives.example/hello.tar?token=s3cret";
+
+/// Fetches [`ELSEWHERE`].
+struct OnePlace;
+
+impl Fetch for OnePlace {
+    fn fetch(&self, url: &str, limits: &FetchLimits, into: &mut dyn Write) -> Result<(), FetchError> {
+        if url != ELSEWHERE {
+            return Err(FetchError::Refused("there is nothing at archives.example".to_owned()));
+        }
+        if limits.bytes == 0 {
+            return Err(FetchError::Refused("it is larger than nothing".to_owned()));
+        }
+        into.write_all(&tar(&[("web", "serve")])).map_err(|error| FetchError::NotStored(error.to_string()))
+    }
+}
+
+/// A tar with these files.
+pub fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// Builds by the tree's file `build`: lines `say TEXT`, `flood BYTES`, `hold [until-cancelled]`, `fail REASON`.
 #[derive(Default)]
 pub struct TestBuilder {
     held: Mutex<Held>,
@@ -242,7 +277,13 @@ impl BuildRunner for TestBuilder {
                         output(&"x".repeat(99));
                     }
                 }
-                ("hold", _) => self.hold(cancel),
+                ("hold", how) => {
+                    self.hold(cancel);
+                    if how == "until-cancelled" && cancel.is_cancelled() {
+                        let reason = "it was cancelled".to_owned();
+                        return Err(BuildFailure { kind: BuildFailureKind::Cancelled, reason, hint: None });
+                    }
+                }
                 ("fail", reason) => {
                     let kind = BuildFailureKind::Source;
                     return Err(BuildFailure { kind, reason: reason.to_owned(), hint: None });

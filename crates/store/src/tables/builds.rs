@@ -3,15 +3,15 @@
 use crate::error::{Result, StoreError};
 use crate::sql::{int, number, parsed, parsed_optional, wall};
 use crate::{Reader, Writer};
-use domain::build::{Build, BuildStatus};
+use domain::build::{Build, BuildSource, BuildStatus, TreeSource};
 use domain::ids::{AppId, BuildId};
-use domain::names::CommitId;
+use domain::names::{CommitId, SourceChecksum, SourceVersion};
 use domain::time::WallMillis;
 use rusqlite::Row;
 
 const COLUMNS: &str =
-    "SELECT id, app_id, number, actor_id, commit_id, status, reason, slug, release_id, created_at, updated_at
-    FROM builds";
+    "SELECT id, app_id, number, actor_id, commit_id, version, checksum, source_url, status, reason, slug, release_id,
+    created_at, updated_at FROM builds";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Build> {
     Ok(Build {
@@ -19,11 +19,22 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Build> {
         app: parsed(row, "app_id")?,
         number: number(row, "number")?,
         actor: parsed_optional(row, "actor_id")?,
-        commit: parsed_optional(row, "commit_id")?,
+        source: read_source(row)?,
         created_at: wall(row, "created_at")?,
         updated_at: wall(row, "updated_at")?,
         status: read_status(row)?,
     })
+}
+
+fn read_source(row: &Row<'_>) -> rusqlite::Result<BuildSource> {
+    if let Some(commit) = parsed_optional(row, "commit_id")? {
+        return Ok(BuildSource::Commit(commit));
+    }
+    Ok(BuildSource::Tree(TreeSource {
+        version: parsed_optional(row, "version")?,
+        checksum: parsed_optional(row, "checksum")?,
+        url: row.get("source_url")?,
+    }))
 }
 
 fn read_status(row: &Row<'_>) -> rusqlite::Result<BuildStatus> {
@@ -88,15 +99,30 @@ impl Reader<'_> {
 
 impl Writer<'_> {
     pub fn insert_build(&self, build: &Build) -> Result<()> {
-        let sql =
-            "INSERT INTO builds (id, app_id, number, actor_id, commit_id, status, created_at, updated_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let (id, app, actor) =
-            (build.id.to_string(), build.app.to_string(), build.actor.map(|id| id.to_string()));
-        let commit = build.commit.as_ref().map(CommitId::as_str);
-        let (created_at, updated_at) = (int(build.created_at.0), int(build.updated_at.0));
-        let status = status_word(&build.status);
-        self.run(sql, (id, app, int(build.number), actor, commit, status, created_at, updated_at)).map(drop)
+        let sql = "INSERT INTO builds (id, app_id, number, actor_id, commit_id, version, checksum, source_url, status,
+            created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let nothing = TreeSource::default();
+        let tree = match &build.source {
+            BuildSource::Commit(_) => &nothing,
+            BuildSource::Tree(tree) => tree,
+        };
+        self.run(
+            sql,
+            rusqlite::params![
+                build.id.to_string(),
+                build.app.to_string(),
+                int(build.number),
+                build.actor.map(|id| id.to_string()),
+                build.source.commit().map(CommitId::as_str),
+                tree.version.as_ref().map(SourceVersion::as_str),
+                tree.checksum.as_ref().map(SourceChecksum::as_str),
+                tree.url.as_deref(),
+                status_word(&build.status),
+                int(build.created_at.0),
+                int(build.updated_at.0),
+            ],
+        )
+        .map(drop)
     }
 
     /// Fails if the build has ended before: an end is said once.

@@ -15,6 +15,8 @@ pub mod jobs;
 pub mod placements;
 pub mod releases;
 pub mod slots;
+pub mod sources;
+pub mod ssh_keys;
 pub mod tokens;
 
 use crate::error::Result;

@@ -10,7 +10,7 @@ use crate::{Reader, Writer};
 use domain::config_vars::ConfigVars;
 use domain::formation::ProcessTypes;
 use domain::ids::{AppId, ReleaseId};
-use domain::names::{CommitId, ConfigKey, ReleaseVersion, SlugId};
+use domain::names::{CommitId, ConfigKey, ReleaseVersion, SlugId, SourceVersion};
 use domain::release::{Artifact, Release, ReleaseStatus};
 use domain::secret::Secret;
 use domain::time::WallMillis;
@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 const COLUMNS: &str =
-    "SELECT id, app_id, version, slug, slug_size_bytes, process_types, commit_id, build_id, build_number,
-    attachments, actor_id, description, created_at, status, reason, release_status.updated_at AS status_at
+    "SELECT id, app_id, version, slug, slug_size_bytes, process_types, commit_id, source_version,
+    build_id, build_number, attachments, actor_id, description, created_at, status, reason, release_status.updated_at AS status_at
     FROM releases JOIN release_status ON release_status.release_id = releases.id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Release> {
@@ -35,6 +35,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Release> {
             slug_size_bytes: number(row, "slug_size_bytes")?,
             process_types: json::<ProcessTypes>(row, "process_types")?,
             commit: parsed_optional(row, "commit_id")?,
+            version: parsed_optional(row, "source_version")?,
             build: parsed_optional(row, "build_id")?,
         },
         attachments: json(row, "attachments")?,
@@ -174,8 +175,8 @@ impl Writer<'_> {
         let plain = encode_vars(&place, config.iter())?;
         let sealed = self.app_key(release.app)?.seal(&place, nonce, &plain)?;
         let sql = "INSERT INTO releases (id, app_id, version, slug, slug_size_bytes, process_types, commit_id, build_id,
-            build_number, config, attachments, actor_id, description, created_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+            build_number, config, attachments, actor_id, description, created_at,
+            source_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
         self.run(
             sql,
             rusqlite::params![
@@ -193,6 +194,7 @@ impl Writer<'_> {
                 release.actor.map(|id| id.to_string()),
                 release.description,
                 int(release.created_at.0),
+                release.artifact.version.as_ref().map(SourceVersion::as_str),
             ],
         )?;
         let sql = "INSERT INTO release_status (release_id, status, updated_at) VALUES (?1, 'pending', ?2)";

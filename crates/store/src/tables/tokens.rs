@@ -1,10 +1,11 @@
 //! Access tokens. The secret part never comes here: only its SHA-256, which is found by index and then compared in constant time.
 
 use crate::error::Result;
-use crate::sql::{int, parsed, wall};
+use crate::sql::{int, parsed, parsed_optional, wall};
 use crate::{Reader, Writer};
 use domain::account::{AccountRef, Authorization};
 use domain::ids::{AccountId, TokenId};
+use domain::scope::Scope;
 use domain::time::WallMillis;
 use rusqlite::Row;
 use subtle::ConstantTimeEq;
@@ -12,8 +13,9 @@ use subtle::ConstantTimeEq;
 pub type SecretHash = [u8; 32];
 
 const COLUMNS: &str =
-    "SELECT tokens.id, account_id, email, prefix, description, tokens.created_at, expires_at, secret_hash
-    FROM tokens JOIN accounts ON accounts.id = account_id";
+    "SELECT tokens.id, account_id, email, prefix, description, tokens.created_at, expires_at, secret_hash,
+    deploy_app_id, apps.name AS deploy_app_name FROM tokens JOIN accounts ON accounts.id = account_id
+    LEFT JOIN apps ON apps.id = deploy_app_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Authorization> {
     let expires_at: Option<i64> = row.get("expires_at")?;
@@ -22,6 +24,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Authorization> {
         account: AccountRef { id: parsed(row, "account_id")?, email: parsed(row, "email")? },
         description: row.get("description")?,
         prefix: row.get("prefix")?,
+        scope: parsed_optional(row, "deploy_app_id")?.map_or(Scope::Global, Scope::Deploy),
+        deploys: parsed_optional(row, "deploy_app_name")?,
         created_at: wall(row, "created_at")?,
         expires_at: expires_at.map(|at| WallMillis(at as u64)),
     })
@@ -48,13 +52,16 @@ impl Reader<'_> {
 
 impl Writer<'_> {
     pub fn insert_token(&self, token: &Authorization, hash: &SecretHash) -> Result<()> {
-        let sql =
-            "INSERT INTO tokens (id, account_id, secret_hash, prefix, description, created_at, expires_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT INTO tokens (id, account_id, secret_hash, prefix, description, created_at, expires_at, deploy_app_id)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let app = match token.scope {
+            Scope::Global => None,
+            Scope::Deploy(app) => Some(app.to_string()),
+        };
         let expires_at = token.expires_at.map(|at| int(at.0));
         let (id, account) = (token.id.to_string(), token.account.id.to_string());
         let rest = (&token.prefix, &token.description, int(token.created_at.0), expires_at);
-        self.run(sql, (id, account, hash.as_slice(), rest.0, rest.1, rest.2, rest.3)).map(drop)
+        self.run(sql, (id, account, hash.as_slice(), rest.0, rest.1, rest.2, rest.3, app)).map(drop)
     }
 
     pub fn describe_token(&self, id: TokenId, description: &str) -> Result<()> {

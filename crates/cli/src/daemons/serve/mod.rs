@@ -3,6 +3,7 @@
 
 mod adapters;
 mod doctor;
+mod fetch;
 mod garbage;
 mod logs;
 mod secrets;
@@ -242,6 +243,7 @@ fn parts(plane: &Plane, listener: TcpListener) -> Result<ServerParts, ServeError
         repositories: plane.repositories.clone(),
         data: settings.data.root().to_owned(),
         trees: Arc::new(trees::PushedTrees),
+        fetch: Arc::new(fetch::Archives::new(&settings.fetch_allow)),
         logs: Arc::new(logs::HubFeeds { hub: Arc::clone(&plane.hub), engine: plane.engine.clone(), runtime }),
         doctor: Arc::new(doctor::MachineDoctor {
             settings: settings.clone(),

@@ -1,0 +1,79 @@
+//! Follows a build and then its release. Everything told here is for the person; the result is told elsewhere.
+
+use crate::failure::Failure;
+use crate::output::tell;
+use crate::session::{Session, app_failure};
+use api::build::{Build, BuildStatus};
+use api::client::Client;
+use api::client::stream::Stream;
+use api::dozen::release::ReleaseReport;
+use std::io::Read;
+use std::time::Duration;
+
+/// Between two looks at a release, and at a build whose output has just ended.
+const LOOK: Duration = Duration::from_millis(500);
+/// The output ends a moment before or after the row does.
+const LOOKS_AFTER_OUTPUT: usize = 60;
+/// How often the output is asked for again when the connection broke.
+const RECONNECTS: usize = 5;
+
+/// Prints a build's output and gives it as it is at its end.
+pub fn build(client: &Client, app: &str, mut build: Build) -> Result<Build, Failure> {
+    let mut seen = 0;
+    for _ in 0..=RECONNECTS {
+        if print_from(client, &build.output_stream_url, &mut seen).is_ok() {
+            return ended(client, app, build);
+        }
+        std::thread::sleep(LOOK);
+        // The address may have died with the server that gave it.
+        build = client.build(app, &build.id.to_string()).map_err(|error| app_failure(client, app, error))?;
+    }
+    Err(Failure::new("the build's output broke off; the build goes on")
+        .hint(format!("To follow it: dozen builds:output {} -a {app}", build.id)))
+}
+
+/// Prints what lies behind the first `seen` bytes. NULs are what keeps the connection alive.
+fn print_from(client: &Client, url: &str, seen: &mut usize) -> Result<(), Failure> {
+    let Stream::Open(mut stream) = client.open_text(url)? else { return Ok(()) };
+    let (mut buffer, mut passed) = ([0; 16 * 1024], 0);
+    loop {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let text: Vec<u8> = buffer[..count].iter().copied().filter(|byte| *byte != 0).collect();
+        let old = seen.saturating_sub(passed).min(text.len());
+        passed += text.len();
+        *seen = passed.max(*seen);
+        tell(&String::from_utf8_lossy(&text[old..]));
+    }
+}
+
+fn ended(client: &Client, app: &str, mut build: Build) -> Result<Build, Failure> {
+    for _ in 0..LOOKS_AFTER_OUTPUT {
+        build = client.build(app, &build.id.to_string()).map_err(|error| app_failure(client, app, error))?;
+        if build.status != BuildStatus::Pending {
+            return Ok(build);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Err(Failure::new("the build has not ended yet; it goes on")
+        .hint(format!("How it ends: dozen builds:info {} -a {app}", build.id)))
+}
+
+/// Tells why a release waits, each reason once, until it is settled.
+pub fn release(session: &Session, client: &Client, app: &str, id: &str) -> Result<ReleaseReport, Failure> {
+    let mut told = None;
+    loop {
+        let report = client.release_report(app, id).map_err(|error| app_failure(client, app, error))?;
+        if report.progress.is_over() {
+            return Ok(report);
+        }
+        let waits = report.progress.waits().map(str::to_owned);
+        if waits.is_some() && waits != told {
+            session.output.note(&format!("-----> {}", waits.as_deref().unwrap_or_default()));
+            told = waits;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
