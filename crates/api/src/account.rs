@@ -8,6 +8,7 @@ use serde_json::Value;
 
 /// The answer to `GET /account` and `GET /users/~`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Account {
     pub allow_tracking: bool,
     pub beta: bool,
@@ -58,6 +59,7 @@ impl Account {
 
 /// The answer to `GET /account/rate-limits`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RateLimit {
     /// Requests that are still allowed in this hour.
     pub remaining: u64,

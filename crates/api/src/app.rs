@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `POST /apps`, `GET|PATCH|DELETE /apps/:app`; the item of `GET /apps` and `GET /users/~/apps`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct App {
     /// Whether certificates are managed for the app's domains.
     pub acm: bool,
@@ -44,6 +45,7 @@ pub struct App {
 
 /// A private space. Dozen has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpaceReference {
     pub id: uuid::Uuid,
     pub name: String,
@@ -52,6 +54,7 @@ pub struct SpaceReference {
 
 /// The body of `POST /apps`. Also sent empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateApp {
     /// Absent: the server makes one up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +67,7 @@ pub struct CreateApp {
 
 /// The body of `PATCH /apps/:app`. What is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateApp {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<AppName>,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `POST /apps/:app/builds` and `GET /apps/:app/builds/:id`; the item of `GET /apps/:app/builds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Build {
     pub app: AppIdReference,
     pub buildpacks: Option<Vec<Buildpack>>,
@@ -29,6 +30,7 @@ pub struct Build {
 
 /// How far a build is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum BuildStatus {
     Pending,
@@ -38,6 +40,7 @@ pub enum BuildStatus {
 
 /// A builder or buildpack by address and name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Buildpack {
     pub url: String,
     pub name: String,
@@ -46,6 +49,7 @@ pub struct Buildpack {
 /// Where the source came from. A commit of the app's repository: `url` is the app's git address and `version` the commit. A tree:
 /// `url` is where it was fetched (without its query), or the server's place for uploads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourceBlob {
     #[serde(default)]
     pub checksum: Option<String>,
@@ -58,6 +62,7 @@ pub struct SourceBlob {
 
 /// The body of `POST /apps/:app/builds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateBuild {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buildpacks: Option<Vec<WantedBuildpack>>,
@@ -67,6 +72,7 @@ pub struct CreateBuild {
 /// What to build: an upload (`url` is its `get_url`), a commit (`url` is the app's git address, `version` the commit), or a
 /// gzipped tar at any https address.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateSourceBlob {
     /// `SHA256:` and the digest of the archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +91,7 @@ impl std::fmt::Debug for CreateSourceBlob {
 
 /// A buildpack that a build asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WantedBuildpack {
     #[serde(default)]
     pub url: Option<String>,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 /// The item of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuildpackInstallation {
     /// From 0.
     pub ordinal: u64,
@@ -14,12 +15,14 @@ pub struct BuildpackInstallation {
 
 /// The body of `PUT`: replaces the whole list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateBuildpacks {
     pub updates: Vec<BuildpackUpdate>,
 }
 
 /// One builder, by name or address. Also read: `{"buildpack": {"url": ...}}` and `{"buildpack": {"name": ...}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuildpackUpdate {
     pub buildpack: String,
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 /// The answer to `POST` and `GET|DELETE /apps/:app/collaborators/:email`; the item of the list, in which the owner comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Collaborator {
     pub app: AppReference,
     pub created_at: Timestamp,
@@ -22,6 +23,7 @@ pub struct Collaborator {
 
 /// One thing that a collaborator may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Permission {
     pub name: String,
     pub description: String,
@@ -29,6 +31,7 @@ pub struct Permission {
 
 /// Who it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CollaboratorUser {
     pub email: String,
     pub federated: bool,
@@ -37,6 +40,7 @@ pub struct CollaboratorUser {
 
 /// The body of `POST /apps/:app/collaborators`. A repeat with another role changes the role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateCollaborator {
     /// An address or an id.
     pub user: Identity,

@@ -9,11 +9,13 @@ use std::fmt;
 
 /// All config vars: a flat object of texts.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ConfigVars(pub BTreeMap<ConfigKey, String>);
 
 /// The body of `PATCH /apps/:app/config-vars`: a text sets, null unsets, what is absent stays.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ConfigPatch(pub BTreeMap<ConfigKey, Option<String>>);
 

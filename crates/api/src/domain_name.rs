@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `POST` and `GET|PATCH|DELETE /apps/:app/domains/:hostname`; the item of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Domain {
     /// Null: no certificate is managed for it.
     pub acm_status: Option<String>,
@@ -29,6 +30,7 @@ pub struct Domain {
 
 /// The body of `POST /apps/:app/domains`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AddDomain {
     pub hostname: String,
     /// A certificate of the app's; clients send null.
@@ -38,6 +40,7 @@ pub struct AddDomain {
 
 /// The body of `PATCH /apps/:app/domains/:hostname`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateDomain {
     #[serde(default)]
     pub sni_endpoint: Option<Identity>,

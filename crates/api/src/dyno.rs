@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 /// The answer to `POST /apps/:app/dynos` and `GET /apps/:app/dynos/:id`; the item of `GET /apps/:app/dynos`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Dyno {
     /// For an attached one-off: `rendezvous://HOST:PORT/SECRET`.
     pub attach_url: Option<String>,
@@ -32,6 +33,7 @@ pub struct Dyno {
 
 /// Where in its life a process is, in Heroku's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DynoState {
     Starting,
@@ -43,6 +45,7 @@ pub enum DynoState {
 
 /// The body of `POST /apps/:app/dynos`.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateDyno {
     /// Whether the caller wants to talk to the process by `attach_url`. The process then starts when the caller has come.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::optional_flag")]
@@ -99,6 +102,7 @@ impl DynoState {
 
 /// The answer to a restart or stop (202): an empty object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Empty {}
 
 #[cfg(test)]

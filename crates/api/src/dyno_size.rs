@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 /// The answer to `GET /dyno-sizes/:size`; the item of the lists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DynoSize {
     pub architecture: String,
     /// Its share of the processor in relation to the smallest size.

@@ -5,6 +5,7 @@ use std::fmt;
 
 /// The body of every answer of status 400 and above. Clients print `message`; some branch on `id` and `resource`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     pub id: String,
     pub message: String,

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// The answer to `GET|PATCH` of one feature; the item of the lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Feature {
     pub created_at: Timestamp,
     pub description: String,
@@ -22,6 +23,7 @@ pub struct Feature {
 
 /// The body of `PATCH`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateFeature {
     #[serde(default, deserialize_with = "lenient::optional_flag")]
     pub enabled: Option<bool>,

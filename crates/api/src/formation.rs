@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 /// One process type's share. `GET` and batch `PATCH /apps/:app/formation` answer with all of them, in order of type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Formation {
     pub app: AppReference,
     pub command: String,
@@ -25,12 +26,14 @@ pub struct Formation {
 
 /// The body of batch `PATCH /apps/:app/formation`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateFormation {
     pub updates: Vec<FormationUpdate>,
 }
 
 /// One change of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FormationUpdate {
     /// The process type, or the id of its formation. Older clients call the field `process`.
     #[serde(rename = "type", alias = "process")]
@@ -41,6 +44,7 @@ pub struct FormationUpdate {
 
 /// The body of `PATCH /apps/:app/formation/:type`. What is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FormationChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Quantity>,

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// The answer to `GET /generations/:generation`; the item of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Generation {
     pub created_at: Timestamp,
     pub id: Uuid,

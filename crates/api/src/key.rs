@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `POST`, `GET`, `DELETE /account/keys[/:id_or_fingerprint]`; the item of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Key {
     pub comment: String,
     pub created_at: Timestamp,
@@ -21,6 +22,7 @@ pub struct Key {
 
 /// The body of `POST /account/keys`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateKey {
     pub public_key: String,
 }

@@ -30,6 +30,8 @@ pub mod page;
 pub mod reference;
 pub mod region;
 pub mod release;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod secret;
 pub mod slug;
 pub mod source;

@@ -12,6 +12,7 @@ pub const MAX_LINES: u64 = 1500;
 
 /// The answer (201).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogSession {
     pub created_at: Timestamp,
     pub id: Uuid,
@@ -23,6 +24,7 @@ pub struct LogSession {
 
 /// The body.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateLogSession {
     /// Only lines of this process (`web.1`).
     #[serde(default, alias = "dyno_name", skip_serializing_if = "Option::is_none")]

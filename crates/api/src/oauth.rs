@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 /// The answer to `POST`, `GET`, `DELETE /oauth/authorizations[/:id]`; the item of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Authorization {
     /// The token's text is whole only in the answer that makes it; later it is `prefix**********suffix`.
     pub access_token: Option<AccessToken>,
@@ -25,6 +26,7 @@ pub struct Authorization {
 
 /// A token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccessToken {
     /// Seconds until it ends; null for never.
     pub expires_in: Option<u64>,
@@ -34,6 +36,7 @@ pub struct AccessToken {
 
 /// A registered program. Dozen has none; the field is null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OauthClient {
     pub id: Uuid,
     pub name: String,
@@ -42,6 +45,7 @@ pub struct OauthClient {
 
 /// An exchange code. Dozen gives none; the field is null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Grant {
     pub code: String,
     pub expires_in: u64,
@@ -50,6 +54,7 @@ pub struct Grant {
 
 /// Whose token it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthorizationUser {
     pub id: AccountId,
     pub email: String,
@@ -58,6 +63,7 @@ pub struct AuthorizationUser {
 
 /// The body of `PATCH /oauth/authorizations/:id`. Heroku's clients also send `client`, which means nothing here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpdateAuthorization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -65,6 +71,7 @@ pub struct UpdateAuthorization {
 
 /// The body of `POST /oauth/authorizations`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateAuthorization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 /// An app within another object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AppReference {
     pub id: AppId,
     pub name: AppName,
@@ -16,12 +17,14 @@ pub struct AppReference {
 
 /// An app of which only the id is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AppIdReference {
     pub id: AppId,
 }
 
 /// A person or machine user within another object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserReference {
     pub id: AccountId,
     pub email: String,
@@ -29,6 +32,7 @@ pub struct UserReference {
 
 /// A release within another object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseReference {
     pub id: ReleaseId,
     pub version: ReleaseVersion,
@@ -36,18 +40,21 @@ pub struct ReleaseReference {
 
 /// A release of which only the id is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseIdReference {
     pub id: ReleaseId,
 }
 
 /// A build within another object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuildReference {
     pub id: BuildId,
 }
 
 /// A stack, region, team or size: an id and a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NamedReference {
     pub id: Uuid,
     pub name: String,
@@ -55,6 +62,7 @@ pub struct NamedReference {
 
 /// A thing of which only the id is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IdReference {
     pub id: Uuid,
 }
@@ -62,6 +70,7 @@ pub struct IdReference {
 /// How a request names a thing: `"hello"`, `{"id": "..."}`, `{"name": "hello"}`, `{"email": "..."}` or `{"version": 3}`. Which of
 /// them fits is for the reader of the noun to say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Identity(pub String);
 

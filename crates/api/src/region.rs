@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// The item of `GET /regions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Region {
     pub country: String,
     pub created_at: Timestamp,
@@ -20,6 +21,7 @@ pub struct Region {
 
 /// Whose machines they are. Clients expect one of Amazon's region names in `region`; it means nothing here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegionProvider {
     pub name: String,
     pub region: String,

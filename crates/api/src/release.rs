@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 /// The answer to `POST /apps/:app/releases` and `GET /apps/:app/releases/:id`; the item of `GET /apps/:app/releases`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Release {
     pub addon_plan_names: Vec<String>,
     pub artifacts: Vec<Artifact>,
@@ -32,6 +33,7 @@ pub struct Release {
 
 /// What a release runs, by its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Artifact {
     /// `slug` or `oci-image`.
     #[serde(rename = "type")]
@@ -41,6 +43,7 @@ pub struct Artifact {
 
 /// How a release fares, in Heroku's words. `GET /dozen/apps/:app/releases/:version` tells more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ReleaseStatus {
     Pending,
@@ -52,6 +55,7 @@ pub enum ReleaseStatus {
 
 /// The body of `POST /apps/:app/releases`: a rollback with `release`, or a release of a slug.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateRelease {
     /// Roll back to this release: its id, `v2` or `2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

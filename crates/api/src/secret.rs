@@ -6,6 +6,7 @@ use zeroize::Zeroize;
 
 /// An access token. It has no `Display`, and its `Debug` is blank; whoever needs the text says so by [`Token::expose`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Token(String);
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 /// The answer to `GET /apps/:app/slugs/:id`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Slug {
     pub blob: SlugBlob,
     pub buildpack_provided_description: Option<String>,
@@ -27,6 +28,7 @@ pub struct Slug {
 
 /// Where a slug could be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SlugBlob {
     pub method: String,
     pub url: String,

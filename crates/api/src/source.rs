@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `POST /sources` and `POST /apps/:app/sources`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Source {
     pub source_blob: SourceAddresses,
 }
 
 /// Both addresses hold a secret of their own and their port; they are used without a token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourceAddresses {
     /// What to name as `source_blob.url` of a build.
     pub get_url: String,

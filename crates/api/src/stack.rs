@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 /// The item of `GET /stacks`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stack {
     pub default: bool,
     pub created_at: Timestamp,

@@ -9,7 +9,14 @@ use domain::procfile::{self, Procfile, ProcfileError};
 /// it.
 pub(crate) fn observe_listing(tree: &SourceTree) -> Result<Listing, BuildError> {
     let mut files = Vec::new();
-    for name in detect::names() {
+    for name in [
+        detect::CARGO_MANIFEST,
+        detect::CARGO_LOCK,
+        detect::STATICFILE,
+        detect::INDEX,
+        detect::PUBLIC_INDEX,
+        detect::PROCFILE,
+    ] {
         if tree.is_file(name)? {
             files.push(name.to_owned());
         }

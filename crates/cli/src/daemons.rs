@@ -11,7 +11,6 @@ mod settings;
 mod static_server;
 mod supervise;
 mod systemd;
-mod toolchains;
 
 use domain::cause::chain;
 use settings::Settings;

@@ -4,7 +4,6 @@
 //! something that must be present is a failure.
 
 mod count;
-pub mod packages;
 mod suites;
 
 use crate::{install, shell};

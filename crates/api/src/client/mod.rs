@@ -1,10 +1,12 @@
 //! A blocking client of a Dozen server.
 //!
 //! One connection policy for everything: HTTPS (plain HTTP to this machine only), the roots that the caller names, no redirect is
-//! followed, every wait and every body has a limit. A GET, and a POST with its `Idempotency-Key`, is sent again when the
+//! followed, every wait and every body has a limit. A GET, a PUT, and a POST with its `Idempotency-Key`, is sent again when the
 //! connection broke; a PATCH and a DELETE never are, since nothing would tell the first from the second.
 
 mod calls;
+mod calls_access;
+mod calls_app;
 mod error;
 pub mod rendezvous;
 pub mod stream;
@@ -95,6 +97,12 @@ impl Client {
         self.decode(path, &answer)
     }
 
+    /// Replaces the whole of something: the same however often it is sent.
+    fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let answer = self.exchange(Method::PUT, path, None, Some(encode(body)))?;
+        self.decode(path, &answer)
+    }
+
     fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.exchange(Method::DELETE, path, None, None).and_then(|answer| self.decode(path, &answer))
     }
@@ -129,7 +137,7 @@ impl Client {
         body: Option<Vec<u8>>,
     ) -> Result<Answer, ClientError> {
         let key = (method == Method::POST).then(new_idempotency_key);
-        let repeatable = method == Method::GET || key.is_some();
+        let repeatable = matches!(method, Method::GET | Method::PUT) || key.is_some();
         let mut wait = FIRST_RETRY;
         for _ in 1..ATTEMPTS {
             match self.exchange_once(&method, path, range, body.as_deref(), key.as_deref()) {

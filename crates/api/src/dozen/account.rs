@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The item of `GET /dozen/accounts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountEntry {
     pub id: AccountId,
     pub email: String,
@@ -16,6 +17,7 @@ pub struct AccountEntry {
 
 /// The body of `POST /dozen/accounts`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateAccount {
     pub email: String,
     /// Default: `owner`.
@@ -25,6 +27,7 @@ pub struct CreateAccount {
 
 /// The answer: the account, and the token by which its owner gets in. It is shown this once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreatedAccount {
     #[serde(flatten)]
     pub account: AccountEntry,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// All checks, in the order in which to read them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DoctorReport {
     /// Whether apps may be started.
     pub can_start_apps: bool,
@@ -12,6 +13,7 @@ pub struct DoctorReport {
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Check {
     /// The area: `sandbox`, `network`, `limits`, `ledger`, `router`, `launcher`, `disk`, `builders`, `systemd`.
     pub area: String,
@@ -27,6 +29,7 @@ pub struct Check {
 
 /// How it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Ok,

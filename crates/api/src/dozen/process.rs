@@ -10,6 +10,7 @@ use uuid::Uuid;
 /// A process or a job. `:id` is the `id` that `POST /apps/:app/dynos` or the list of dynos gave, a job's or a process's, or the
 /// name (`web.1`, `run.4821`) of one that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Process {
     pub id: Uuid,
     pub name: String,
@@ -31,6 +32,7 @@ pub struct Process {
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum End {
     /// It ran and ended.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 /// A release with its contents and its progress. `:version` is `3`, `v3`, the id, `head` or `current`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseReport {
     pub id: ReleaseId,
     pub version: ReleaseVersion,
@@ -28,6 +29,7 @@ pub struct ReleaseReport {
 
 /// Names of config vars by what happened to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfigChanges {
     pub added: Vec<ConfigKey>,
     pub changed: Vec<ConfigKey>,
@@ -36,6 +38,7 @@ pub struct ConfigChanges {
 
 /// How far a release is, and why it is not further.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Progress {
     /// Nothing has begun.

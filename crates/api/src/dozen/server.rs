@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The server in a few words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServerInfo {
     /// The program's version.
     pub version: String,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// An app as the last pass of the driver left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AppStatus {
     pub app: AppReference,
     /// The newest release, whatever became of it.

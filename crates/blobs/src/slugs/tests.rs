@@ -10,8 +10,6 @@ fn meta(command: &str) -> SlugMeta {
         processes: BTreeMap::from([("web".parse().expect("a type"), command.to_owned())]),
         builder: "static".to_owned(),
         stack: "host".to_owned(),
-        runtime: None,
-        environment: std::collections::BTreeMap::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `apps`, `apps:create`, `apps:info`, `apps:destroy`.
+//! `apps`, `apps:create`, `apps:info`, `apps:rename`, `apps:open`, `apps:destroy`.
 
 use super::git::{Wiring, wire_remote};
 use crate::failure::Failure;
@@ -6,12 +6,13 @@ use crate::git;
 use crate::session::{AppFlags, Session, app_failure};
 use crate::text::{Fields, Style, render_heading, render_size, render_when};
 use api::Timestamp;
-use api::app::{App, CreateApp};
+use api::app::{App, CreateApp, UpdateApp};
 use api::dozen::status::AppStatus;
 use api::formation::Formation;
 use api::reference::ReleaseReference;
 use clap::Args;
 use serde::Serialize;
+use std::process::{Command, Stdio};
 
 /// `dozen apps`.
 #[derive(Debug, Args)]
@@ -148,6 +149,72 @@ fn render_formation(formation: &[Formation]) -> String {
         .map(|share| format!("{}={}", share.process_type, share.quantity))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// `dozen apps:rename`.
+#[derive(Debug, Args)]
+pub struct Rename {
+    /// The new name
+    #[arg(value_name = "NEWNAME")]
+    name: String,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl Rename {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, old) = session.client_and_app(&self.flags)?;
+        let name = self.name.parse().map_err(|error: domain::names::InvalidName| Failure::of(&error))?;
+        let progress = session.output.begin(&format!("Renaming {old} to {}", self.name));
+        let change = UpdateApp { name: Some(name), ..UpdateApp::default() };
+        let app = client.update_app(&old, &change).map_err(|error| app_failure(&client, &old, error))?;
+        progress.done("");
+        for remote in git::observe_remotes().iter().filter(|remote| remote.app == old) {
+            wire_remote(session, &Wiring::of(session, client.target(), &app, &remote.name)?)?;
+        }
+        session.output.data(&app, |style| render_created(&app, style))
+    }
+}
+
+/// `dozen apps:open`.
+#[derive(Debug, Args)]
+pub struct Open {
+    /// A path below the app's address
+    #[arg(value_name = "PATH", default_value = "")]
+    path: String,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl Open {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, name) = session.client_and_app(&self.flags)?;
+        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
+        let base = app.web_url.ok_or_else(|| Failure::new(format!("{name} has no address")))?;
+        let url = format!("{}/{}", base.trim_end_matches('/'), self.path.trim_start_matches('/'));
+        session.output.note(&format!("Opening {url}"));
+        if let Err(error) = open_in_browser(&url) {
+            session.output.warn(&format!("no browser could be started: {error}"));
+        }
+        session.output.data(&url, |_| format!("{url}\n"))
+    }
+}
+
+/// The program of the desktop that opens addresses.
+const OPENER: &str = if cfg!(target_os = "macos") {
+    "open"
+} else if cfg!(windows) {
+    "explorer"
+} else {
+    "xdg-open"
+};
+
+/// `BROWSER` goes before the desktop's own choice.
+fn open_in_browser(url: &str) -> std::io::Result<()> {
+    let program = std::env::var_os("BROWSER").filter(|name| !name.is_empty());
+    let mut command = Command::new(program.unwrap_or_else(|| OPENER.into()));
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map(drop)
 }
 
 /// `dozen apps:destroy`.

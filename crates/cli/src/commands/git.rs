@@ -1,4 +1,4 @@
-//! `git:remote` and `git:credentials`: how a plain `git push` finds its way and its token.
+//! `git:remote`, `git:clone` and `git:credentials`: how a plain `git push` finds its way and its token.
 //!
 //! The token is never part of an address. `git:remote` writes three things into the repository's own configuration, each valid for
 //! this server alone: the remote, `http.https://HOST:PORT.sslCAInfo` with the certificates to trust, and
@@ -12,8 +12,9 @@ use crate::text::quote_for_shell;
 use api::app::App;
 use api::client::{ServerUrl, Target};
 use clap::{Args, ValueEnum};
+use std::ffi::OsString;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// For the end of `dozen git:remote --help`.
 const REMOTE_HELP: &str = "\
@@ -42,6 +43,35 @@ impl SetRemote {
         let (client, name) = session.client_and_app(&AppFlags { app: self.app, remote: None })?;
         let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
         wire_remote(session, &Wiring::of(session, client.target(), &app, &self.remote)?)
+    }
+}
+
+/// `dozen git:clone`.
+#[derive(Debug, Args)]
+pub struct Clone {
+    /// The folder to make. Default: the app's name
+    #[arg(value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+    /// The app
+    #[arg(short, long, value_name = "NAME")]
+    app: Option<String>,
+    /// The remote's name
+    #[arg(short, long, value_name = "REMOTE", default_value = "dozen")]
+    remote: String,
+}
+
+impl Clone {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, name) = session.client_and_app(&AppFlags { app: self.app, remote: None })?;
+        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
+        let wiring = Wiring::of(session, client.target(), &app, &self.remote)?;
+        let folder = self.directory.unwrap_or_else(|| PathBuf::from(app.name.as_str()));
+        let progress = session.output.begin(&format!("Cloning {name} into {}", folder.display()));
+        git::run(&wiring.clone_command(&folder))?;
+        progress.done("");
+        std::env::set_current_dir(&folder)?;
+        wire_remote(session, &wiring)?;
+        session.output.data(&folder, |_| String::new())
     }
 }
 
@@ -85,6 +115,25 @@ impl Wiring {
             commands.push(words(&["config", "--local", &key, &file.to_string_lossy()]));
         }
         commands
+    }
+}
+
+impl Wiring {
+    /// The new repository has no configuration of its own yet: git is told for this one run.
+    fn clone_command(&self, folder: &Path) -> Vec<OsString> {
+        let program = quote_for_shell(&self.program.to_string_lossy());
+        let mut settings = vec![
+            format!("credential.{}.helper=", self.origin),
+            format!("credential.{}.helper=!{program} git:credentials", self.origin),
+        ];
+        if let Some(file) = &self.ca_file {
+            settings.push(format!("http.{}.sslCAInfo={}", self.origin, file.display()));
+        }
+        let mut words: Vec<OsString> =
+            settings.into_iter().flat_map(|one| ["-c".into(), one.into()]).collect();
+        words.extend(["clone", "--quiet", "--origin", &self.remote, "--", &self.address].map(OsString::from));
+        words.push(folder.into());
+        words
     }
 }
 

@@ -1,22 +1,33 @@
 //! The commands of the client: one file per topic. Each has the arguments it takes, one function that acts, and pure functions
 //! that make the text.
 
+mod access;
 mod apps;
 mod auth;
+mod authorizations;
+mod buildpacks;
 mod builds;
+mod catalogue;
 mod config;
 mod deploy;
 mod doctor;
+mod domains;
+mod features;
 mod git;
 mod keys;
 mod logs;
+mod maintenance;
+mod manual;
 mod ps;
+mod ps_wait;
 mod reference;
 mod releases;
 mod run;
 #[cfg(test)]
 mod samples;
 mod shell;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use crate::environment::Environment;
@@ -53,6 +64,12 @@ enum Command {
     /// Show an app
     #[command(name = "apps:info", visible_alias = "info")]
     AppsInfo(apps::Info),
+    /// Give an app another name
+    #[command(name = "apps:rename", visible_alias = "rename")]
+    AppsRename(apps::Rename),
+    /// Open an app in the browser
+    #[command(name = "apps:open", visible_alias = "open")]
+    AppsOpen(apps::Open),
     /// Destroy an app and all that belongs to it
     #[command(name = "apps:destroy", visible_alias = "destroy", alias = "apps:delete")]
     AppsDestroy(apps::Destroy),
@@ -69,6 +86,64 @@ enum Command {
     /// Print the access token in use
     #[command(name = "auth:token")]
     Token(auth::PrintToken),
+
+    /// List those with whom an app is shared
+    #[command(name = "access")]
+    Access(access::List),
+    /// Share an app with somebody
+    #[command(name = "access:add")]
+    AccessAdd(access::Add),
+    /// Change what somebody may do with an app
+    #[command(name = "access:update")]
+    AccessUpdate(access::Update),
+    /// Stop sharing an app with somebody
+    #[command(name = "access:remove")]
+    AccessRemove(access::Remove),
+
+    /// List everybody who has an account on the server
+    #[command(name = "accounts")]
+    Accounts(access::Accounts),
+    /// Make an account, and print its first token
+    #[command(name = "accounts:create")]
+    AccountsCreate(access::CreateOne),
+    /// Make a token for somebody who has lost theirs
+    #[command(name = "accounts:token")]
+    AccountsToken(access::Token),
+
+    /// List your access tokens
+    #[command(name = "authorizations")]
+    Authorizations(authorizations::List),
+    /// Make an access token
+    #[command(name = "authorizations:create")]
+    AuthorizationsCreate(authorizations::Create),
+    /// Show an access token
+    #[command(name = "authorizations:info")]
+    AuthorizationsInfo(authorizations::Info),
+    /// Revoke an access token
+    #[command(name = "authorizations:revoke", alias = "authorizations:destroy")]
+    AuthorizationsRevoke(authorizations::Revoke),
+    /// Give an access token another secret
+    #[command(name = "authorizations:rotate")]
+    AuthorizationsRotate(authorizations::Rotate),
+    /// Change the description of an access token
+    #[command(name = "authorizations:update")]
+    AuthorizationsUpdate(authorizations::Update),
+
+    /// List the builders that were chosen for an app
+    #[command(name = "buildpacks")]
+    Buildpacks(buildpacks::List),
+    /// Add a builder
+    #[command(name = "buildpacks:add")]
+    BuildpacksAdd(buildpacks::Add),
+    /// Choose the builder
+    #[command(name = "buildpacks:set")]
+    BuildpacksSet(buildpacks::Set),
+    /// Remove a builder
+    #[command(name = "buildpacks:remove")]
+    BuildpacksRemove(buildpacks::Remove),
+    /// Leave the choice of the builder to the source again
+    #[command(name = "buildpacks:clear")]
+    BuildpacksClear(buildpacks::Clear),
 
     /// List the newest builds
     #[command(name = "builds", visible_alias = "builds:list")]
@@ -116,9 +191,44 @@ enum Command {
     #[command(name = "uninstall")]
     Uninstall(crate::daemons::install::Uninstall),
 
+    /// List the host names of an app
+    #[command(name = "domains")]
+    Domains(domains::List),
+    /// Add a host name
+    #[command(name = "domains:add")]
+    DomainsAdd(domains::Add),
+    /// Show a host name
+    #[command(name = "domains:info")]
+    DomainsInfo(domains::Info),
+    /// Wait until host names answer
+    #[command(name = "domains:wait")]
+    DomainsWait(domains::Wait),
+    /// Remove a host name
+    #[command(name = "domains:remove")]
+    DomainsRemove(domains::Remove),
+    /// Remove all host names but the app's own
+    #[command(name = "domains:clear")]
+    DomainsClear(domains::Clear),
+
+    /// List what Heroku calls features of an app
+    #[command(name = "features")]
+    Features(features::List),
+    /// Show a feature
+    #[command(name = "features:info")]
+    FeaturesInfo(features::Info),
+    /// Turn a feature on
+    #[command(name = "features:enable")]
+    FeaturesEnable(features::Enable),
+    /// Turn a feature off
+    #[command(name = "features:disable")]
+    FeaturesDisable(features::Disable),
+
     /// Add a git remote that leads to an app, and let git use the login
     #[command(name = "git:remote")]
     GitRemote(git::SetRemote),
+    /// Clone an app's repository, with the remote set up
+    #[command(name = "git:clone")]
+    GitClone(git::Clone),
     /// Tell git the token of a server; git calls this by itself
     #[command(name = "git:credentials")]
     GitCredentials(git::Credentials),
@@ -140,6 +250,16 @@ enum Command {
     #[command(name = "logs")]
     Logs(logs::Logs),
 
+    /// Show whether an app is in maintenance mode
+    #[command(name = "maintenance")]
+    Maintenance(maintenance::Show),
+    /// Answer every request with the maintenance page
+    #[command(name = "maintenance:on")]
+    MaintenanceOn(maintenance::On),
+    /// Let the app answer again
+    #[command(name = "maintenance:off")]
+    MaintenanceOff(maintenance::Off),
+
     /// List the processes
     #[command(name = "ps")]
     Ps(ps::List),
@@ -149,6 +269,18 @@ enum Command {
     /// Restart processes
     #[command(name = "ps:restart", visible_alias = "restart")]
     PsRestart(ps::Restart),
+    /// Stop processes
+    #[command(name = "ps:stop", visible_alias = "stop", alias = "ps:kill")]
+    PsStop(ps_wait::Stop),
+    /// Show or change the sizes of process types
+    #[command(name = "ps:type", visible_alias = "ps:resize")]
+    PsType(ps_wait::Type),
+    /// List the sizes of processes
+    #[command(name = "ps:sizes")]
+    PsSizes(catalogue::Sizes),
+    /// Wait until every process runs the newest release
+    #[command(name = "ps:wait")]
+    PsWait(ps_wait::Wait),
 
     /// List the newest releases
     #[command(name = "releases", visible_alias = "releases:list")]
@@ -170,6 +302,15 @@ enum Command {
     #[command(name = "run:detached")]
     RunDetached(run::Detached),
 
+    /// Show the stack of an app
+    #[command(name = "stack", visible_alias = "apps:stacks")]
+    Stack(catalogue::ShowStack),
+    /// Change the stack of an app
+    #[command(name = "stack:set", visible_alias = "apps:stacks:set")]
+    StackSet(catalogue::SetStack),
+    /// List the regions
+    #[command(name = "regions")]
+    Regions(catalogue::Regions),
     /// Make an access token: for deploying one app and nothing else with --deploy
     #[command(name = "tokens:create")]
     TokensCreate(tokens::Create),
@@ -177,6 +318,9 @@ enum Command {
     /// Print a script that completes these commands in a shell
     #[command(name = "completions")]
     Completions(shell::Completions),
+    /// Write the manual pages of all commands into a folder
+    #[command(name = "manual")]
+    Manual(manual::Manual),
     /// Print the reference of all commands, exit codes and variables as Markdown
     #[command(name = "reference", hide = true)]
     Reference(reference::Reference),
@@ -274,6 +418,48 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
         Command::TokensCreate(command) => command.act(session)?,
         Command::Completions(command) => command.act(session)?,
         Command::Reference(command) => command.act(session)?,
+        Command::AppsRename(command) => command.act(session)?,
+        Command::AppsOpen(command) => command.act(session)?,
+        Command::Access(command) => command.act(session)?,
+        Command::AccessAdd(command) => command.act(session)?,
+        Command::AccessUpdate(command) => command.act(session)?,
+        Command::AccessRemove(command) => command.act(session)?,
+        Command::Accounts(command) => command.act(session)?,
+        Command::AccountsCreate(command) => command.act(session)?,
+        Command::AccountsToken(command) => command.act(session)?,
+        Command::Authorizations(command) => command.act(session)?,
+        Command::AuthorizationsCreate(command) => command.act(session)?,
+        Command::AuthorizationsInfo(command) => command.act(session)?,
+        Command::AuthorizationsRevoke(command) => command.act(session)?,
+        Command::AuthorizationsRotate(command) => command.act(session)?,
+        Command::AuthorizationsUpdate(command) => command.act(session)?,
+        Command::Buildpacks(command) => command.act(session)?,
+        Command::BuildpacksAdd(command) => command.act(session)?,
+        Command::BuildpacksSet(command) => command.act(session)?,
+        Command::BuildpacksRemove(command) => command.act(session)?,
+        Command::BuildpacksClear(command) => command.act(session)?,
+        Command::Domains(command) => command.act(session)?,
+        Command::DomainsAdd(command) => command.act(session)?,
+        Command::DomainsInfo(command) => command.act(session)?,
+        Command::DomainsWait(command) => command.act(session)?,
+        Command::DomainsRemove(command) => command.act(session)?,
+        Command::DomainsClear(command) => command.act(session)?,
+        Command::Features(command) => command.act(session)?,
+        Command::FeaturesInfo(command) => command.act(session)?,
+        Command::FeaturesEnable(command) => command.act(session)?,
+        Command::FeaturesDisable(command) => command.act(session)?,
+        Command::GitClone(command) => command.act(session)?,
+        Command::Maintenance(command) => command.act(session)?,
+        Command::MaintenanceOn(command) => command.act(session)?,
+        Command::MaintenanceOff(command) => command.act(session)?,
+        Command::PsStop(command) => command.act(session)?,
+        Command::PsType(command) => command.act(session)?,
+        Command::PsSizes(command) => command.act(session)?,
+        Command::PsWait(command) => command.act(session)?,
+        Command::Stack(command) => command.act(session)?,
+        Command::StackSet(command) => command.act(session)?,
+        Command::Regions(command) => command.act(session)?,
+        Command::Manual(command) => command.act(session)?,
         Command::Version(command) => command.act(session)?,
     }
     Ok(Code::Done.into())
@@ -282,96 +468,4 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
 /// The whole command, for completions and for the tests of its shape.
 fn definition() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_definition_is_sound() {
-        definition().debug_assert();
-    }
-
-    #[test]
-    fn the_list_of_commands() {
-        insta::assert_snapshot!(definition().term_width(100).render_help().to_string());
-    }
-
-    /// Verbs and flags as people who come from Heroku type them.
-    #[test]
-    fn herokus_forms_are_understood() {
-        for line in [
-            "create",
-            "create hello",
-            "apps:create hello --json",
-            "apps",
-            "apps --json",
-            "info -a hello",
-            "destroy -a hello --confirm hello",
-            "apps:destroy hello --confirm hello",
-            "config -a hello",
-            "config -s",
-            "config:set A=1 B=2 -a hello",
-            "config:get A -a hello",
-            "config:unset A B",
-            "ps",
-            "ps:scale",
-            "ps:scale web=2 worker=+1",
-            "scale web=2",
-            "ps:restart",
-            "restart web.1",
-            "releases -n 5",
-            "releases:info v3",
-            "releases:output",
-            "rollback",
-            "rollback v2",
-            "releases:rollback 2",
-            "logs -t",
-            "logs --tail -n 10 --source app",
-            "logs -d web.1",
-            "logs --dyno-name web.1",
-            "logs --ps web",
-            "logs -p web",
-            "run -a hello -- ls -l",
-            "run -x -a hello exit 3",
-            "run --no-tty bash",
-            "run:detached -a hello worker",
-            "git:remote -a hello",
-            "builds",
-            "builds:info",
-            "builds:output abc",
-            "builds:create --commit 01234567 -a hello",
-            "builds:create --source-url https://x.example/y.tgz --version v1",
-            "builds:cancel abc",
-            "deploy",
-            "deploy web -a hello --version v1 --json",
-            "keys",
-            "keys:add ~/.ssh/id.pub",
-            "keys:remove ada@example.com",
-            "keys:clear",
-            "tokens:create --deploy -a hello --expires-in 30d",
-            "doctor",
-            "login -i",
-            "login --token-stdin",
-            "whoami",
-            "version",
-        ] {
-            let words = std::iter::once("dozen").chain(line.split(' '));
-            assert!(
-                Arguments::try_parse_from(words.clone()).is_ok(),
-                "{line}: {:?}",
-                Arguments::try_parse_from(words).err()
-            );
-        }
-    }
-
-    #[test]
-    fn a_mistyped_verb_is_answered_with_the_near_one() {
-        insta::assert_snapshot!(unknown_command("config:sett").render(Style::Plain), @r"
-        error: there is no command config:sett
-        hint: Did you mean config:set?
-        ");
-        assert!(unknown_command("frobnicate").render(Style::Plain).contains("dozen --help"));
-    }
 }

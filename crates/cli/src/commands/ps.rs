@@ -122,7 +122,7 @@ impl Scale {
 }
 
 /// `web=2`, `web=+1`, `web+1`, `web=2:standard`.
-fn parse_change(text: &str) -> Result<FormationUpdate, Failure> {
+pub fn parse_change(text: &str) -> Result<FormationUpdate, Failure> {
     let malformed =
         || Failure::new(format!("{text} is not of the form TYPE=QUANTITY, such as web=2 or web=+1"));
     let at = text.find(['=', '+']).filter(|at| *at > 0).ok_or_else(malformed)?;

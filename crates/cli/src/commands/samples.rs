@@ -1,14 +1,17 @@
 //! Objects for the tests of what is printed.
 
-use api::Timestamp;
 use api::app::App;
 use api::build::{Build, BuildStatus, SourceBlob};
+use api::collaborator::{Collaborator, CollaboratorUser, Permission};
+use api::domain_name::Domain;
 use api::dozen::status::AppStatus;
 use api::dyno::{Dyno, DynoState};
 use api::formation::Formation;
+use api::oauth::{AccessToken, Authorization, AuthorizationUser};
 use api::reference::{AppIdReference, AppReference, NamedReference, ReleaseReference, UserReference};
 use api::release::{Release, ReleaseStatus};
-use domain::ids::{AccountId, AppId, BuildId, ReleaseId};
+use api::{Timestamp, Token};
+use domain::ids::{AccountId, AppId, BuildId, DomainId, ReleaseId};
 use domain::names::ReleaseVersion;
 use uuid::Uuid;
 
@@ -151,5 +154,51 @@ pub fn build(number: u128, status: BuildStatus) -> Build {
         status,
         updated_at: at(),
         user: user(),
+    }
+}
+
+pub fn domain(hostname: &str, kind: &str) -> Domain {
+    Domain {
+        acm_status: None,
+        acm_status_reason: None,
+        app: app_reference("hello"),
+        cname: (kind == "custom").then(|| "hello.localhost".to_owned()),
+        created_at: at(),
+        hostname: hostname.parse().expect("a host name"),
+        id: DomainId::from_u128(ID),
+        kind: kind.to_owned(),
+        updated_at: at(),
+        status: "pending".to_owned(),
+        sni_endpoint: None,
+    }
+}
+
+pub fn collaborator(email: &str, role: &str, permissions: &[&str]) -> Collaborator {
+    let held = |name: &&str| Permission { name: (*name).to_owned(), description: String::new() };
+    Collaborator {
+        app: app_reference("hello"),
+        created_at: at(),
+        id: Uuid::from_u128(ID),
+        permissions: permissions.iter().map(held).collect(),
+        role: Some(role.to_owned()),
+        updated_at: at(),
+        user: CollaboratorUser { email: email.to_owned(), federated: false, id: AccountId::from_u128(ID) },
+    }
+}
+
+pub fn authorization(description: &str, expires_in: Option<u64>) -> Authorization {
+    let token = Token::new("dzn_01234567**********");
+    Authorization {
+        access_token: Some(AccessToken { expires_in, id: Uuid::from_u128(ID), token }),
+        client: None,
+        created_at: at(),
+        description: description.to_owned(),
+        grant: None,
+        id: Uuid::from_u128(ID),
+        refresh_token: None,
+        scope: vec!["global".to_owned()],
+        session: None,
+        updated_at: at(),
+        user: AuthorizationUser { id: AccountId::from_u128(ID), email: user().email, full_name: None },
     }
 }

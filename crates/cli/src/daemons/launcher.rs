@@ -2,7 +2,6 @@
 
 use super::settings::{Settings, Supervisor};
 use super::systemd;
-use super::toolchains::{self, UnusablePrefix};
 use sandbox::cgroup::CgroupSettings;
 use sandbox::launcher::{
     DaemonSettings, LauncherError, LauncherSettings, ListenerSettings, StartDaemon, UserIds,
@@ -12,6 +11,7 @@ use sandbox::protocol::{Daemon, ListenerName};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// From SIGTERM to SIGKILL. The server has nothing to finish; the router finishes requests.
 const SERVER_GRACE_SECONDS: u32 = 10;
@@ -27,8 +27,6 @@ pub enum LauncherFailure {
     #[error("cannot put a copy of the program at {}", path.display())]
     Copy { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
-    Prefix(#[from] UnusablePrefix),
-    #[error(transparent)]
     Launcher(#[from] LauncherError),
 }
 
@@ -36,7 +34,7 @@ pub enum LauncherFailure {
 pub fn run(settings: &Settings) -> Result<(), LauncherFailure> {
     let path = program_copy(settings);
     copy_program(&path).map_err(|source| LauncherFailure::Copy { path, source })?;
-    Ok(sandbox::launcher::run_telling(render(settings)?, systemd::tell_ready)?)
+    Ok(sandbox::launcher::run_telling(render(settings), systemd::tell_ready)?)
 }
 
 /// Our own program where every user may execute it: the checkout it was started from may lie in a private folder.
@@ -82,18 +80,16 @@ pub fn cgroup(settings: &Settings) -> CgroupSettings {
     }
 }
 
-fn render(settings: &Settings) -> Result<LauncherSettings, UnusablePrefix> {
+fn render(settings: &Settings) -> LauncherSettings {
     let (listeners, daemons) = match settings.supervisor {
         Supervisor::Launcher => own_daemons(settings),
         Supervisor::Systemd => (Vec::new(), Vec::new()),
     };
-    Ok(LauncherSettings {
+    LauncherSettings {
         server: UserIds::same(settings.uid),
         router: UserIds::same(settings.router_uid),
         app_uid_base: settings.app_uid_base,
-        rust_prefix: settings.rust_prefix.clone().or_else(toolchains::find_rust),
-        runtimes: toolchains::find_runtimes(settings)?,
-        certificates: toolchains::find_certificates(settings),
+        rust_prefix: settings.rust_prefix.clone().or_else(find_rust),
         mask: settings.probe_mask.clone(),
         allow_weaker: settings.allow_weaker.clone(),
         cgroup: cgroup(settings),
@@ -101,7 +97,7 @@ fn render(settings: &Settings) -> Result<LauncherSettings, UnusablePrefix> {
         listeners,
         daemons,
         ..LauncherSettings::new(settings.data.clone())
-    })
+    }
 }
 
 fn own_daemons(settings: &Settings) -> (Vec<ListenerSettings>, Vec<DaemonSettings>) {
@@ -141,4 +137,11 @@ fn environment() -> Vec<(String, String)> {
     std::env::vars()
         .filter(|(name, _)| name.starts_with("DOZEN_") || PASSED_ON.contains(&name.as_str()))
         .collect()
+}
+
+/// The toolchain of whoever starts us, found by asking `rustc`: at the start, by root's own hand, never during a build.
+pub fn find_rust() -> Option<PathBuf> {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
+    let sysroot = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    sysroot.join("bin/cargo").is_file().then_some(sysroot)
 }

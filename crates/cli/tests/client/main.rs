@@ -15,6 +15,7 @@ mod stub;
 #[allow(dead_code, reason = "shared with the tests of the client library")]
 #[path = "../../../api/tests/stub/tls.rs"]
 mod tls;
+mod topics;
 mod verbs;
 
 use serde::Serialize;

@@ -20,7 +20,6 @@ mod rootfs;
 mod seccomp;
 mod syscalls;
 mod terminal;
-mod toolchain;
 
 pub(crate) use credentials::become_shim;
 pub(crate) use exec::Descriptors;

@@ -15,6 +15,7 @@ mod hostile;
 mod http;
 mod limits;
 mod logs;
+mod openapi;
 mod pushes;
 mod roles;
 mod schema;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         attach::CASES,
         contract::CASES,
         coverage::CASES,
+        openapi::CASES,
         roles::CASES,
     ];
     let trials = tables.into_iter().flatten().map(|(name, case)| {

@@ -40,7 +40,6 @@ impl Bench {
             cache: at("cache"),
             toolchain: sysroot(),
             certificates: at("none"),
-            crates_mirror: None,
         };
         Self { place, places }
     }

@@ -1,0 +1,216 @@
+//! `ps:stop`, `ps:type`, `ps:wait`.
+
+use super::ps::parse_change;
+use crate::failure::Failure;
+use crate::session::{AppFlags, Session, app_failure};
+use crate::text::{Table, render_list};
+use api::client::Client;
+use api::dyno::{Dyno, DynoState};
+use api::formation::{Formation, FormationChange, FormationUpdate, UpdateFormation};
+use api::reference::Identity;
+use clap::Args;
+use domain::names::ReleaseVersion;
+use std::time::{Duration, Instant};
+
+/// `dozen ps:stop`.
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// A process such as web.1, or a type such as web
+    #[arg(value_name = "NAME", required_unless_present_any = ["dyno", "process_type"])]
+    name: Option<String>,
+    /// The same: a process
+    #[arg(short, long = "dyno-name", value_name = "PROCESS", conflicts_with = "name")]
+    dyno: Option<String>,
+    /// The same: a type
+    #[arg(short, long, value_name = "TYPE", conflicts_with_all = ["name", "dyno"])]
+    process_type: Option<String>,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl Stop {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let name = self.name.or(self.dyno).or(self.process_type).unwrap_or_default();
+        let progress = session.output.begin(&format!("Stopping {name} of {app}"));
+        let answer =
+            if name.contains('.') { client.stop_dyno(&app, &name) } else { client.stop_type(&app, &name) };
+        let empty = answer.map_err(|error| app_failure(&client, &app, error))?;
+        progress.done("");
+        session.output.note("It starts again when it is restarted or scaled, or with the next release.");
+        session.output.data(&empty, |_| String::new())
+    }
+}
+
+/// `dozen ps:type`.
+#[derive(Debug, Args)]
+pub struct Type {
+    /// Such as web=standard-2x; a size alone is for every type; without any the present sizes are shown
+    #[arg(value_name = "TYPE=SIZE")]
+    changes: Vec<String>,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl Type {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let formation = client.formation(&app).map_err(|error| app_failure(&client, &app, error))?;
+        if self.changes.is_empty() {
+            return session.output.data(&formation, |_| render_sizes(&formation));
+        }
+        let updates = parse_sizes(&self.changes, &formation)?;
+        let types: Vec<_> = updates.iter().map(|update| update.process_type.0.clone()).collect();
+        let progress = session.output.begin(&format!("Scaling {}", render_list(&types)));
+        let sent = client.update_formation(&app, &UpdateFormation { updates });
+        let formation = sent.map_err(|error| app_failure(&client, &app, error))?;
+        progress.done("");
+        session.output.data(&formation, |_| render_sizes(&formation))
+    }
+}
+
+/// `web=standard-2x worker=basic`, or one size for all types.
+fn parse_sizes(changes: &[String], formation: &[Formation]) -> Result<Vec<FormationUpdate>, Failure> {
+    let update = |process_type: &str, size: &str| FormationUpdate {
+        process_type: Identity(process_type.to_owned()),
+        change: FormationChange { quantity: None, size: Some(Identity(size.to_owned())) },
+    };
+    match changes {
+        [size] if !size.contains('=') => {
+            Ok(formation.iter().map(|share| update(share.process_type.as_str(), size)).collect())
+        }
+        several => several
+            .iter()
+            .map(|text| match text.split_once('=') {
+                Some((process_type, size)) if !process_type.is_empty() && !size.is_empty() => {
+                    // `web=2:standard-2x` is what ps:scale takes.
+                    parse_change(text).or_else(|_| Ok(update(process_type, size)))
+                }
+                _ => {
+                    Err(Failure::new(format!("{text} is not of the form TYPE=SIZE, such as web=standard-2x"))
+                        .hint("Sizes are listed by `dozen ps:sizes`."))
+                }
+            })
+            .collect(),
+    }
+}
+
+fn render_sizes(formation: &[Formation]) -> String {
+    let mut table = Table::default();
+    table.row(["Type", "Size", "Quantity"].map(str::to_owned));
+    for share in formation {
+        table.row([share.process_type.to_string(), share.size.clone(), share.quantity.to_string()]);
+    }
+    table.render()
+}
+
+/// How long `ps:wait` waits when it is not told.
+const DEFAULT_WAIT_SECONDS: u64 = 600;
+
+/// `dozen ps:wait`.
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// Only processes of this type
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    process_type: Option<String>,
+    /// Seconds between two looks
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 2)]
+    wait_interval: u64,
+    /// One-off processes too
+    #[arg(short = 'R', long)]
+    with_run: bool,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_WAIT_SECONDS)]
+    timeout: u64,
+    #[command(flatten)]
+    flags: AppFlags,
+}
+
+impl Wait {
+    pub fn act(self, session: &Session) -> Result<(), Failure> {
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let releases = client.newest_releases(&app, 1).map_err(|error| app_failure(&client, &app, error))?;
+        let Some(newest) = releases.first().map(|release| release.version) else {
+            return Err(
+                Failure::new(format!("{app} has no releases")).hint("Push first: `git push dozen main`.")
+            );
+        };
+        let progress = session.output.begin(&format!("Waiting for every process to run {newest}"));
+        let end = Instant::now() + Duration::from_secs(self.timeout);
+        let dynos = loop {
+            let dynos = self.wanted(client.dynos(&app)?);
+            if dynos.iter().all(|dyno| is_there(dyno, newest)) {
+                break dynos;
+            }
+            if Instant::now() >= end {
+                return Err(self.give_up(&client, &app, newest, &dynos));
+            }
+            std::thread::sleep(Duration::from_secs(self.wait_interval.max(1)));
+        };
+        progress.done(&format!("{} up", dynos.len()));
+        session.output.data(&dynos, |_| String::new())
+    }
+
+    fn wanted(&self, mut dynos: Vec<Dyno>) -> Vec<Dyno> {
+        dynos.retain(|dyno| match (&self.process_type, dyno.process_type.as_str()) {
+            (Some(wanted), found) => wanted == found,
+            (None, "run") => self.with_run,
+            (None, found) => found != "release",
+        });
+        dynos
+    }
+
+    /// What is not up, and why as far as the server tells.
+    fn give_up(&self, client: &Client, app: &str, newest: ReleaseVersion, dynos: &[Dyno]) -> Failure {
+        let late: Vec<_> = dynos
+            .iter()
+            .filter(|dyno| !is_there(dyno, newest))
+            .map(|dyno| format!("{} ({} {})", dyno.name, dyno.release.version, dyno.state.as_str()))
+            .collect();
+        let failure = Failure::new(format!("not up after {} s: {}", self.timeout, late.join(", ")));
+        let waits = client.app_status(app).map(|status| status.waits).unwrap_or_default();
+        waits.into_iter().fold(failure, Failure::hint)
+    }
+}
+
+fn is_there(dyno: &Dyno, newest: ReleaseVersion) -> bool {
+    dyno.state == DynoState::Up && dyno.release.version >= newest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::samples;
+
+    #[test]
+    fn sizes_in_all_forms() {
+        let parsed = |changes: &[&str]| {
+            let changes: Vec<_> = changes.iter().map(|text| (*text).to_owned()).collect();
+            let shown = |update: FormationUpdate| {
+                let size = update.change.size.map(|size| size.0).unwrap_or_default();
+                format!("{}={size}", update.process_type.0)
+            };
+            let updates = parse_sizes(&changes, &samples::formation()).ok()?;
+            Some(updates.into_iter().map(shown).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(parsed(&["basic"]).as_deref(), Some("web=basic worker=basic"));
+        assert_eq!(parsed(&["web=basic", "worker=eco"]).as_deref(), Some("web=basic worker=eco"));
+        assert_eq!(parsed(&["web="]), None);
+        assert_eq!(parsed(&["web", "worker=eco"]), None);
+        insta::assert_snapshot!(render_sizes(&samples::formation()), @r"
+        Type    Size      Quantity
+        web     standard  2
+        worker  standard  0
+        ");
+    }
+
+    #[test]
+    fn an_old_or_starting_process_is_waited_for() {
+        let mut dyno = samples::dyno("web.1", DynoState::Up);
+        let version = dyno.release.version;
+        assert!(is_there(&dyno, version));
+        assert!(!is_there(&dyno, ReleaseVersion(version.0 + 1)));
+        dyno.state = DynoState::Starting;
+        assert!(!is_there(&dyno, version));
+    }
+}

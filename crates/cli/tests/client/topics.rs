@@ -1,0 +1,190 @@
+//! Names, host names, builders, people and tokens: requests in order, bodies, output.
+
+use crate::dozen::Dozen;
+use crate::{json, samples, server};
+use api::buildpack::BuildpackInstallation;
+use api::dyno::{DynoState, Empty};
+use api::release::ReleaseStatus;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[test]
+fn a_renamed_app_is_still_found_by_its_remote() {
+    let stub = server(vec![("PATCH /apps/hello", json(&samples::app("hallo")))]);
+    let dozen = Dozen::at(&stub.url());
+    dozen.git(&["init", "--quiet"]);
+    dozen.git(&["remote", "add", "dozen", &format!("{}/hello.git", stub.url())]);
+    dozen.git(&["remote", "add", "origin", "https://github.com/ada/hello.git"]);
+    let ended = dozen.run(&["apps:rename", "hallo"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("Renaming hello to hallo... done\n"), "{}", ended.stderr);
+    assert_eq!(stub.requests()[0].body, r#"{"name":"hallo"}"#);
+    assert_eq!(dozen.git(&["remote", "get-url", "dozen"]).trim(), format!("{}/hallo.git", stub.url()));
+    assert_eq!(dozen.git(&["remote", "get-url", "origin"]).trim(), "https://github.com/ada/hello.git");
+    let refused = dozen.run(&["apps:rename", "No Name", "-a", "hello"]);
+    assert_eq!((refused.code, stub.lines().len()), (Some(1), 1), "{}", refused.stderr);
+}
+
+#[test]
+fn maintenance_is_turned_on_and_off_and_shown() {
+    let mut down = samples::app("hello");
+    down.maintenance = true;
+    let stub = server(vec![("PATCH /apps/hello", json(&down)), ("GET /apps/hello", json(&down))]);
+    let dozen = Dozen::at(&stub.url()).with("DOZEN_APP", "hello");
+    assert_eq!(dozen.run(&["maintenance:on"]).stderr, "Enabling maintenance mode for hello... done\n");
+    assert_eq!(dozen.run(&["maintenance:off"]).code, Some(0));
+    assert_eq!(dozen.run(&["maintenance"]).stdout(), "on\n");
+    assert_eq!(dozen.run(&["maintenance", "--json"]).stdout(), "true\n");
+    let bodies: Vec<_> = stub.requests().into_iter().take(2).map(|request| request.body).collect();
+    assert_eq!(bodies, [r#"{"maintenance":true}"#, r#"{"maintenance":false}"#]);
+}
+
+#[test]
+fn a_domain_is_added_and_waited_for() {
+    let looks = AtomicUsize::new(0);
+    let stub = crate::stub::Stub::start(move |request| {
+        let mut domain = samples::domain("www.example.com", "custom");
+        match request.line().as_str() {
+            "POST /apps/hello/domains" => json(&domain),
+            "GET /apps/hello/domains/www.example.com" => {
+                if looks.fetch_add(1, Ordering::SeqCst) > 0 {
+                    domain.status = "succeeded".to_owned();
+                }
+                json(&domain)
+            }
+            _ => crate::refusal(request),
+        }
+    });
+    let dozen = Dozen::at(&stub.url()).with("DOZEN_APP", "hello");
+    let ended = dozen.run(&["domains:add", "www.example.com", "--wait"]);
+    assert_eq!(
+        ended.stderr,
+        "Adding www.example.com to hello... done\n\
+         Let the DNS record of www.example.com point to hello.localhost\n\
+         Waiting for www.example.com... done\n"
+    );
+    assert_eq!(stub.requests()[0].body, r#"{"hostname":"www.example.com","sni_endpoint":null}"#);
+    assert_eq!(stub.lines().len(), 3);
+}
+
+#[test]
+fn clearing_domains_leaves_the_apps_own() {
+    let domains = [samples::domain("hello.localhost", "heroku"), samples::domain("*.example.com", "custom")];
+    let stub = server(vec![
+        ("GET /apps/hello/domains", json(&domains)),
+        ("DELETE /apps/hello/domains/*.example.com", json(&domains[1])),
+        ("DELETE /apps/hello/domains/%2A.example.com", json(&domains[1])),
+    ]);
+    let ended = Dozen::at(&stub.url()).run(&["domains:clear", "-a", "hello"]);
+    assert_eq!((ended.code, stub.lines().len()), (Some(0), 2), "{}", ended.stderr);
+    assert_eq!(ended.stderr, "Removing all custom domains from hello... done, 1\n");
+}
+
+#[test]
+fn builders_are_changed_as_a_whole_list() {
+    let installed = |names: &[&str]| {
+        let one = |(ordinal, name): (u64, &&str)| BuildpackInstallation {
+            ordinal,
+            buildpack: api::build::Buildpack {
+                url: format!("urn:buildpack:{name}"),
+                name: (*name).to_owned(),
+            },
+        };
+        (0..).zip(names).map(one).collect::<Vec<_>>()
+    };
+    let before = installed(&["heroku/nodejs", "heroku/python"]);
+    let stub = server(vec![
+        ("GET /apps/hello/buildpack-installations", json(&before)),
+        ("PUT /apps/hello/buildpack-installations", json(&before)),
+    ]);
+    let dozen = Dozen::at(&stub.url()).with("DOZEN_APP", "hello");
+    let sent = |words: &[&str]| {
+        let ended = dozen.run(words);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        stub.requests().last().expect("sent").body.clone()
+    };
+    let body = |names: &[&str]| {
+        let updates: Vec<_> = names.iter().map(|name| format!(r#"{{"buildpack":"{name}"}}"#)).collect();
+        format!(r#"{{"updates":[{}]}}"#, updates.join(","))
+    };
+    assert_eq!(sent(&["buildpacks:set", "dozen/rust"]), body(&["dozen/rust"]));
+    assert_eq!(sent(&["buildpacks:set", "-i", "2", "dozen/rust"]), body(&["heroku/nodejs", "dozen/rust"]));
+    assert_eq!(
+        sent(&["buildpacks:add", "-i", "1", "dozen/rust"]),
+        body(&["dozen/rust", "heroku/nodejs", "heroku/python"])
+    );
+    assert_eq!(sent(&["buildpacks:remove", "heroku/nodejs"]), body(&["heroku/python"]));
+    assert_eq!(sent(&["buildpacks:clear"]), body(&[]));
+    let refused = dozen.run(&["buildpacks:remove", "heroku/pyton"]);
+    assert_eq!(
+        refused.stderr,
+        "error: heroku/pyton is not among the buildpacks\nhint: Did you mean heroku/python?\n"
+    );
+}
+
+#[test]
+fn sharing_says_the_role_in_our_words() {
+    let shared = samples::collaborator("bob@example.com", "member", &["view"]);
+    let stub = server(vec![
+        ("POST /apps/hello/collaborators", json(&shared)),
+        ("GET /apps/hello/collaborators", json(&std::slice::from_ref(&shared))),
+        ("DELETE /apps/hello/collaborators/bob@example.com", json(&shared)),
+        ("DELETE /apps/hello/collaborators/bob%40example.com", json(&shared)),
+    ]);
+    let dozen = Dozen::at(&stub.url()).with("DOZEN_APP", "hello");
+    let added = dozen.run(&["access:add", "bob@example.com", "--role", "viewer"]);
+    assert_eq!(added.stderr, "Adding bob@example.com access to hello... done, viewer\n");
+    assert_eq!(stub.requests()[0].body, r#"{"user":"bob@example.com","role":"viewer"}"#);
+    assert_eq!(dozen.run(&["access:update", "bob@example.com", "-p", "view,deploy"]).code, Some(0));
+    let sent = stub.requests().last().expect("sent").body.clone();
+    assert_eq!(sent, r#"{"user":"bob@example.com","permissions":["view","deploy"]}"#);
+    let refused = dozen.run(&["access:update", "eve@example.com", "-p", "view"]);
+    assert!(refused.stderr.contains("not shared with eve@example.com"), "{}", refused.stderr);
+    assert_eq!(dozen.run(&["access:remove", "bob@example.com"]).code, Some(0));
+}
+
+#[test]
+fn a_new_token_is_data() {
+    let made = samples::authorization("ci", None);
+    let stub = server(vec![("POST /oauth/authorizations", json(&made))]);
+    let ended = Dozen::at(&stub.url()).run(&["authorizations:create", "-d", "ci", "-e", "3600", "--short"]);
+    assert_eq!((ended.code, ended.stdout()), (Some(0), "dzn_01234567**********\n"), "{}", ended.stderr);
+    assert_eq!(stub.requests()[0].body, r#"{"description":"ci","expires_in":3600,"scope":["global"]}"#);
+}
+
+#[test]
+fn stops_and_waits() {
+    let newest = samples::dyno("web.1", DynoState::Up).release.version.0;
+    let looks = AtomicUsize::new(0);
+    let stub = crate::stub::Stub::start(move |request| match request.line().as_str() {
+        "POST /apps/hello/dynos/web.1/actions/stop" | "POST /apps/hello/formations/web/actions/stop" => {
+            json(&Empty {})
+        }
+        "GET /apps/hello/releases" => json(&[samples::release(newest, "x", ReleaseStatus::Pending)]),
+        "GET /apps/hello/dynos" => {
+            let up = looks.fetch_add(1, Ordering::SeqCst) > 0;
+            let run = samples::dyno("run.1", DynoState::Starting);
+            let web = samples::dyno("web.1", if up { DynoState::Up } else { DynoState::Starting });
+            json(&[web, run])
+        }
+        _ => crate::refusal(request),
+    });
+    let dozen = Dozen::at(&stub.url()).with("DOZEN_APP", "hello");
+    assert!(dozen.run(&["ps:stop", "web.1"]).stderr.starts_with("Stopping web.1 of hello... done\n"));
+    assert_eq!(dozen.run(&["ps:stop", "--process-type", "web"]).code, Some(0));
+    let waited = dozen.run(&["ps:wait", "-w", "1"]);
+    let told = format!("Waiting for every process to run v{newest}... done, 1 up\n");
+    assert_eq!((waited.code, waited.stderr), (Some(0), told));
+    assert_eq!(dozen.run(&["ps:stop"]).code, Some(1), "of what?");
+}
+
+#[test]
+fn the_address_of_an_app_is_data_and_the_manual_is_written() {
+    let stub = server(vec![("GET /apps/hello", json(&samples::app("hello")))]);
+    let dozen = Dozen::at(&stub.url()).with("BROWSER", "/bin/true");
+    let ended = dozen.run(&["open", "/login", "-a", "hello"]);
+    assert_eq!(ended.stdout(), "http://hello.localhost:8080/login\n", "{}", ended.stderr);
+    let folder = dozen.path("man1");
+    let ended = dozen.run(&["manual", &folder.display().to_string()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(folder.join("dozen-apps:create.1").is_file());
+}
