@@ -5,6 +5,7 @@
 
 use crate::digest::Digest;
 use domain::names::{ProcessType, SlugId};
+use domain::runtime::{InvalidRuntime, Runtime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ const LABEL_FORMAT: &str = "dozen.slug.format";
 const LABEL_PROCESSES: &str = "dozen.slug.processes";
 const LABEL_BUILDER: &str = "dozen.slug.builder";
 const LABEL_STACK: &str = "dozen.slug.stack";
+const LABEL_RUNTIME: &str = "dozen.slug.runtime";
 
 /// What a builder says about a slug beside its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,10 @@ pub struct SlugMeta {
     pub builder: String,
     /// The base that it needs below it.
     pub stack: String,
+    /// The interpreter that it needs beside it.
+    pub runtime: Option<Runtime>,
+    /// What its processes find in their environment unless the app's config vars say otherwise.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// An image configuration as stored. Field names are those of the specification.
@@ -46,6 +52,9 @@ pub struct SlugConfig {
 #[serde(rename_all = "PascalCase")]
 struct Execution {
     user: String,
+    /// `NAME=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    env: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cmd: Vec<String>,
     working_dir: String,
@@ -74,6 +83,8 @@ pub enum ConfigError {
     Format { found: String },
     #[error("the slug's list of process types is malformed")]
     Processes(#[source] serde_json::Error),
+    #[error("the slug's configuration names a runtime that this version of Dozen does not know")]
+    Runtime(#[source] InvalidRuntime),
     #[error("the slug's configuration has the digest {found} and is named {expected}")]
     Digest { expected: SlugId, found: Digest },
 }
@@ -83,17 +94,21 @@ impl SlugConfig {
     pub fn new(meta: &SlugMeta, app_layer: Digest) -> Self {
         let processes = serde_json::to_string(&meta.processes).expect("a map of strings is JSON");
         let labels = [
-            (LABEL_FORMAT, FORMAT),
+            (LABEL_FORMAT, &FORMAT.to_owned()),
             (LABEL_PROCESSES, &processes),
             (LABEL_BUILDER, &meta.builder),
             (LABEL_STACK, &meta.stack),
         ];
+        let runtime = meta.runtime.map(|runtime| runtime.to_string());
+        let labels = labels.into_iter().map(|(name, value)| (name, value.as_str()));
+        let labels = labels.chain(runtime.iter().map(|runtime| (LABEL_RUNTIME, runtime.as_str())));
         let web = meta.processes.iter().find(|(process_type, _)| process_type.is_web());
         let execution = Execution {
             user: format!("{id}:{id}", id = crate::tree::PACKED_ID),
             cmd: web.map(|(_, command)| shell(command)).unwrap_or_default(),
             working_dir: "/app".to_owned(),
-            labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            env: meta.environment.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         };
         Self {
             created: CREATED.to_owned(),
@@ -132,7 +147,21 @@ impl SlugConfig {
             processes: serde_json::from_str(self.label(LABEL_PROCESSES)).map_err(ConfigError::Processes)?,
             builder: self.label(LABEL_BUILDER).to_owned(),
             stack: self.label(LABEL_STACK).to_owned(),
+            runtime: self.runtime()?,
+            environment: self.environment(),
         })
+    }
+
+    fn runtime(&self) -> Result<Option<Runtime>, ConfigError> {
+        match self.label(LABEL_RUNTIME) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(ConfigError::Runtime),
+        }
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let pairs = self.config.env.iter().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Digests of the uncompressed layers, lowest first.
@@ -173,6 +202,8 @@ mod tests {
                 .collect(),
             builder: "rust".to_owned(),
             stack: "host".to_owned(),
+            runtime: None,
+            environment: BTreeMap::new(),
         }
     }
 
@@ -183,6 +214,14 @@ mod tests {
         assert_eq!(read, config);
         assert_eq!(read.meta().expect("has one"), meta());
         assert_eq!(read.diff_ids(), [Digest::of(b"layer")]);
+        let python = SlugMeta {
+            runtime: "python-3.11".parse().ok(),
+            environment: BTreeMap::from([("A".to_owned(), "b=c".to_owned())]),
+            ..meta()
+        };
+        let config = SlugConfig::new(&python, Digest::of(b"layer"));
+        assert_eq!(config.meta().expect("has one"), python);
+        assert!(String::from_utf8(config.to_bytes()).expect("text").contains(r#""Env":["A=b=c"]"#));
     }
 
     /// The identity of slugs is a promise: a change here makes every slug a new one and every promotion between pipelines a build.

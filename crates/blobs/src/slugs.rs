@@ -7,7 +7,7 @@
 //! One server owns the folder. Must not decide what is kept: [`SlugStore::gc`] is told.
 
 mod error;
-mod sync;
+pub(crate) mod sync;
 
 pub use error::SlugError;
 

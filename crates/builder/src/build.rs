@@ -3,23 +3,27 @@
 use crate::advice;
 use crate::cancel::CancelToken;
 use crate::clean;
-use crate::detect::{self, Detected, Listing, detect};
+use crate::detect::{self, Choice, Detected, Listing, detect};
 use crate::error::BuildError;
 use crate::execute::{self, End, Ran};
 use crate::look;
+use crate::mirrors::Mirrors;
 use crate::native::NativeError;
 use crate::native::rust::{self, RustError};
 use crate::native::static_site::{Site, StaticfileError};
 use crate::output::{Output, Printer};
 use crate::processes::{self, Processes};
 use crate::request::{BuildLimits, BuildRequest, BuiltSlug};
+use crate::step::{self, Started};
 use blobs::tree::{ExtractError, ReadError, Refusal, SourceTree};
-use blobs::{Published, SlugMeta, SlugStore, StagedSlug};
+use blobs::{LayerStore, Published, SlugMeta, SlugStore, StagedSlug};
 use domain::ids::ProcessId;
 use domain::process::ExitStatus;
+use domain::runtime::{Language, Runtime};
 use sandbox::client::Launcher;
 use sandbox::layout::DataFolder;
-use sandbox::spec::Toolchain;
+use sandbox::spec::{Command, Toolchain};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Largest `Staticfile` that is read.
@@ -35,16 +39,33 @@ pub struct Builder {
     pub limits: BuildLimits,
     /// The base that slugs are built for and run on.
     pub stack: String,
+    pub layers: LayerStore,
+    pub mirrors: Mirrors,
 }
 
 /// One build under way.
-struct Run<'a> {
-    builder: &'a Builder,
-    request: &'a BuildRequest,
+pub(crate) struct Run<'a> {
+    pub(crate) builder: &'a Builder,
+    pub(crate) request: &'a BuildRequest,
     cancel: &'a CancelToken,
-    printer: Printer<'a>,
-    tree: SourceTree,
-    listing: Listing,
+    pub(crate) printer: Printer<'a>,
+    pub(crate) tree: SourceTree,
+    pub(crate) listing: Listing,
+}
+
+/// What a builder made: the slug to be, and what is said about it.
+pub(crate) struct Made {
+    pub(crate) staged: StagedSlug,
+    pub(crate) defaults: Processes,
+    pub(crate) runtime: Option<Runtime>,
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+impl Made {
+    /// Something that needs nothing but the stack.
+    fn alone(staged: StagedSlug, defaults: Processes) -> Self {
+        Self { staged, defaults, runtime: None, environment: BTreeMap::new() }
+    }
 }
 
 impl Builder {
@@ -78,20 +99,23 @@ impl Builder {
 
 impl Run<'_> {
     fn run(mut self) -> Result<BuiltSlug, BuildError> {
-        let (detected, because) = match self.chosen() {
-            Some(chosen) => (chosen, "chosen with buildpacks:set"),
+        let choice = match self.chosen() {
+            Some(builder) => Choice { builder, because: "chosen with buildpacks:set", others: Vec::new() },
             None => detect(&self.listing)?,
         };
-        self.announce(detected, because);
+        let detected = choice.builder;
+        self.announce(&choice);
         advice::check(&self.tree)?;
         self.end_if_cancelled()?;
-        let (staged, defaults) = match detected {
+        let made = match detected {
+            Detected::Python => self.interpreted(Language::Python)?,
             Detected::Rust => self.rust()?,
+            Detected::Node => self.interpreted(Language::Node)?,
             Detected::Static => self.static_site()?,
-            Detected::Procfile => (self.adopted()?, Processes::new()),
+            Detected::Procfile => Made::alone(self.adopted()?, Processes::new()),
         };
         self.end_if_cancelled()?;
-        self.publish(detected, staged, &defaults)
+        self.publish(detected, made)
     }
 
     /// The last of the buildpacks that is a builder of ours; the others are told as passed over.
@@ -108,12 +132,20 @@ impl Run<'_> {
         chosen
     }
 
-    fn announce(&mut self, detected: Detected, because: &str) {
+    fn announce(&mut self, choice: &Choice) {
+        let (detected, because) = (choice.builder, choice.because);
         self.printer.heading(&format!("Building on the {} stack", self.builder.stack));
         self.printer.heading(&format!("{} app detected ({because})", detected.title()));
         let before = self.request.previous.as_ref().map(|previous| previous.builder.as_str());
         if let Some(before) = before.filter(|before| *before != detected.name()) {
             self.printer.warning(&format!("The build before this one was made by the builder \"{before}\""));
+        }
+        for (other, file) in &choice.others {
+            self.printer.detail(&format!(
+                "{} would fit as well ({file}): `dozen buildpacks:set dozen/{}` chooses it",
+                other.title(),
+                other.name()
+            ));
         }
     }
 
@@ -122,13 +154,13 @@ impl Run<'_> {
     }
 
     /// A staged slug that holds the source as it was pushed.
-    fn adopted(&self) -> Result<StagedSlug, BuildError> {
+    pub(crate) fn adopted(&self) -> Result<StagedSlug, BuildError> {
         let mut staged = self.builder.slugs.stage()?;
         staged.adopt(&self.builder.data.build_source(self.request.build))?;
         Ok(staged)
     }
 
-    fn static_site(&mut self) -> Result<(StagedSlug, Processes), BuildError> {
+    fn static_site(&mut self) -> Result<Made, BuildError> {
         let mut site = Site::of(&self.listing);
         match self.tree.read(detect::STATICFILE, STATICFILE_BYTES) {
             Ok(None) => {}
@@ -144,41 +176,52 @@ impl Run<'_> {
         let served = if site.root.is_empty() { "the top folder" } else { &site.root };
         self.printer.detail(&format!("Serving {served}; nothing is to be compiled"));
         let defaults = processes::web(&site.command());
-        Ok((self.adopted()?, defaults))
+        Ok(Made::alone(self.adopted()?, defaults))
     }
 
-    fn rust(&mut self) -> Result<(StagedSlug, Processes), BuildError> {
+    fn rust(&mut self) -> Result<Made, BuildError> {
         rust::check(&self.listing).map_err(NativeError::from)?;
         let mut launcher = self.launcher()?;
         let toolchains = launcher.status().map_err(execute::ExecuteError::from)?.toolchains;
         if !toolchains.contains(&Toolchain::Rust) {
             return Err(NativeError::from(RustError::NoToolchain).into());
         }
+        drop(launcher);
         let binaries = self.builder.slugs.stage()?;
-        self.compile(launcher, &binaries)?;
+        let environment = rust::plan_environment(self.request, &self.builder.mirrors);
+        let argv = rust::plan_arguments(&self.listing);
+        self.step(argv, "cargo build --release --locked", Toolchain::Rust, &environment, &binaries)?;
         let staged = self.adopted()?;
         staged.put(rust::TARGET, binaries)?;
         let tree = SourceTree::open(&staged.tree_path())
             .map_err(|source| BuildError::SourceFolder { path: staged.tree_path(), source })?;
         let defaults = rust::default_processes(&tree, &self.listing).map_err(NativeError::from)?;
-        Ok((staged, defaults))
+        Ok(Made::alone(staged, defaults))
     }
 
-    fn launcher(&self) -> Result<Launcher, execute::ExecuteError> {
+    pub(crate) fn launcher(&self) -> Result<Launcher, execute::ExecuteError> {
         let mut launcher = Launcher::connect(&self.builder.data.launcher_socket())?;
         launcher.hello(self.builder.incarnation)?;
         Ok(launcher)
     }
 
     /// Runs the step; what it hands out lies in `into` afterwards.
-    fn compile(&mut self, mut launcher: Launcher, into: &StagedSlug) -> Result<(), BuildError> {
-        let boot = execute::boot_id()?;
-        let now = sandbox::system::boot_now();
-        let spec = rust::plan_step(self.request, &self.listing, &self.builder.limits, boot, now);
+    pub(crate) fn step(
+        &mut self,
+        argv: Vec<String>,
+        shown: &str,
+        toolchain: Toolchain,
+        environment: &[(String, String)],
+        into: &StagedSlug,
+    ) -> Result<(), BuildError> {
+        let mut launcher = self.launcher()?;
+        let command = Command { argv, shown: shown.to_owned() };
+        let started = Started { boot_id: execute::boot_id()?, now: sandbox::system::boot_now() };
+        let spec = step::plan_spec(self.request, &self.builder.limits, command, toolchain, started);
         let step = execute::Step {
             data: &self.builder.data,
             spec: &spec,
-            environment: &rust::plan_environment(self.request),
+            environment,
             result: into.tree(),
             cancel: self.cancel,
         };
@@ -221,18 +264,17 @@ impl Run<'_> {
         }
     }
 
-    fn publish(
-        mut self,
-        detected: Detected,
-        staged: StagedSlug,
-        defaults: &Processes,
-    ) -> Result<BuiltSlug, BuildError> {
+    fn publish(mut self, detected: Detected, made: Made) -> Result<BuiltSlug, BuildError> {
+        let Made { staged, defaults, runtime, environment } = made;
+        let defaults = &defaults;
         let procfile = self.listing.procfile.as_ref();
         processes::print(&mut self.printer, procfile, defaults, detected.title());
         let meta = SlugMeta {
             processes: processes::merged(procfile, defaults),
             builder: detected.name().to_owned(),
             stack: self.builder.stack.clone(),
+            runtime,
+            environment,
         };
         let published = self.builder.slugs.publish(staged, &meta)?;
         self.tell(&published);

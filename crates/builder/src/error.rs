@@ -4,8 +4,8 @@ use crate::advice::AdviceError;
 use crate::detect::NotDetected;
 use crate::execute::ExecuteError;
 use crate::native::NativeError;
-use blobs::SlugError;
 use blobs::tree::{ExtractError, ReadError};
+use blobs::{LayerError, SlugError};
 use domain::procfile::ProcfileError;
 use std::path::PathBuf;
 
@@ -58,6 +58,13 @@ pub enum BuildError {
     Execute(#[from] ExecuteError),
     #[error("the slug could not be stored")]
     Slug(#[from] SlugError),
+    #[error(transparent)]
+    Layers(#[from] LayerError),
+    #[error("the installed packages could not be put into the slug")]
+    Layer {
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 impl BuildError {
@@ -85,6 +92,8 @@ impl BuildError {
                 | ExtractError::Destination(_),
             )
             | Self::Execute(_)
+            | Self::Layers(_)
+            | Self::Layer { .. }
             | Self::Slug(_) => Fault::Platform,
         }
     }

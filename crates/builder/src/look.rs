@@ -9,14 +9,7 @@ use domain::procfile::{self, Procfile, ProcfileError};
 /// it.
 pub(crate) fn observe_listing(tree: &SourceTree) -> Result<Listing, BuildError> {
     let mut files = Vec::new();
-    for name in [
-        detect::CARGO_MANIFEST,
-        detect::CARGO_LOCK,
-        detect::STATICFILE,
-        detect::INDEX,
-        detect::PUBLIC_INDEX,
-        detect::PROCFILE,
-    ] {
+    for name in detect::names() {
         if tree.is_file(name)? {
             files.push(name.to_owned());
         }

@@ -11,6 +11,7 @@ mod settings;
 mod static_server;
 mod supervise;
 mod systemd;
+mod toolchains;
 
 use domain::cause::chain;
 use settings::Settings;

@@ -137,7 +137,7 @@ struct World {
 impl World {
     fn start() -> Self {
         assert_own_network();
-        let outside = Outside::make(&probe(), 80);
+        let outside = Outside::make(&probe(), 80, &[]);
         ip(&["addr", "add", &format!("{HELD_LINK_LOCAL}/32"), "dev", "lo"]);
         let everywhere = |port: u16| format!("0.0.0.0:{port}");
         let (api, http) = (free_port(), free_port());

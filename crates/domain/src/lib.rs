@@ -26,6 +26,7 @@ pub mod process;
 pub mod procfile;
 pub mod release;
 pub mod route;
+pub mod runtime;
 pub mod scope;
 pub mod secret;
 pub mod serving;

@@ -22,6 +22,8 @@ enum ActionError {
     NoLauncher { action: String },
     #[error("cannot stop {name}")]
     Stop { name: String, source: ControlError },
+    #[error(transparent)]
+    Layers(blobs::LayerError),
     #[error("cannot publish the route table")]
     Publish(#[source] table::TableError),
     #[error("cannot start {name}")]
@@ -75,7 +77,8 @@ fn carry_out(
             })?;
             ask(launcher, format!("cannot remove the build cache of app {app}"), |launcher| {
                 launcher.remove_cache(*app)
-            })
+            })?;
+            host.settings.layers.remove(*app).map_err(ActionError::Layers)
         }
         Action::CreateNetwork { app, index } => {
             let action = format!("cannot create the network of app {app}");
@@ -113,7 +116,7 @@ fn start(
     let name = spawn.purpose.display_name();
     let action = format!("cannot start {name}");
     let Some(launcher) = launcher else { return Err(ActionError::NoLauncher { action }) };
-    let prepared = spec::prepare(spawn, &*host.environment)
+    let prepared = spec::prepare(spawn, &*host.environment, &host.settings.slugs)
         .map_err(|source| ActionError::Prepare { name: name.clone(), source })?;
     if let Purpose::Job { job, .. } = &spawn.purpose {
         let started = JobStarted { job: *job, process: spawn.process };
@@ -141,6 +144,7 @@ const fn is_connection_lost(error: &ActionError) -> bool {
         ActionError::Launcher { source, .. } => source.is_connection_lost(),
         ActionError::NoLauncher { .. } => true,
         ActionError::Stop { .. }
+        | ActionError::Layers(_)
         | ActionError::Publish(_)
         | ActionError::Prepare { .. }
         | ActionError::NotCommitted { .. } => false,

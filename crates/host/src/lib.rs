@@ -13,6 +13,7 @@ mod spec;
 mod table;
 mod watch;
 
+use blobs::{LayerStore, SlugStore};
 use domain::cause::chain;
 use domain::desired::Desired;
 use domain::ids::{Ids, ProcessId};
@@ -43,6 +44,10 @@ pub struct HostSettings {
     /// The folder of router instances, watched for changes.
     pub routers: PathBuf,
     pub network_base: std::net::Ipv4Addr,
+    /// What is run, and what it says about itself.
+    pub slugs: Arc<SlugStore>,
+    /// Installed packages, which go with their app.
+    pub layers: LayerStore,
     /// A seed from the operating system's random source, for process ids.
     pub seed: u128,
 }

@@ -1,14 +1,19 @@
 //! From a planned start to what the launcher is asked: the spec without values, and the environment beside it.
 
+use blobs::config::ConfigError;
+use blobs::{SlugError, SlugMeta, SlugStore};
 use domain::job::JobStreams;
 use domain::names::ConfigKey;
 use domain::plan::Spawn;
 use domain::process::Purpose;
+use domain::runtime::Runtime;
 use domain::secret::Secret;
 use engine::ports::{EnvironmentError as NoEnvironment, ReleaseEnvironment};
 use sandbox::environment::{EnvironmentError, SealedEnvironment};
 use sandbox::format::Format;
-use sandbox::spec::{Command, Held, Helper, Kind, Network, ProcessSpec, Readiness, Stdio, WindowSize};
+use sandbox::spec::{
+    Command, Held, Helper, Kind, Network, ProcessSpec, Readiness, Stdio, Toolchain, WindowSize,
+};
 use sandbox::system;
 use std::collections::BTreeMap;
 
@@ -22,6 +27,10 @@ pub(crate) enum SpecError {
     NoEnvironment(#[source] NoEnvironment),
     #[error("its environment cannot be passed on")]
     Environment(#[source] EnvironmentError),
+    #[error("its slug cannot be read")]
+    Slug(#[source] SlugError),
+    #[error("its slug cannot be understood")]
+    SlugConfig(#[source] ConfigError),
     #[error("the machine's boot id cannot be read")]
     BootId(#[source] std::io::Error),
 }
@@ -32,15 +41,20 @@ pub(crate) struct Prepared {
     pub environment: SealedEnvironment,
 }
 
-pub(crate) fn prepare(spawn: &Spawn, source: &dyn ReleaseEnvironment) -> Result<Prepared, SpecError> {
+pub(crate) fn prepare(
+    spawn: &Spawn,
+    source: &dyn ReleaseEnvironment,
+    slugs: &SlugStore,
+) -> Result<Prepared, SpecError> {
+    let slug = slugs.config(&spawn.slug).map_err(SpecError::Slug)?.meta().map_err(SpecError::SlugConfig)?;
     let release = spawn.purpose.release();
     let vars = source.environment(release, &spawn.purpose).map_err(SpecError::NoEnvironment)?;
-    let environment = seal(spawn, &vars)?;
+    let environment = seal(spawn, &slug, &vars)?;
     let stdio = match &spawn.purpose {
         Purpose::Slot { .. } => Stdio::Journal,
         Purpose::Job { job, .. } => stdio(source.streams(*job).map_err(SpecError::NoEnvironment)?),
     };
-    Ok(Prepared { spec: render(spawn, stdio)?, environment })
+    Ok(Prepared { spec: render(spawn, stdio, slug.runtime)?, environment })
 }
 
 const fn stdio(streams: JobStreams) -> Stdio {
@@ -53,7 +67,7 @@ const fn stdio(streams: JobStreams) -> Stdio {
     }
 }
 
-fn render(spawn: &Spawn, stdio: Stdio) -> Result<ProcessSpec, SpecError> {
+fn render(spawn: &Spawn, stdio: Stdio, runtime: Option<Runtime>) -> Result<ProcessSpec, SpecError> {
     let readiness = if spawn.purpose.is_web() { Readiness::AcceptOnEndpoint } else { Readiness::Immediately };
     Ok(ProcessSpec {
         format: Format,
@@ -69,7 +83,7 @@ fn render(spawn: &Spawn, stdio: Stdio) -> Result<ProcessSpec, SpecError> {
         readiness,
         stdio,
         network: Network::App,
-        toolchain: None,
+        toolchain: runtime.map(Toolchain::Runtime),
         helper: Helper::Bound,
         time_limit_seconds: None,
         boot_id: system::boot_id().map_err(SpecError::BootId)?,
@@ -78,11 +92,16 @@ fn render(spawn: &Spawn, stdio: Stdio) -> Result<ProcessSpec, SpecError> {
     })
 }
 
-/// The app's vars under the platform's own, which win.
-fn seal(spawn: &Spawn, vars: &[(ConfigKey, Secret<String>)]) -> Result<SealedEnvironment, SpecError> {
+/// What the slug brings, over it the app's vars, over them the platform's own.
+fn seal(
+    spawn: &Spawn,
+    slug: &SlugMeta,
+    vars: &[(ConfigKey, Secret<String>)],
+) -> Result<SealedEnvironment, SpecError> {
     let name = spawn.purpose.display_name();
     let port = spawn.endpoint.map(|endpoint| endpoint.port().to_string());
     let mut all: BTreeMap<&str, &str> = BTreeMap::from([("PATH", PATH), ("LANG", "C.UTF-8")]);
+    all.extend(slug.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     all.extend(vars.iter().map(|(key, value)| (key.as_str(), value.expose().as_str())));
     all.extend([("HOME", "/app"), ("DYNO", &*name)]);
     all.extend(port.iter().map(|port| ("PORT", port.as_str())));

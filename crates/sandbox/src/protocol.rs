@@ -141,6 +141,17 @@ pub struct LauncherStatus {
     pub cannot_start: Option<String>,
     /// Where the named toolchains were found.
     pub toolchains: Vec<crate::spec::Toolchain>,
+    /// The interpreters of this machine, in the order in which they are preferred.
+    #[serde(default)]
+    pub runtimes: Vec<RuntimeStatus>,
+}
+
+/// An interpreter of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeStatus {
+    pub runtime: domain::runtime::Runtime,
+    /// In full: `3.11.7`.
+    pub version: String,
 }
 
 /// A long-lived child of the launcher.

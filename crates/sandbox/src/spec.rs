@@ -9,6 +9,7 @@ use domain::endpoint::Endpoint;
 use domain::ids::{AppId, BuildId, ProcessId};
 use domain::names::SlugId;
 use domain::process::{Limits, Purpose, StopPolicy};
+use domain::runtime::{Language, Runtime};
 use domain::time::{BootId, BootMillis};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -138,8 +139,20 @@ pub enum Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Toolchain {
-    /// A Rust sysroot, read-only at `/opt/rust`.
+    /// A Rust sysroot, read-only at [`RUST_PATH`].
     Rust,
+    /// An interpreter with its libraries, read-only at [`runtime_path`].
+    Runtime(Runtime),
+}
+
+impl Toolchain {
+    /// Where it is found inside.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Rust => RUST_PATH,
+            Self::Runtime(runtime) => runtime_path(runtime.language()),
+        }
+    }
 }
 
 /// Whether our own binary is there for the process to execute.
@@ -155,6 +168,16 @@ pub enum Helper {
 pub const HELPER_PATH: &str = "/.dozen/dozen";
 /// Where [`Toolchain::Rust`] is found inside.
 pub const RUST_PATH: &str = "/opt/rust";
+/// Where a build finds the certificate authorities that this machine trusts.
+pub const CERTIFICATES_PATH: &str = "/.dozen/certificates.pem";
+
+/// Where a language's runtime is found inside. The same on every machine: packages in a slug refer to it.
+pub const fn runtime_path(language: Language) -> &'static str {
+    match language {
+        Language::Python => "/opt/python",
+        Language::Node => "/opt/node",
+    }
+}
 
 /// Why a spec cannot be run by anybody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -324,9 +347,12 @@ pub(crate) mod tests {
     #[test]
     fn a_spec_survives_its_file() {
         let build = Kind::Build { build: BuildId::from_u128(9) };
-        for spec in
-            [example(1), ProcessSpec { kind: build, stdio: Stdio::Passed(Passed::Four), ..example(2) }]
-        {
+        let runtime = Toolchain::Runtime("python-3.11".parse().unwrap());
+        for spec in [
+            example(1),
+            ProcessSpec { toolchain: Some(runtime), ..example(1) },
+            ProcessSpec { kind: build, stdio: Stdio::Passed(Passed::Four), ..example(2) },
+        ] {
             let text = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<ProcessSpec>(&text).unwrap(), spec, "{text}");
             assert!(

@@ -1,10 +1,10 @@
 //! `bench deploy`: what the platform adds to a deploy. From the start of `git push` to the first answer of the new version, less
 //! what the same command takes to its first answer when it is started by hand in the same slug.
 
-use super::http;
 use super::repository::{COMMAND, Repository, compile_probe};
 use super::rows::{Row, largest, least, median};
 use super::server::{Server, free_port};
+use super::{examples, http};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -34,16 +34,18 @@ pub fn run() -> Result<Vec<Row>> {
     for round in 0..=ROUNDS {
         let version = format!("version-{round}");
         repository.commit(&version)?;
-        let (answered, ended) = push_and_wait(&server, &repository, &version)?;
+        let told = format!("\"version\":\"{version}\"");
+        let (answered, ended) = push_and_wait(&server, &repository, APP, &told)?;
         std::thread::sleep(REST);
-        let by_hand = start_by_hand(&slug_with(&server.data(), &version)?)?;
+        let by_hand = by_hand(&slug_with(&server.data(), &version)?, COMMAND)?;
         if round > 0 {
             figures.answered.push(answered);
             figures.push_ended.push(ended);
             figures.by_hand.push(by_hand);
         }
     }
-    Ok(render(&figures))
+    drop(server);
+    Ok(render(&figures).into_iter().chain(examples::run()?).collect())
 }
 
 fn render(figures: &Figures) -> Vec<Row> {
@@ -57,23 +59,22 @@ fn render(figures: &Figures) -> Vec<Row> {
     ]
 }
 
-/// Milliseconds from the start of a push to the first answer of its version, and to the push's own end.
-fn push_and_wait(server: &Server, repository: &Repository, version: &str) -> Result<(f64, f64)> {
+/// Milliseconds from the start of a push to the first answer that holds `told`, and to the push's own end.
+pub fn push_and_wait(server: &Server, repository: &Repository, app: &str, told: &str) -> Result<(f64, f64)> {
     let mut push = repository.push(server)?;
-    let host = server.host(APP);
-    let told = format!("\"version\":\"{version}\"");
+    let host = server.host(app);
     let begun = Instant::now();
     let mut child = push.spawn().context("cannot run git push")?;
     let mut ended = None;
     let answered = loop {
         if http::get(server.http_port, &host)
-            .is_ok_and(|answer| answer.status == 200 && answer.body.contains(&told))
+            .is_ok_and(|answer| answer.status == 200 && answer.body.contains(told))
         {
             break millis_since(begun);
         }
         ended = ended.or(look_for_end(&mut child, begun).with_context(|| repository.output())?);
         if begun.elapsed() > LONGEST_WAIT {
-            bail!("no answer of {version}:\n{}\n{}", repository.output(), server.output());
+            bail!("no answer with {told}:\n{}\n{}", repository.output(), server.output());
         }
         std::thread::sleep(POLL);
     };
@@ -93,12 +94,14 @@ fn look_for_end(child: &mut Child, begun: Instant) -> Result<Option<f64>> {
 }
 
 /// Milliseconds until a process outside of any sandbox answers: the same line, by the same shell, in the same folder.
-fn start_by_hand(slug: &Path) -> Result<f64> {
+pub fn by_hand(slug: &Path, line: &str) -> Result<f64> {
     let port = free_port()?;
     let shell = if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
     let mut command = Command::new(shell);
+    // A server of several processes ends with its group.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command
-        .args(["-c", COMMAND])
+        .args(["-c", line])
         .current_dir(slug)
         .env("PORT", port.to_string())
         .stdin(Stdio::null())
@@ -114,7 +117,8 @@ fn start_by_hand(slug: &Path) -> Result<f64> {
         }
         std::thread::sleep(POLL);
     };
-    let _ended = child.kill();
+    let group = format!("-{}", child.id());
+    let _ended = Command::new("kill").args(["-TERM", "--", &group]).status();
     let _reaped = child.wait();
     answered
 }

@@ -6,9 +6,14 @@
 //! A bench runs in a network namespace of its own, so that its servers meet nobody else's addresses, links and packet rules.
 
 mod deploy;
+mod examples;
 mod footprint;
 mod http;
 mod memory;
+#[path = "../../../crates/cli/tests/support/outside.rs"]
+mod outside;
+#[path = "../../../crates/cli/tests/support/registry.rs"]
+mod registry;
 mod repository;
 mod rows;
 mod server;
@@ -71,7 +76,12 @@ fn prepare(words: &[String]) -> Result<ExitCode> {
         "--example",
         "start_cost",
     ]))?;
+    let packages = crate::test::packages::fetch();
+    if let Err(error) = &packages {
+        eprintln!("packages for the examples cannot be had: {error:#}");
+    }
     let mut inside = Command::new("unshare");
+    inside.envs(packages.iter().map(|folder| (crate::test::packages::VARIABLE, folder)));
     inside.args(["--net", "--", "sh", "-c", "ip link set lo up && exec \"$@\"", "bench"]);
     inside.arg(std::env::current_exe()?).arg("bench").args(words).arg(INSIDE);
     let status = inside.status().context("cannot run unshare")?;

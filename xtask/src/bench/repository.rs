@@ -17,13 +17,19 @@ pub struct Repository {
 impl Repository {
     /// A repository for an app that is created with it.
     pub fn new(server: &Server, app: &str, probe: &Path) -> Result<Self> {
+        let repository = Self::empty(server, app)?;
+        std::fs::write(repository.folder.join("Procfile"), format!("web: {COMMAND}\n"))?;
+        std::fs::copy(probe, repository.folder.join("probe"))?;
+        Ok(repository)
+    }
+
+    /// One without files, for an app that is created with it.
+    pub fn empty(server: &Server, app: &str) -> Result<Self> {
         let repository = Self { folder: server.folder().join(app) };
         std::fs::create_dir(&repository.folder)?;
         repository.git(&["init", "--quiet", "--initial-branch=main"])?;
         repository.git(&["config", "user.name", "Bench"])?;
         repository.git(&["config", "user.email", "bench@example.com"])?;
-        std::fs::write(repository.folder.join("Procfile"), format!("web: {COMMAND}\n"))?;
-        std::fs::copy(probe, repository.folder.join("probe"))?;
         server.dozen(&["apps:create", app])?;
         let mut remote = server.command();
         remote.args(["git:remote", "-a", app]).current_dir(&repository.folder);
@@ -36,6 +42,10 @@ impl Repository {
         std::fs::write(self.folder.join("version"), version)?;
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--message", version])
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A push that prints into a file of its own.

@@ -20,10 +20,16 @@ pub struct Server {
 
 impl Server {
     pub fn start(name: &str) -> Result<Self> {
+        Self::start_with(name, &[])
+    }
+
+    /// The same with more settings.
+    pub fn start_with(name: &str, settings: &[(&str, String)]) -> Result<Self> {
         let folder = temporary_folder(name)?;
         let (api_port, http_port) = (free_port()?, free_port()?);
         let log = std::fs::File::create(folder.join("server.out"))?;
         let mut command = command(&folder, api_port, http_port);
+        command.envs(settings.iter().map(|(name, value)| (name, value)));
         command.arg("server").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let foreground = command.spawn().context("cannot start dozen server")?;
         let mut server = Self { folder, api_port, http_port, foreground };

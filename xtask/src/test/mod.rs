@@ -4,6 +4,7 @@
 //! something that must be present is a failure.
 
 mod count;
+pub mod packages;
 mod suites;
 
 use crate::{install, shell};

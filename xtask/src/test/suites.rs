@@ -1,6 +1,7 @@
 //! The suites.
 
 use super::count::Count;
+use super::packages;
 use crate::{install, shell};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -103,11 +104,16 @@ fn e2e() -> Result<Count> {
     build.args(["--test", "*"]).stderr(Stdio::inherit());
     let messages = shell::capture(&mut build)?;
     let mut count = Count::default();
+    let packages = packages::fetch();
+    if let Err(error) = &packages {
+        println!("packages for the examples cannot be had: {error:#}");
+    }
     for program in test_programs(&messages) {
         println!("--> {}", program.file_name().unwrap_or_default().to_string_lossy());
         let mut command = Command::new("unshare");
         command.args(["--net", "--", "sh", "-c", "ip link set lo up && exec \"$@\"", "e2e"]).arg(&program);
         command.args(["--test-threads=1", "--show-output"]).current_dir(shell::root().join("crates/cli"));
+        command.envs(packages.iter().map(|folder| (packages::VARIABLE, folder)));
         count.add(counted(&mut command, &program.to_string_lossy())?);
     }
     Ok(count)

@@ -9,7 +9,7 @@ use std::io;
 const FILES_ONE_BY_ONE: usize = 256;
 
 /// Writes a tree's files and folders through to the disk.
-pub(super) fn tree(folder: &OwnedFd) -> io::Result<()> {
+pub(crate) fn tree(folder: &OwnedFd) -> io::Result<()> {
     let mut files = 0;
     if each(folder, &mut files)? == Walk::TooMany {
         rustix::fs::syncfs(folder)?;

@@ -10,6 +10,8 @@ fn meta(command: &str) -> SlugMeta {
         processes: BTreeMap::from([("web".parse().expect("a type"), command.to_owned())]),
         builder: "static".to_owned(),
         stack: "host".to_owned(),
+        runtime: None,
+        environment: std::collections::BTreeMap::new(),
     }
 }
 

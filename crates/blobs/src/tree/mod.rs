@@ -19,6 +19,7 @@ mod pax;
 mod read;
 mod refusal;
 mod remove;
+mod share;
 
 pub use extract::{TreeSummary, extract};
 pub use limits::Limits;
@@ -29,6 +30,7 @@ pub use pack::{PackError, Packed, Packer, pack};
 pub use read::{Kind, Listed, ReadError, SourceTree};
 pub use refusal::{ExtractError, Refusal};
 pub use remove::{remove_contents, remove_tree};
+pub use share::share_tree;
 
 /// The one modification time of everything stored: 1980-01-01T00:00:01Z, the value of Cloud Native Buildpacks.
 pub const MTIME_SECONDS: u64 = 315_532_801;

@@ -111,6 +111,15 @@ impl SourceTree {
         Ok(Some(file))
     }
 
+    /// A folder, open, `None` when there is none of that name.
+    pub fn open_folder(&self, path: &str) -> Result<Option<OwnedFd>, ReadError> {
+        match open_folder_beneath(&self.folder, path.as_bytes()) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(error) => Err(ReadError::Io { path: path.to_owned(), source: error.into() }),
+        }
+    }
+
     /// Names in a folder (`""` for the root), sorted by bytes; `None` when there is no such folder.
     pub fn list(&self, path: &str) -> Result<Option<Vec<Listed>>, ReadError> {
         let failed = |source| ReadError::Io { path: path.to_owned(), source };

@@ -22,6 +22,8 @@ impl Bench {
             incarnation: 1,
             limits: BuildLimits::DEFAULT,
             stack: "host".to_owned(),
+            layers: LayerStore::new(place.path().join("layers")),
+            mirrors: Mirrors::default(),
         };
         Self { _place: place, builder, builds: std::cell::Cell::new(0) }
     }
@@ -144,7 +146,7 @@ fn a_staticfile_chooses_the_folder() {
 fn what_cannot_be_built_is_refused_with_a_remedy() {
     let bench = Bench::new();
     let cases: &[(&[(&str, &str)], &str)] = &[
-        (&[("README.md", "x")], "Looked in its top folder for: Cargo.toml"),
+        (&[("README.md", "x")], "Looked in its top folder for: requirements.txt"),
         (&[("Procfile", "web ./x")], "Procfile line 1"),
         (&[("index.html", "x"), ("Procfile", "web: a\nweb: b")], "Procfile lines 1 and 2"),
         (&[("Cargo.toml", "[package]")], "cargo generate-lockfile"),
@@ -215,4 +217,81 @@ fn sizes_are_told_briefly() {
     {
         assert_eq!(human_bytes(bytes), expected);
     }
+}
+
+/// Every message that somebody gets who pushes one of these: what is wrong, and what mends it.
+#[test]
+fn broken_builds_are_told_what_mends_them() {
+    let bench = Bench::new();
+    const EXPRESS: (&str, &str) = ("package.json", r#"{"dependencies":{"express":"^4"}}"#);
+    const NPM_LOCK: (&str, &str) = ("package-lock.json", r#"{"packages":{"node_modules/express":{}}}"#);
+    const UV_PROJECT: (&str, &str) =
+        ("pyproject.toml", "[project]\nname = \"shop\"\nversion = \"1\"\ndependencies = [\"flask\"]\n");
+    const DRIFTED: &str =
+        "version = 1\n[[package]]\nname = \"shop\"\nversion = \"1\"\nsource = { virtual = \".\" }\n";
+    const POETRY: &str = "package = []\n[metadata]\nlock-version = \"2.1\"\ncontent-hash = \"0\"\n";
+    const GIT: &str = "package = []\n[metadata]\nlock-version = \"1.1\"\ncontent-hash = \"0\"\n";
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("nothing that is known", &[("README.md", "x")]),
+        ("a Procfile with a mistake", &[("Procfile", "web ./x")]),
+        ("Rust without a lock", &[("Cargo.toml", "[package]")]),
+        ("Python without a lock", &[UV_PROJECT]),
+        ("Poetry without a lock", &[("pyproject.toml", "[tool.poetry]\nname = \"shop\"")]),
+        ("Pipenv without a lock", &[("Pipfile", "[packages]\nflask = \"*\"")]),
+        ("setup.py alone", &[("setup.py", "from setuptools import setup")]),
+        ("uv: drift", &[UV_PROJECT, ("uv.lock", DRIFTED)]),
+        ("uv: no manifest", &[("uv.lock", DRIFTED)]),
+        ("uv: a newer format", &[UV_PROJECT, ("uv.lock", "version = 9\n")]),
+        ("uv: half a lock", &[UV_PROJECT, ("uv.lock", "version = 1\n[[package]\n")]),
+        ("Poetry: drift", &[("pyproject.toml", "[tool.poetry]"), ("poetry.lock", POETRY)]),
+        ("Poetry: an old format", &[("pyproject.toml", "[tool.poetry]"), ("poetry.lock", GIT)]),
+        (
+            "Pipenv: drift",
+            &[
+                ("Pipfile", "[packages]\nflask = \"*\""),
+                ("Pipfile.lock", r#"{"_meta":{"hash":{"sha256":"0"}}}"#),
+            ],
+        ),
+        (
+            "Pipenv: from git",
+            &[("Pipfile.lock", r#"{"_meta":{},"default":{"mine":{"git":"https://x","ref":"0"}}}"#)],
+        ),
+        ("requirements: an include that is not there", &[("requirements.txt", "-r base.txt\n")]),
+        ("requirements: UTF-16", &[("requirements.txt", "\u{fffe}")]),
+        ("Node.js without a lock", &[EXPRESS]),
+        ("Node.js with two locks", &[EXPRESS, NPM_LOCK, ("yarn.lock", "")]),
+        ("Node.js: drift", &[("package.json", r#"{"dependencies":{"left-pad":"1"}}"#), NPM_LOCK]),
+        ("Node.js: no JSON", &[("package.json", "{,}")]),
+        (
+            "Node.js: another package manager",
+            &[("package.json", r#"{"packageManager":"yarn@4.1.0"}"#), NPM_LOCK],
+        ),
+        ("Node.js: Bun", &[EXPRESS, ("bun.lock", "{}")]),
+        ("a static site without its page", &[("Staticfile", "root: dist")]),
+    ];
+    let mut told = String::new();
+    for (name, files) in cases {
+        let (request, source) = bench.request(files);
+        if name.ends_with("UTF-16") {
+            fs::write(source.join("requirements.txt"), b"\xff\xfef\0l\0").expect("written");
+        }
+        let error = bench.build(&request).0.expect_err(name);
+        assert_eq!(error.fault(), Fault::App, "{name}: {error}");
+        told.push_str(&format!("{name}\n    {}\n", domain::cause::chain(&error)));
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// The last of what may be missing, which only a running server can tell: an interpreter, and how an app is started.
+#[test]
+fn what_a_native_builder_lacks_is_told_with_its_remedy() {
+    let errors = [
+        NativeError::from(crate::native::python::PythonError::NoProcess),
+        NativeError::from(crate::native::node::NodeError::NoProcess),
+        NativeError::from(RustError::NoToolchain),
+        NativeError::from(crate::native::RuntimeError::None { language: Language::Python }),
+    ];
+    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert!(told.iter().all(|text| text.contains("Fix: ")), "{told:#?}");
+    insta::assert_snapshot!(told.join("\n"));
 }

@@ -5,24 +5,18 @@
 //! the next build of the same commit might not write it again, and slugs depend on the source alone.
 
 use crate::detect::{self, Listing};
+use crate::mirrors::Mirrors;
 use crate::processes::{self, Processes};
-use crate::request::{BuildLimits, BuildRequest};
+use crate::request::BuildRequest;
 use crate::step::{ProcfileThere, RUST_STEP, STEP_COMMAND};
+use crate::variables;
 use blobs::tree::{Kind, ReadError, SourceTree};
-use domain::process::{StopPolicy, StopSignal, StopTarget};
-use domain::time::{BootId, BootMillis};
-use sandbox::format::Format;
-use sandbox::spec::{
-    Command, HELPER_PATH, Helper, Kind as SandboxKind, Network, Passed, ProcessSpec, RUST_PATH, Readiness,
-    Stdio, Toolchain,
-};
+use sandbox::spec::{HELPER_PATH, RUST_PATH};
 
 /// Where the binaries are in the slug, below `/app`.
 pub const BINARIES: &str = "target/release";
 /// The top folder that belongs to the builder: what the repository holds under this name is not taken.
 pub const TARGET: &str = "target";
-/// Seconds between the polite end of a build that takes too long and SIGKILL.
-const STOP_GRACE_SECONDS: u32 = 5;
 
 /// Config vars that mean something to cargo or to well-known build scripts, by name and by prefix. No others are passed on.
 const DECLARED_NAMES: [&str; 4] = ["RUSTFLAGS", "SQLX_OFFLINE", "CARGO_BUILD_JOBS", "CARGO_BUILD_RUSTFLAGS"];
@@ -61,48 +55,20 @@ pub(crate) fn check(listing: &Listing) -> Result<(), RustError> {
     if has_lock { Ok(()) } else { Err(RustError::NoLockfile) }
 }
 
-/// The process that builds.
-pub(crate) fn plan_step(
-    request: &BuildRequest,
-    listing: &Listing,
-    limits: &BuildLimits,
-    boot_id: BootId,
-    now: BootMillis,
-) -> ProcessSpec {
+/// What the step is told.
+pub(crate) fn plan_arguments(listing: &Listing) -> Vec<String> {
     let procfile = if listing.procfile.is_some() { ProcfileThere::Yes } else { ProcfileThere::No };
-    ProcessSpec {
-        format: Format,
-        process: request.process,
-        app: request.app,
-        app_index: request.app_index,
-        kind: SandboxKind::Build { build: request.build },
-        display_name: "build".to_owned(),
-        command: Command {
-            argv: [HELPER_PATH, STEP_COMMAND, RUST_STEP, procfile.as_word()].map(str::to_owned).to_vec(),
-            shown: "cargo build --release --locked".to_owned(),
-        },
-        limits: limits.process,
-        stop: StopPolicy { signal: StopSignal::Term, to: StopTarget::All, grace_seconds: STOP_GRACE_SECONDS },
-        endpoint: None,
-        readiness: Readiness::Immediately,
-        stdio: Stdio::Passed(Passed::Four),
-        network: Network::App,
-        toolchain: Some(Toolchain::Rust),
-        helper: Helper::Bound,
-        time_limit_seconds: Some(limits.time_seconds),
-        boot_id,
-        started_at: now,
-        request_id: request.request_id.clone(),
-    }
+    [HELPER_PATH, STEP_COMMAND, RUST_STEP, procfile.as_word()].map(str::to_owned).to_vec()
 }
 
 /// What the step and cargo find in their environment: ours, and the declared ones of the config vars.
-pub(crate) fn plan_environment(request: &BuildRequest) -> Vec<(String, String)> {
+pub(crate) fn plan_environment(request: &BuildRequest, mirrors: &Mirrors) -> Vec<(String, String)> {
     let path = format!("{RUST_PATH}/bin:/usr/local/bin:/usr/bin:/bin");
     let commit = request.commit.as_ref().map_or("", |commit| commit.as_str());
     let ours = [("PATH", path.as_str()), ("HOME", "/app"), ("LANG", "C.UTF-8"), ("SOURCE_VERSION", commit)];
     let declared = request.environment.iter().filter(|(name, _)| is_declared(name));
-    declared.chain(ours).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let all = declared.chain(ours).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    all.chain(variables::crates(mirrors)).collect()
 }
 
 fn is_declared(name: &str) -> bool {
@@ -157,23 +123,21 @@ mod tests {
             ("PATH", "/evil"),
             ("LD_PRELOAD", "x"),
         ];
-        let names: Vec<String> =
-            plan_environment(&request(&config)).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = plan_environment(&request(&config), &Mirrors::default())
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         let expected = ["CARGO_REGISTRIES_OURS_TOKEN", "RUSTFLAGS", "PATH", "HOME", "LANG", "SOURCE_VERSION"];
         assert_eq!(names, expected);
         assert!(!format!("{:?}", request(&config)).contains("secret"));
     }
 
     #[test]
-    fn the_step_is_one_that_the_launcher_accepts() {
-        let limits = BuildLimits::DEFAULT;
-        let boot = BootId("boot".to_owned());
-        let spec = plan_step(&request(&[]), &Listing::default(), &limits, boot.clone(), BootMillis(7));
-        assert_eq!(spec.validate(), Ok(()));
-        assert_eq!(spec.command.argv, ["/.dozen/dozen", "build-step", "rust", "without-procfile"]);
+    fn the_step_is_told_whether_there_is_a_procfile() {
+        let without = plan_arguments(&Listing::default());
+        assert_eq!(without, ["/.dozen/dozen", "build-step", "rust", "without-procfile"]);
         let listing = Listing { procfile: Procfile::parse(b"web: x").ok(), ..Listing::default() };
-        let spec = plan_step(&request(&[]), &listing, &limits, boot, BootMillis(7));
-        assert_eq!(spec.command.argv[3], "with-procfile");
+        assert_eq!(plan_arguments(&listing)[3], "with-procfile");
     }
 
     #[test]

@@ -2,18 +2,13 @@
 
 use super::Places;
 use super::cache::Cache;
-use super::say;
+use super::child::{self, each_line, pass_on};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-const SHELL: &str = "/bin/sh";
-/// Executes its arguments without the descriptor of the result, which no build script is to write into by mistake.
-const WITHOUT_RESULT: [&str; 3] = ["-c", "exec \"$@\" 3>&-", "sh"];
-/// Longest line of text that is passed on whole.
-const MAX_TEXT_LINE: u64 = 64 * 1024;
 /// Longest JSON message; longer ones are not about artifacts.
 const MAX_JSON_LINE: u64 = 4 * 1024 * 1024;
 
@@ -50,21 +45,17 @@ struct Package {
 
 /// Cargo in the work folder, with its home and its target folder in the cache.
 pub(super) fn command(places: &Places, cache: &Cache) -> Command {
-    let mut command = Command::new(SHELL);
+    let mut command = child::command(places, places.toolchain.join("bin/cargo"));
+    if let Some(url) = &places.crates_mirror {
+        let replaced = "source.crates-io.replace-with=\"dozen-mirror\"".to_owned();
+        command.args(["--config", &replaced, "--config", &format!("source.dozen-mirror.registry=\"{url}\"")]);
+    }
     command
-        .args(WITHOUT_RESULT)
-        .arg(places.toolchain.join("bin/cargo"))
-        .current_dir(&places.work)
         .env("CARGO_HOME", cache.path("cargo"))
         .env("CARGO_TARGET_DIR", cache.path("target"))
         .env("CARGO_TERM_COLOR", "never")
         .env("CARGO_TERM_PROGRESS_WHEN", "never")
-        .env("RUSTC", places.toolchain.join("bin/rustc"))
-        .stdin(Stdio::null());
-    if places.certificates.exists() {
-        // The stack's certificate authorities, for registries and mirrors of the house; cargo and its children look here.
-        command.env("CARGO_HTTP_CAINFO", &places.certificates).env("SSL_CERT_FILE", &places.certificates);
-    }
+        .env("RUSTC", places.toolchain.join("bin/rustc"));
     command
 }
 
@@ -95,17 +86,6 @@ fn pipes(child: &mut Child) -> (impl Read + use<>, impl Read + Send + use<>) {
     (stdout, stderr)
 }
 
-fn pass_on(text: impl Read, output: &mut (dyn Write + Send)) -> io::Result<()> {
-    each_line(text, MAX_TEXT_LINE, &mut |line| {
-        // A reader that has gone does not stop the build.
-        let _ = output
-            .write_all(say::DETAIL.as_bytes())
-            .and_then(|()| output.write_all(line))
-            .and_then(|()| output.write_all(b"\n"))
-            .and_then(|()| output.flush());
-    })
-}
-
 fn read_messages(messages: impl Read) -> io::Result<Binaries> {
     let mut binaries = Binaries::new();
     each_line(messages, MAX_JSON_LINE, &mut |line| {
@@ -122,19 +102,6 @@ fn binary_of(message: Message) -> Option<(String, PathBuf)> {
     let target = message.target?;
     let is_binary = message.reason == "compiler-artifact" && target.kind.iter().any(|kind| kind == "bin");
     is_binary.then_some((target.name, message.executable?))
-}
-
-/// Lines without their ends; one that is longer than `limit` comes in several.
-fn each_line(reader: impl Read, limit: u64, line: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-    let mut reader = BufReader::new(reader);
-    let mut buffer = Vec::new();
-    loop {
-        buffer.clear();
-        if reader.by_ref().take(limit).read_until(b'\n', &mut buffer)? == 0 {
-            return Ok(());
-        }
-        line(buffer.strip_suffix(b"\n").unwrap_or(&buffer));
-    }
 }
 
 /// Names of the binaries that a plain `cargo build` would make, without compiling. `None` when cargo does not say.
@@ -198,15 +165,5 @@ mod tests {
             .replace(r#""workspace_default_members":["a"]"#, r#""workspace_default_members":[]"#);
         assert_eq!(binaries_in(all.as_bytes()), Some(vec!["one".to_owned(), "two".to_owned()]));
         assert_eq!(binaries_in(b"{}"), None);
-    }
-
-    #[test]
-    fn text_is_indented_line_by_line() {
-        let mut output = Vec::new();
-        pass_on(&b"   Compiling a\nerror: x\n\nno end"[..], &mut output).expect("passed on");
-        assert_eq!(
-            String::from_utf8(output).expect("text"),
-            "          Compiling a\n       error: x\n       \n       no end\n"
-        );
     }
 }

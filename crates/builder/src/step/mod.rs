@@ -1,16 +1,24 @@
-//! The half of a build that runs inside the sandbox, as the app's build uid: `dozen build-step rust with-procfile`.
+//! The half of a build that runs inside the sandbox, as the app's build uid: `dozen build-step rust with-procfile`, or
+//! `dozen build-step install ORDER`.
 //!
-//! It finds the source read-only at `/src`, an empty work folder at `/app`, the app's cache at `/cache` and the toolchain at
-//! `/opt/rust`. It prints whole lines to standard output, writes its result as a tar stream to descriptor 3, and ends with 0 when
+//! It finds the source read-only at `/src`, an empty work folder at `/app`, the app's cache at `/cache` and the toolchain below
+//! `/opt`. It prints whole lines to standard output, writes its result as a tar stream to descriptor 3, and ends with 0 when
 //! both are complete. Nothing here is trusted by the other half: it extracts the result as it would any stranger's.
 
 mod cache;
 mod cargo;
+mod child;
 mod index;
+mod install;
 mod rust;
 mod say;
+mod spec;
 mod sync;
 
+use crate::native::plan::Tool;
+use domain::runtime::Language;
+use sandbox::spec::{CERTIFICATES_PATH, RUST_PATH, runtime_path};
+use std::error::Error;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -20,6 +28,10 @@ use std::process::ExitCode;
 pub const STEP_COMMAND: &str = "build-step";
 /// The step that builds Rust apps.
 pub const RUST_STEP: &str = "rust";
+/// The step that installs packages of interpreted languages and runs the app's scripts.
+pub const INSTALL_STEP: &str = "install";
+/// By this variable the step hears of a mirror of crates.io.
+pub(crate) const CRATES_MIRROR: &str = "DOZEN_CRATES_MIRROR";
 /// The descriptor of the result.
 pub const RESULT_DESCRIPTOR: &str = "/proc/self/fd/3";
 /// Exit status of a step that could not do its work; why is in its output.
@@ -55,16 +67,19 @@ pub struct Places {
     pub cache: PathBuf,
     pub toolchain: PathBuf,
     pub certificates: PathBuf,
+    /// In place of crates.io.
+    pub crates_mirror: Option<String>,
 }
 
 impl Places {
-    pub fn sandbox() -> Self {
+    pub fn sandbox(toolchain: &str) -> Self {
         Self {
             source: "/src".into(),
             work: "/app".into(),
             cache: "/cache".into(),
-            toolchain: sandbox::spec::RUST_PATH.into(),
-            certificates: "/etc/ssl/certs/ca-certificates.crt".into(),
+            toolchain: toolchain.into(),
+            certificates: certificates(),
+            crates_mirror: std::env::var(CRATES_MIRROR).ok(),
         }
     }
 }
@@ -72,25 +87,48 @@ impl Places {
 /// Runs the step that the words after `build-step` name. Called once, by the applet; the process ends with what it returns.
 pub fn run(words: &[String]) -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let procfile = match words.as_slice() {
-        [RUST_STEP, procfile] => ProcfileThere::from_word(procfile),
+    let built = match words.as_slice() {
+        [RUST_STEP, procfile] => ProcfileThere::from_word(procfile).map(run_rust_here),
+        [INSTALL_STEP, order] => Some(run_install_here(order)),
         _ => None,
     };
-    let Some(procfile) = procfile else {
-        eprintln!("this is the part of a build that runs inside its sandbox; it is not for use by hand");
-        return ExitCode::from(EXIT_USAGE);
-    };
-    let result = || File::options().write(true).open(RESULT_DESCRIPTOR);
-    let built = result()
-        .map_err(rust::StepError::Result)
-        .and_then(|mut result| run_rust(&Places::sandbox(), procfile, &mut result, &mut std::io::stdout()));
     match built {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say::failure(&mut std::io::stdout(), &error);
+        None => {
+            eprintln!("this is the part of a build that runs inside its sandbox; it is not for use by hand");
+            ExitCode::from(EXIT_USAGE)
+        }
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(error)) => {
+            say::failure(&mut std::io::stdout(), &*error);
             ExitCode::from(EXIT_FAILED)
         }
     }
+}
+
+fn run_rust_here(procfile: ProcfileThere) -> Result<(), Box<dyn Error>> {
+    let mut result = open_result().map_err(rust::StepError::Result)?;
+    Ok(run_rust(&Places::sandbox(RUST_PATH), procfile, &mut result, &mut std::io::stdout())?)
+}
+
+fn run_install_here(order: &str) -> Result<(), Box<dyn Error>> {
+    let order = install::parse(order)?;
+    let language = match order.tool {
+        Tool::Pip { .. } => Language::Python,
+        Tool::Npm | Tool::Pnpm | Tool::Yarn | Tool::YarnBerry | Tool::Nothing => Language::Node,
+    };
+    let places = Places::sandbox(runtime_path(language));
+    let mut result = open_result().map_err(InstallError::Result)?;
+    Ok(install::install(&places, &order, &mut result, &mut std::io::stdout())?)
+}
+
+fn open_result() -> std::io::Result<File> {
+    File::options().write(true).open(RESULT_DESCRIPTOR)
+}
+
+/// What the machine trusts; without a word from it, what Debian does.
+fn certificates() -> PathBuf {
+    let bound = PathBuf::from(CERTIFICATES_PATH);
+    if bound.exists() { bound } else { "/etc/ssl/certs/ca-certificates.crt".into() }
 }
 
 /// The Rust step, wherever its folders are.
@@ -103,4 +141,6 @@ pub fn run_rust(
     rust::build(places, procfile, result, output)
 }
 
+pub use install::InstallError;
 pub use rust::StepError;
+pub(crate) use spec::{Started, plan_spec};

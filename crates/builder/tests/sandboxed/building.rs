@@ -1,8 +1,8 @@
 //! One build: the server's part, played by a process of its own under the server's uid, and how a case follows it.
 
 use crate::world::{APP, INCARNATION};
-use blobs::SlugStore;
-use builder::{BuildEnvironment, BuildLimits, BuildRequest, Builder, CancelToken, Fault};
+use blobs::{LayerStore, SlugStore};
+use builder::{BuildEnvironment, BuildLimits, BuildRequest, Builder, CancelToken, Fault, Mirrors};
 use domain::cause::chain;
 use domain::ids::{AppId, BuildId, ProcessId};
 use domain::names::SlugId;
@@ -69,7 +69,10 @@ pub fn be_server(data: &str, order: &str) -> ExitCode {
     let slugs = Arc::new(SlugStore::open(&data.root().join("slugs")).unwrap());
     let process = Limits { memory_bytes: order.memory_bytes, ..BuildLimits::DEFAULT.process };
     let limits = BuildLimits { process, time_seconds: order.time_seconds, output_bytes: order.output_bytes };
-    let builder = Builder { data, slugs, incarnation: INCARNATION, limits, stack: "host".to_owned() };
+    let layers = LayerStore::new(data.root().join("layers"));
+    let mirrors = Mirrors::default();
+    let stack = "host".to_owned();
+    let builder = Builder { data, slugs, incarnation: INCARNATION, limits, stack, layers, mirrors };
     let request = BuildRequest {
         app: order.app,
         app_index: APP,

@@ -2,6 +2,7 @@
 
 use super::settings::{Settings, Supervisor};
 use super::systemd;
+use super::toolchains::{self, UnusablePrefix};
 use sandbox::cgroup::CgroupSettings;
 use sandbox::launcher::{
     DaemonSettings, LauncherError, LauncherSettings, ListenerSettings, StartDaemon, UserIds,
@@ -11,7 +12,6 @@ use sandbox::protocol::{Daemon, ListenerName};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// From SIGTERM to SIGKILL. The server has nothing to finish; the router finishes requests.
 const SERVER_GRACE_SECONDS: u32 = 10;
@@ -27,6 +27,8 @@ pub enum LauncherFailure {
     #[error("cannot put a copy of the program at {}", path.display())]
     Copy { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
+    Prefix(#[from] UnusablePrefix),
+    #[error(transparent)]
     Launcher(#[from] LauncherError),
 }
 
@@ -34,7 +36,7 @@ pub enum LauncherFailure {
 pub fn run(settings: &Settings) -> Result<(), LauncherFailure> {
     let path = program_copy(settings);
     copy_program(&path).map_err(|source| LauncherFailure::Copy { path, source })?;
-    Ok(sandbox::launcher::run_telling(render(settings), systemd::tell_ready)?)
+    Ok(sandbox::launcher::run_telling(render(settings)?, systemd::tell_ready)?)
 }
 
 /// Our own program where every user may execute it: the checkout it was started from may lie in a private folder.
@@ -80,16 +82,18 @@ pub fn cgroup(settings: &Settings) -> CgroupSettings {
     }
 }
 
-fn render(settings: &Settings) -> LauncherSettings {
+fn render(settings: &Settings) -> Result<LauncherSettings, UnusablePrefix> {
     let (listeners, daemons) = match settings.supervisor {
         Supervisor::Launcher => own_daemons(settings),
         Supervisor::Systemd => (Vec::new(), Vec::new()),
     };
-    LauncherSettings {
+    Ok(LauncherSettings {
         server: UserIds::same(settings.uid),
         router: UserIds::same(settings.router_uid),
         app_uid_base: settings.app_uid_base,
-        rust_prefix: settings.rust_prefix.clone().or_else(find_rust),
+        rust_prefix: settings.rust_prefix.clone().or_else(toolchains::find_rust),
+        runtimes: toolchains::find_runtimes(settings)?,
+        certificates: toolchains::find_certificates(settings),
         mask: settings.probe_mask.clone(),
         allow_weaker: settings.allow_weaker.clone(),
         cgroup: cgroup(settings),
@@ -97,7 +101,7 @@ fn render(settings: &Settings) -> LauncherSettings {
         listeners,
         daemons,
         ..LauncherSettings::new(settings.data.clone())
-    }
+    })
 }
 
 fn own_daemons(settings: &Settings) -> (Vec<ListenerSettings>, Vec<DaemonSettings>) {
@@ -137,11 +141,4 @@ fn environment() -> Vec<(String, String)> {
     std::env::vars()
         .filter(|(name, _)| name.starts_with("DOZEN_") || PASSED_ON.contains(&name.as_str()))
         .collect()
-}
-
-/// The toolchain of whoever starts us, found by asking `rustc`: at the start, by root's own hand, never during a build.
-pub fn find_rust() -> Option<PathBuf> {
-    let output = Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
-    let sysroot = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
-    sysroot.join("bin/cargo").is_file().then_some(sysroot)
 }

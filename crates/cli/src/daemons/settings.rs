@@ -3,6 +3,7 @@
 //! [`ALL`] is the one list of names; it makes `docs/reference/environment.md`. A value that cannot be understood stops the start
 //! with exit code 64 and names its variable.
 
+use builder::MirrorUrl;
 use domain::account::Email;
 use domain::names::HostName;
 use sandbox::cgroup::GroupName;
@@ -59,6 +60,36 @@ pub const ALL: &[Setting] = &[
         "DOZEN_RUST_PREFIX",
         "",
         "The Rust toolchain for builds (a sysroot). Found by asking `rustc` at the start if it is not set.",
+    ),
+    setting(
+        "DOZEN_PYTHON_PREFIX",
+        "",
+        "Python installations for apps, separated by commas, one for each series, the default one first. If it is not set: the one that `python3` is for whoever starts Dozen, then the system's.",
+    ),
+    setting(
+        "DOZEN_NODE_PREFIX",
+        "",
+        "Node.js installations for apps, as above. If it is not set: the one that `node` is for whoever starts Dozen, then the system's.",
+    ),
+    setting(
+        "DOZEN_CERTIFICATES",
+        "",
+        "The file of certificate authorities that builds trust when they fetch packages. If it is not set: `SSL_CERT_FILE`, then the system's.",
+    ),
+    setting(
+        "DOZEN_PYPI_MIRROR",
+        "",
+        "The package index that Python builds use, such as `https://mirror.example.com/simple`.",
+    ),
+    setting(
+        "DOZEN_NPM_MIRROR",
+        "",
+        "The registry that Node.js builds use, such as `https://mirror.example.com/npm/`.",
+    ),
+    setting(
+        "DOZEN_CRATES_MIRROR",
+        "",
+        "The registry that Rust builds use in place of crates.io, such as `sparse+https://mirror.example.com/index/`.",
     ),
     setting(
         "DOZEN_NETWORK_RANGE",
@@ -157,6 +188,12 @@ pub struct Settings {
     pub router_uid: u32,
     pub app_uid_base: u32,
     pub rust_prefix: Option<PathBuf>,
+    pub python_prefixes: Vec<PathBuf>,
+    pub node_prefixes: Vec<PathBuf>,
+    pub certificates: Option<PathBuf>,
+    pub pypi_mirror: Option<MirrorUrl>,
+    pub npm_mirror: Option<MirrorUrl>,
+    pub crates_mirror: Option<MirrorUrl>,
     pub network_range: AppRange,
     pub network_prefix: InterfacePrefix,
     pub network_table: TableName,
@@ -196,6 +233,12 @@ impl Settings {
             router_uid: read.one("DOZEN_ROUTER_UID")?,
             app_uid_base: read.one("DOZEN_APP_UID_BASE")?,
             rust_prefix: read.some("DOZEN_RUST_PREFIX")?,
+            python_prefixes: read.list("DOZEN_PYTHON_PREFIX")?,
+            node_prefixes: read.list("DOZEN_NODE_PREFIX")?,
+            certificates: read.some("DOZEN_CERTIFICATES")?,
+            pypi_mirror: read.some("DOZEN_PYPI_MIRROR")?,
+            npm_mirror: read.some("DOZEN_NPM_MIRROR")?,
+            crates_mirror: read.some("DOZEN_CRATES_MIRROR")?,
             network_range: read.range("DOZEN_NETWORK_RANGE")?,
             network_prefix: read.one("DOZEN_NETWORK_PREFIX")?,
             network_table: read.one("DOZEN_NETWORK_TABLE")?,
@@ -289,6 +332,7 @@ mod tests {
             ("DOZEN_DENY_OUTBOUND", "10.0.0.0/8,x"),
             ("DOZEN_FETCH_ALLOW", "10.0.0.0/8,a b"),
             ("DOZEN_ALLOW_WEAKER", "no-such-layer"),
+            ("DOZEN_PYPI_MIRROR", "mirror.example.com"),
         ] {
             let lookup = |asked: &str| (asked == name).then(|| value.to_owned());
             assert_eq!(Settings::from_env(lookup).unwrap_err().name, name);

@@ -8,6 +8,7 @@ pub mod http;
 pub mod load;
 pub mod outside;
 pub mod pushing;
+pub mod registry;
 pub mod repository;
 pub mod rust;
 pub mod server;

@@ -18,8 +18,9 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// `listener` is a program that listens on every address and on the port that the variable `PORT` names.
-    pub fn make(listener: &Path, port: u16) -> Self {
+    /// `listener` is a program that listens on every address and on the port that the variable `PORT` names; `variables`
+    /// are for it as well.
+    pub fn make(listener: &Path, port: u16, variables: &[(&str, String)]) -> Self {
         assert_own_network();
         let script = format!(
             "echo apart && read go && ip link set lo up && ip addr add 192.0.2.2/24 dev down0 && ip link set down0 up && \
@@ -27,6 +28,7 @@ impl Outside {
         );
         let mut command = Command::new("unshare");
         command.args(["--net", "--", "sh", "-c", &script]).arg(listener).env("PORT", port.to_string());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare runs");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let mut next = move || lines.next().expect("a line").expect("of text");
@@ -47,6 +49,8 @@ impl Drop for Outside {
     fn drop(&mut self) {
         let _ended = self.listener.kill();
         let _reaped = self.listener.wait();
+        // The kernel takes the namespace away when it has time; the next outside wants the same names now.
+        let _gone_with_it = Command::new("ip").args(["link", "delete", "up0"]).output();
     }
 }
 

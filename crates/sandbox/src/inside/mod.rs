@@ -20,6 +20,7 @@ mod rootfs;
 mod seccomp;
 mod syscalls;
 mod terminal;
+mod toolchain;
 
 pub(crate) use credentials::become_shim;
 pub(crate) use exec::Descriptors;

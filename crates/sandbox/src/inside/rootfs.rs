@@ -2,11 +2,11 @@
 //! `/dev`, `/proc` and `/tmp`. There is no `/sys`. The host's own root is detached before anything of the app's runs.
 
 use super::mounts::{self, Access};
-use super::{InsideError, devices, etc, proc};
+use super::{InsideError, devices, etc, proc, toolchain};
 use crate::layout::DataFolder;
 use crate::probe::Layer;
 use crate::shim::orders::Orders;
-use crate::spec::{Helper, Kind, ProcessSpec, Toolchain};
+use crate::spec::{CERTIFICATES_PATH, Helper, Kind, ProcessSpec};
 use rustix::fs::{CWD, Mode};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use std::ffi::CString;
@@ -52,9 +52,10 @@ pub fn build(orders: &Orders, helper: Option<OwnedFd>) -> Result<(), InsideError
     proc::build()?;
     make_tmp(orders.spec.limits.memory_bytes)?;
     bind_app(orders, &data)?;
-    bind_toolchain(orders)?;
-    bind_helper(helper)?;
     make_small_folders()?;
+    toolchain::bind(orders)?;
+    bind_helper(helper)?;
+    bind_certificates(orders)?;
     finish()?;
     set_host_name(orders)
 }
@@ -108,26 +109,23 @@ fn bind_in(data: &DataFolder, source: &Path, target: &str, access: Access) -> Re
     mounts::bind_beneath(data.root(), name, target, access)
 }
 
-fn bind_toolchain(orders: &Orders) -> Result<(), InsideError> {
-    match orders.spec.toolchain {
-        None => Ok(()),
-        Some(Toolchain::Rust) => {
-            let prefix = orders
-                .rust_prefix
-                .as_deref()
-                .ok_or_else(|| InsideError::new("find the Rust toolchain", "the launcher knows of none"))?;
-            make_folder("opt")?;
-            make_folder("opt/rust")?;
-            mounts::bind(prefix, "opt/rust", Access::ReadOnly)
-        }
-    }
-}
-
 fn bind_helper(helper: Option<OwnedFd>) -> Result<(), InsideError> {
     let Some(tree) = helper else { return Ok(()) };
     make_folder(".dozen")?;
     make_file(".dozen/dozen", b"")?;
     mounts::attach(&tree, ".dozen/dozen", Access::ReadOnly)
+}
+
+/// Builds fetch packages, from mirrors of the house as well: they trust whom this machine trusts.
+fn bind_certificates(orders: &Orders) -> Result<(), InsideError> {
+    match (&orders.spec.kind, orders.spec.helper, &orders.certificates) {
+        (Kind::Build { .. }, Helper::Bound, Some(bundle)) => {
+            let target = CERTIFICATES_PATH.trim_start_matches('/');
+            make_file(target, b"")?;
+            mounts::bind(bundle, target, Access::ReadOnly)
+        }
+        (Kind::Build { .. } | Kind::Process { .. }, Helper::Bound | Helper::Absent, _) => Ok(()),
+    }
 }
 
 fn make_tmp(memory_bytes: u64) -> Result<(), InsideError> {

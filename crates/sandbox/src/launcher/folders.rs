@@ -47,6 +47,7 @@ fn folders(server: UserIds, router: UserIds) -> Vec<Folder> {
         own("git", 0o700),
         own("builds", 0o700),
         own("uploads", 0o700),
+        own("layers", 0o700),
         // Apps get trees below bound read-only; nobody else looks here.
         own("slugs", 0o755),
         // The router passes through to its own folders.

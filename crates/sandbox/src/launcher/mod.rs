@@ -20,14 +20,14 @@ mod template;
 pub use daemon_child::{WRITERS_VARIABLE, make_journal_folders};
 pub use error::LauncherError;
 pub use settings::{
-    DEFAULT_APP_UID_BASE, DEFAULT_ROUTER_UID, DEFAULT_SERVER_UID, DaemonSettings, LauncherSettings,
-    ListenerSettings, StartDaemon, UserIds,
+    DEFAULT_APP_UID_BASE, DEFAULT_ROUTER_UID, DEFAULT_SERVER_UID, DaemonSettings, InstalledRuntime,
+    LauncherSettings, ListenerSettings, StartDaemon, UserIds,
 };
 
 use crate::cgroup::Cgroups;
 use crate::network::{Network, RulesState};
 use crate::probe::{self, LayerSet, NetworkForm, ProbeReport};
-use crate::protocol::{Answer, LauncherStatus, ListenerName, Refusal, Request};
+use crate::protocol::{Answer, LauncherStatus, ListenerName, Refusal, Request, RuntimeStatus};
 use crate::run_folder;
 use crate::spec::Toolchain;
 use crate::system::{boot_id, boot_now, signal_descriptor};
@@ -326,7 +326,12 @@ fn status(state: &mut State, daemons: &Daemons, highest_incarnation: u64) -> Lau
         weaker: state.layers.weaker.clone(),
         cannot_start: state.layers.cannot_start.clone(),
         toolchains: state.settings.rust_prefix.iter().map(|_| Toolchain::Rust).collect(),
+        runtimes: state.settings.runtimes.iter().map(runtime_status).collect(),
     }
+}
+
+fn runtime_status(installed: &InstalledRuntime) -> RuntimeStatus {
+    RuntimeStatus { runtime: installed.runtime, version: installed.version.clone() }
 }
 
 /// Shims, daemons and helpers that have ended. Nothing of them is needed: run folders and pidfds tell.

@@ -5,10 +5,11 @@ use crate::layout::DataFolder;
 use crate::network::NetworkSettings;
 use crate::probe::LayerSet;
 use crate::protocol::{Daemon, ListenerName};
-use crate::spec::MAX_APP_INDEX;
+use crate::spec::{MAX_APP_INDEX, Toolchain};
+use domain::runtime::Runtime;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The uid of the server and of shims, unless a setting says otherwise.
 pub const DEFAULT_SERVER_UID: u32 = 64_990;
@@ -40,6 +41,10 @@ pub struct LauncherSettings {
     pub app_uid_base: u32,
     /// The sysroot that is bound at `/opt/rust` for builds that ask for it.
     pub rust_prefix: Option<PathBuf>,
+    /// The interpreters of this machine, one a series.
+    pub runtimes: Vec<InstalledRuntime>,
+    /// The certificate authorities that builds are shown.
+    pub certificates: Option<PathBuf>,
     /// Layers to do without, as if the machine lacked them.
     pub mask: LayerSet,
     /// Layers whose absence does not keep apps from starting.
@@ -60,12 +65,25 @@ impl LauncherSettings {
             router: UserIds::same(DEFAULT_ROUTER_UID),
             app_uid_base: DEFAULT_APP_UID_BASE,
             rust_prefix: None,
+            runtimes: Vec::new(),
+            certificates: None,
             mask: LayerSet::default(),
             allow_weaker: LayerSet::default(),
             cgroup: CgroupSettings::default(),
             network,
             listeners: Vec::new(),
             daemons: Vec::new(),
+        }
+    }
+
+    /// Where a toolchain lies on this machine.
+    pub fn prefix(&self, toolchain: Toolchain) -> Option<&Path> {
+        match toolchain {
+            Toolchain::Rust => self.rust_prefix.as_deref(),
+            Toolchain::Runtime(runtime) => {
+                let installed = self.runtimes.iter().find(|installed| installed.runtime == runtime);
+                installed.map(|installed| installed.prefix.as_path())
+            }
         }
     }
 
@@ -79,6 +97,16 @@ impl LauncherSettings {
     pub fn build_user(&self, app_index: u32) -> Option<UserIds> {
         self.app_user(app_index)?.uid.checked_add(1).map(UserIds::same)
     }
+}
+
+/// An interpreter of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledRuntime {
+    pub runtime: Runtime,
+    /// In full: `3.11.7`.
+    pub version: String,
+    /// The folder that holds `bin` and `lib`, and nothing that an app may not see.
+    pub prefix: PathBuf,
 }
 
 /// Sockets that are bound at the start and stay bound while the launcher lives.

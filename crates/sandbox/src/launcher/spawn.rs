@@ -92,10 +92,22 @@ fn check_trees(state: &State, spec: &ProcessSpec) -> Result<(), Refusal> {
         return Err(not_found(format!("there is no {}", tree.display())));
     }
     match spec.toolchain {
-        Some(Toolchain::Rust) if state.settings.rust_prefix.is_none() => {
-            Err(not_found("no Rust toolchain was found on this machine, and DOZEN_RUST_PREFIX names none"))
+        Some(toolchain) if state.settings.prefix(toolchain).is_none() => Err(not_found(absent(toolchain))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn absent(toolchain: Toolchain) -> String {
+    match toolchain {
+        Toolchain::Rust => {
+            "no Rust toolchain was found on this machine, and DOZEN_RUST_PREFIX names none".to_owned()
         }
-        Some(Toolchain::Rust) | None => Ok(()),
+        Toolchain::Runtime(runtime) => format!(
+            "this slug was built for {}, which this machine does not have (any more): install it, name it in DOZEN_{}_PREFIX and \
+             start Dozen again, or push again to build for what is there",
+            runtime.title(),
+            runtime.language().as_word().to_uppercase(),
+        ),
     }
 }
 
@@ -118,7 +130,8 @@ fn orders(state: &State, spec: ProcessSpec) -> Result<Orders, Refusal> {
         data: settings.data.root().to_owned(),
         shim: settings.server,
         app: user.ok_or_else(|| invalid(format!("app number {} has no user", spec.app_index)))?,
-        rust_prefix: settings.rust_prefix.clone(),
+        toolchain_prefix: spec.toolchain.and_then(|toolchain| settings.prefix(toolchain)).map(Path::to_owned),
+        certificates: settings.certificates.clone(),
         without: state.layers.without.clone(),
         cgroup: CgroupOrders::from(&settings.cgroup),
         spec,

@@ -20,7 +20,10 @@ pub struct Orders {
     pub shim: UserIds,
     /// Who the app's process becomes.
     pub app: UserIds,
-    pub rust_prefix: Option<PathBuf>,
+    /// Where the toolchain of the spec lies on this machine.
+    pub toolchain_prefix: Option<PathBuf>,
+    /// What a build is shown as the certificate authorities to trust.
+    pub certificates: Option<PathBuf>,
     /// Layers that this machine lacks, or that are hidden, and that settings allow going without.
     pub without: LayerSet,
     pub cgroup: CgroupOrders,

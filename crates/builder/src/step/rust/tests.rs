@@ -40,6 +40,7 @@ impl Bench {
             cache: at("cache"),
             toolchain: sysroot(),
             certificates: at("none"),
+            crates_mirror: None,
         };
         Self { place, places }
     }

@@ -17,7 +17,7 @@ pub fn known() -> Known {
     Known {
         environment: std::fs::read_to_string(wanted::ENVIRONMENT_FILE).ok(),
         family: Some(if Path::new("/proc/net/if_inet6").exists() { Family::Both } else { Family::V4Only }),
-        rust: crate::daemons::launcher::find_rust(),
+        rust: crate::daemons::toolchains::find_rust(),
         server_uid: users.get(wanted::SERVER_USER).copied(),
         router_uid: users.get(wanted::ROUTER_USER).copied(),
     }

@@ -14,8 +14,8 @@ use super::settings::Settings;
 use super::{random_seed, supervise, systemd};
 use ::logs::{Hub, HubSettings};
 use adapters::{MachineClock, NativeBuilds, SystemRandom};
-use blobs::SlugStore;
-use builder::{BuildLimits, Builder};
+use blobs::{LayerStore, SlugStore};
+use builder::{BuildLimits, Builder, Mirrors};
 use domain::desired::Bounds;
 use domain::ids::{Ids, WriterId};
 use domain::observed::ObservedRouter;
@@ -157,6 +157,8 @@ async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError>
 fn start_workers(plane: &Plane) -> Result<Arc<SlugStore>, ServeError> {
     let (settings, data) = (&plane.settings, plane.settings.data.clone());
     let slugs = SlugStore::open(&data.root().join("slugs")).map_err(at("cannot open the slug store"))?;
+    let slugs = Arc::new(slugs);
+    let layers = LayerStore::new(data.root().join("layers"));
     clean_builds(plane)?;
     slugs.clean_leftovers().map_err(at("cannot clean up the slug store"))?;
     let host = HostSettings {
@@ -165,13 +167,27 @@ fn start_workers(plane: &Plane) -> Result<Arc<SlugStore>, ServeError> {
         network_base: settings.network_range.range().base(),
         seed: random_seed().map_err(at("cannot read random bytes"))?,
         incarnation: plane.incarnation,
+        slugs: Arc::clone(&slugs),
+        layers: layers.clone(),
         data: data.clone(),
     };
-    let slugs = Arc::new(slugs);
     let backend = Host::new(host, router_control(settings), plane.engine.environment());
     let incarnation = plane.incarnation;
     let limits = BuildLimits::DEFAULT;
-    let builder = Builder { data, slugs: Arc::clone(&slugs), incarnation, limits, stack: STACK.to_owned() };
+    let mirrors = Mirrors {
+        pypi: settings.pypi_mirror.clone(),
+        npm: settings.npm_mirror.clone(),
+        crates: settings.crates_mirror.clone(),
+    };
+    let builder = Builder {
+        data,
+        slugs: Arc::clone(&slugs),
+        incarnation,
+        limits,
+        stack: STACK.to_owned(),
+        layers,
+        mirrors,
+    };
     let workers = Workers { backend: Arc::new(backend), builder: Arc::new(NativeBuilds { builder }) };
     plane.engine.start(workers).map_err(at("cannot start the driver"))?;
     Ok(slugs)

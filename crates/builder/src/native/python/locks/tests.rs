@@ -1,0 +1,97 @@
+//! Lock files that the tools themselves wrote, and what pip is told to install by them.
+
+use super::*;
+
+fn table(text: &str) -> Table {
+    text.parse().expect("parses")
+}
+
+/// Requirements without their hashes, which must be there.
+fn listed(rendered: &Rendered) -> Vec<String> {
+    let lines = rendered.requirements.lines();
+    let plain = |line: &str| {
+        let (requirement, hashes) = line.split_once(" --hash=sha256:").expect("a hash");
+        assert!(hashes.len() >= 64, "{line}");
+        requirement.split_once("==").map(|(name, rest)| {
+            let marker = rest.split_once(" ; ").map(|(_, marker)| format!(" ; {marker}")).unwrap_or_default();
+            format!("{name}{marker}")
+        })
+    };
+    let mut all: Vec<String> = lines.filter_map(plain).collect();
+    all.sort();
+    all
+}
+
+const FLASK: [&str; 7] = ["blinker", "click", "flask", "itsdangerous", "jinja2", "markupsafe", "werkzeug"];
+
+/// Flask and what it needs, and whatever else.
+fn flask_and(others: &[&str]) -> Vec<String> {
+    let mut all: Vec<String> = FLASK.iter().chain(others).map(|name| (*name).to_owned()).collect();
+    all.sort();
+    all
+}
+
+fn without_colorama(all: Vec<String>) -> Vec<String> {
+    all.into_iter().filter(|line| !line.starts_with("colorama")).collect()
+}
+
+#[test]
+fn each_lock_gives_what_the_app_needs_and_no_tool_of_its_developers() {
+    let uv = uv(include_str!("../samples/uv.lock"), &table(include_str!("../samples/uv.toml"))).expect("uv");
+    assert_eq!(without_colorama(listed(&uv)), flask_and(&[]));
+    assert!(uv.requirements.contains("colorama==") && uv.requirements.contains("win32"), "{uv:?}");
+    assert_eq!(uv.requires_python.as_deref(), Some(">=3.11"));
+    let (old, new) = (include_str!("../samples/poetry-1.lock"), include_str!("../samples/poetry-2.lock"));
+    let old = poetry(old, &table(include_str!("../samples/poetry-1.toml"))).expect("Poetry 1");
+    assert_eq!(without_colorama(listed(&old)), flask_and(&[]));
+    let new = poetry(new, &table(include_str!("../samples/poetry-2.toml"))).expect("Poetry 2");
+    assert_eq!(without_colorama(listed(&new)), flask_and(&[]));
+    assert_eq!(new.requires_python.as_deref(), Some(">=3.11,<4"));
+    let pipfile = table(include_str!("../samples/Pipfile"));
+    let pipenv = pipenv(include_str!("../samples/Pipfile.lock"), Some(&pipfile)).expect("Pipenv");
+    let plain: Vec<String> =
+        listed(&pipenv).iter().map(|line| line.split(" ;").next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(plain, flask_and(&["gunicorn"]));
+    assert_eq!(pipenv.python_version.as_deref(), Some("3.11"));
+    for rendered in [&uv, &old, &new, &pipenv] {
+        assert!(!rendered.requirements.contains("iniconfig"), "{rendered:?}");
+        assert!(!rendered.requirements.contains("--extra-index-url"), "{rendered:?}");
+    }
+}
+
+#[test]
+fn a_lock_that_no_longer_fits_is_refused_with_the_command_that_mends_it() {
+    let drifted = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        table(&text.replace(from, to))
+    };
+    let uv_toml = drifted(include_str!("../samples/uv.toml"), "Flask>=3.0", "Flask>=3.1");
+    let poetry_toml = drifted(include_str!("../samples/poetry-2.toml"), ">=3.0,<4.0", ">=3.1");
+    let pipfile = drifted(include_str!("../samples/Pipfile"), "gunicorn = \"*\"", "gunicorn = \">=20\"");
+    let errors = [
+        uv(include_str!("../samples/uv.lock"), &uv_toml).expect_err("drifted"),
+        poetry(include_str!("../samples/poetry-2.lock"), &poetry_toml).expect_err("drifted"),
+        pipenv(include_str!("../samples/Pipfile.lock"), Some(&pipfile)).expect_err("drifted"),
+    ];
+    for (error, fix) in errors.iter().zip(["uv lock", "poetry lock", "pipenv lock"]) {
+        let text = error.to_string();
+        assert!(text.contains("no longer fits") && text.contains(fix), "{text}");
+    }
+    let python = drifted(include_str!("../samples/uv.toml"), ">=3.11", ">=3.12");
+    assert!(uv(include_str!("../samples/uv.lock"), &python).is_err(), "the interpreter is part of it");
+}
+
+#[test]
+fn requirement_keys_ignore_form() {
+    for text in ["Flask[async] >= 3.0, <4 ; python_version > '3'", "flask (<4,>=3.0)", "flask<4,>=3.0"] {
+        assert_eq!(requirement_key(text), ("flask".to_owned(), "<4,>=3.0".to_owned()), "{text}");
+    }
+    assert_eq!(requirement_key("a @ https://x/a.whl"), ("a".to_owned(), String::new()));
+}
+
+#[test]
+fn other_indexes_are_named_once() {
+    let urls = ["https://pypi.org/simple", "https://b/simple/", "https://a/simple", "https://b/simple"];
+    let expected = "--extra-index-url https://a/simple\n--extra-index-url https://b/simple\n";
+    assert_eq!(extra_indexes(urls.into_iter()), expected);
+}

@@ -1,0 +1,211 @@
+//! Node.js packages and the app's own scripts. Packages are installed with those of its developers, which scripts need, and without
+//! them in the end. What was taken out is remembered with a kept installation, so that a build whose lock has not changed starts no
+//! package manager at all.
+
+use super::{InstallError, Work, tree};
+use crate::native::NativeError;
+use crate::native::node::package::Package;
+use crate::native::node::{MODULES, PACKAGE};
+use crate::native::plan::Tool;
+use crate::step::{child, say};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Beside a kept installation: which of its paths an app does without when it runs, each ended by a NUL.
+const DEVELOPMENT: &str = "development";
+/// Config vars by which people keep the packages of their developers, as on Heroku.
+const KEEPS: [(&str, &str); 3] =
+    [("NPM_CONFIG_PRODUCTION", "false"), ("YARN_PRODUCTION", "false"), ("PNPM_SKIP_PRUNING", "true")];
+const YARN_SETTINGS: &str = ".yarnrc.yml";
+
+impl Work<'_> {
+    pub(super) fn node(&mut self) -> Result<(), InstallError> {
+        let package = self.package()?;
+        self.run_scripts(&package, &self.order.before.clone())?;
+        if !self.restore()? {
+            self.install_node()?;
+            self.keep()?;
+        }
+        self.run_scripts(&package, &self.order.scripts.clone())?;
+        if package.dev_dependencies.is_empty() { Ok(()) } else { self.prune() }
+    }
+
+    fn package(&self) -> Result<Package, InstallError> {
+        let text = fs::read_to_string(self.places.work.join(PACKAGE)).map_err(InstallError::Copy)?;
+        Ok(Package::parse(&text).map_err(NativeError::from)?)
+    }
+
+    fn install_node(&mut self) -> Result<(), InstallError> {
+        let (words, shown): (&[&str], &str) = match self.order.tool {
+            Tool::Npm => (&["ci", "--include=dev", "--no-audit", "--no-fund"], "npm ci"),
+            Tool::Pnpm => {
+                (&["install", "--frozen-lockfile", "--prod=false"], "pnpm install --frozen-lockfile")
+            }
+            Tool::Yarn => (
+                &["install", "--frozen-lockfile", "--production=false", "--non-interactive"],
+                "yarn install --frozen-lockfile",
+            ),
+            Tool::YarnBerry => (&["install", "--immutable"], "yarn install --immutable"),
+            Tool::Nothing | Tool::Pip { .. } => return Ok(()),
+        };
+        say::heading(self.output, "Installing packages");
+        let mut command = self.manager()?;
+        command.args(words);
+        self.call(command, shown)
+    }
+
+    /// The package manager of the lock file, with its caches.
+    fn manager(&self) -> Result<Command, InstallError> {
+        let (name, absent) = match self.order.tool {
+            Tool::Pnpm => (
+                "pnpm",
+                "this server has no pnpm. Fix: install it beside Node.js (`npm install --global pnpm`), or commit a lock file of npm",
+            ),
+            Tool::Yarn | Tool::YarnBerry => (
+                "yarn",
+                "this server has no Yarn. Fix: install it beside Node.js (`npm install --global yarn`), or commit a lock file of npm",
+            ),
+            Tool::Npm | Tool::Nothing | Tool::Pip { .. } => (
+                "npm",
+                "this server's Node.js has no npm. Fix: install it, on Debian with `apt-get install npm`",
+            ),
+        };
+        let mut command = match self.own_yarn() {
+            Some(release) => {
+                let mut command = child::command(self.places, "node");
+                command.arg(release);
+                command
+            }
+            None => child::command(self.places, child::find(name).ok_or(InstallError::NoTool(absent))?),
+        };
+        for (variable, folder) in
+            [("npm_config_cache", "npm"), ("XDG_CACHE_HOME", "other"), ("YARN_CACHE_FOLDER", "yarn")]
+        {
+            command.env(variable, self.cache.path(folder));
+        }
+        if self.order.tool == Tool::Pnpm {
+            // Links into a cache would leave it open to whoever writes to a package.
+            command.env("npm_config_package_import_method", "copy");
+            command.env("npm_config_store_dir", self.cache.path("pnpm"));
+        }
+        command.env("npm_config_update_notifier", "false");
+        command.env("YARN_ENABLE_TELEMETRY", "0").env("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0");
+        Ok(command)
+    }
+
+    /// A release of Yarn that is part of the repository, as its settings name it.
+    fn own_yarn(&self) -> Option<PathBuf> {
+        if self.order.tool != Tool::YarnBerry {
+            return None;
+        }
+        let settings = fs::read_to_string(self.places.work.join(YARN_SETTINGS)).ok()?;
+        let path = settings.lines().find_map(|line| line.strip_prefix("yarnPath:"))?.trim().trim_matches('"');
+        let path = self.places.work.join(path);
+        path.is_file().then_some(path)
+    }
+
+    /// As a package manager runs them.
+    fn run_scripts(&mut self, package: &Package, names: &[String]) -> Result<(), InstallError> {
+        for name in names {
+            let Some(script) = package.scripts.get(name) else { continue };
+            say::heading(self.output, &format!("Running the script \"{name}\""));
+            let mut command = child::command(self.places, "/bin/sh");
+            command.args(["-c", script]).envs(self.script_environment(package, name));
+            self.call(command, script)?;
+        }
+        Ok(())
+    }
+
+    fn script_environment(&self, package: &Package, name: &str) -> Vec<(String, String)> {
+        let work = &self.places.work;
+        let path = std::env::var("PATH").unwrap_or_default();
+        let text = |value: &Option<serde_json::Value>| {
+            value.as_ref().and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+        };
+        let node = child::find("node").unwrap_or_default().display().to_string();
+        let pairs = [
+            ("PATH", format!("{}:{path}", work.join(MODULES).join(".bin").display())),
+            ("INIT_CWD", work.display().to_string()),
+            ("NODE", node.clone()),
+            ("npm_node_execpath", node),
+            ("npm_lifecycle_event", name.to_owned()),
+            ("npm_package_json", work.join(PACKAGE).display().to_string()),
+            ("npm_package_name", text(&package.name)),
+            ("npm_package_version", text(&package.version)),
+            ("npm_config_cache", self.cache.path("npm").display().to_string()),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Takes the packages of developers out.
+    fn prune(&mut self) -> Result<(), InstallError> {
+        let keeps = KEEPS.iter().any(|(name, value)| std::env::var(name).is_ok_and(|set| set == *value));
+        if keeps || !self.packages().is_dir() {
+            return Ok(());
+        }
+        if let Some(known) = self.known_development() {
+            return tree::remove(&self.packages(), &known).map_err(InstallError::Result);
+        }
+        let before = tree::list(&self.packages()).map_err(InstallError::Result)?;
+        self.prune_by_manager()?;
+        let after = tree::list(&self.packages()).map_err(InstallError::Result)?;
+        let gone: BTreeSet<PathBuf> = before.difference(&after).cloned().collect();
+        self.remember_development(&gone).map_err(InstallError::Cache)
+    }
+
+    fn prune_by_manager(&mut self) -> Result<(), InstallError> {
+        let (words, shown): (&[&str], &str) = match self.order.tool {
+            Tool::Npm => (
+                &["prune", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"],
+                "npm prune --omit=dev",
+            ),
+            Tool::Pnpm => (&["prune", "--prod", "--ignore-scripts"], "pnpm prune --prod"),
+            Tool::Yarn => (
+                &[
+                    "install",
+                    "--production",
+                    "--frozen-lockfile",
+                    "--ignore-scripts",
+                    "--offline",
+                    "--non-interactive",
+                ],
+                "yarn install --production",
+            ),
+            Tool::YarnBerry => {
+                (&["workspaces", "focus", "--all", "--production"], "yarn workspaces focus --production")
+            }
+            Tool::Nothing | Tool::Pip { .. } => return Ok(()),
+        };
+        say::heading(self.output, "Taking out the packages of developers");
+        let mut command = self.manager()?;
+        command.args(words);
+        self.call(command, shown)
+    }
+
+    fn development_list(&self) -> Option<PathBuf> {
+        Some(self.kept()?.join(DEVELOPMENT))
+    }
+
+    fn known_development(&self) -> Option<BTreeSet<PathBuf>> {
+        let bytes = fs::read(self.development_list()?).ok()?;
+        let paths = bytes.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        Some(paths.map(|path| PathBuf::from(OsStr::from_bytes(path))).collect())
+    }
+
+    fn remember_development(&self, gone: &BTreeSet<PathBuf>) -> io::Result<()> {
+        let Some(list) = self.development_list() else { return Ok(()) };
+        let mut bytes = Vec::new();
+        for path in gone {
+            bytes.extend_from_slice(path.as_os_str().as_bytes());
+            bytes.push(0);
+        }
+        let new = list.with_extension("new");
+        fs::write(&new, bytes)?;
+        fs::rename(new, list)
+    }
+}
