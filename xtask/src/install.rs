@@ -5,13 +5,15 @@ use anyhow::{Context, Result};
 use std::process::Command;
 
 /// A program that tests use and the package that brings it.
-const NEEDED: &[(&str, &str)] =
-    &[("git", "git"), ("ip", "iproute2"), ("unshare", "util-linux"), ("cc", "gcc")];
+const NEEDED: &[(&str, &str)] = &[("git", "git"), ("unshare", "util-linux"), ("cc", "gcc")];
+/// The same, of those that only root can use.
+const NEEDED_BY_ROOT: &[(&str, &str)] = &[("ip", "iproute2")];
 
 /// Installs missing packages; as an ordinary user through sudo. What cannot be installed is told, not fatal: the suites that need
 /// it then say that they are skipped.
 pub fn ensure() -> Result<()> {
-    ensure_all(NEEDED)
+    let of_root = if is_root() { NEEDED_BY_ROOT } else { &[] };
+    ensure_all(&[NEEDED, of_root].concat())
 }
 
 /// The same for programs, and the packages that bring them, that not every test needs.

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         "demo" => demo::run(rest),
         // The backing service of the demo, which starts it in a namespace of its own.
-        "demo-service" => demo::serve_backing_service(),
+        "demo-service" => demo::serve_backing_service(rest),
         "test" if rest.iter().any(|word| word == "--vm") => vm::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(),

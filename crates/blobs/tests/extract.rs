@@ -144,7 +144,10 @@ fn packing_forgets_times_owners_and_attributes() {
         folder
     };
     let (one, other) = (make(0o077), make(0));
-    std::os::unix::fs::chown(other.path().join("a"), Some(1234), Some(1234)).expect("changed, as root");
+    // Only root can give a file away; all else is compared by anybody.
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(other.path().join("a"), Some(1234), Some(1234)).expect("changed");
+    }
     fs::File::options()
         .write(true)
         .open(other.path().join("a"))

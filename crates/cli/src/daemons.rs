@@ -14,7 +14,7 @@ mod systemd;
 mod toolchains;
 
 use domain::cause::chain;
-use settings::Settings;
+use settings::{Settings, SettingsError};
 use std::error::Error;
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -67,11 +67,13 @@ fn start(daemon: Daemon) -> ExitCode {
         Daemon::Shim => sandbox::shim::run(),
         Daemon::BuildStep => builder::step::run(&words_after(2)),
         Daemon::StaticServer => static_server::run(&words_after(2)),
-        Daemon::Launcher => with_settings(|settings| launcher::run(settings).map_err(Into::into)),
-        Daemon::Router => with_settings(|settings| router::run(settings).map_err(Into::into)),
-        Daemon::Serve => with_settings(|settings| serve::run(settings).map_err(Into::into)),
-        Daemon::Server => with_settings(supervise_server),
-        Daemon::Unit(word) => with_settings(|settings| systemd::run(word, settings).map_err(Into::into)),
+        Daemon::Launcher => with_own_settings(|settings| launcher::run(settings).map_err(Into::into)),
+        Daemon::Router => with_daemon_settings(|settings| router::run(settings).map_err(Into::into)),
+        Daemon::Serve => with_daemon_settings(|settings| serve::run(settings).map_err(Into::into)),
+        Daemon::Server => with_own_settings(supervise_server),
+        Daemon::Unit(word) => {
+            with_daemon_settings(|settings| systemd::run(word, settings).map_err(Into::into))
+        }
     }
 }
 
@@ -95,8 +97,21 @@ fn supervise_server(settings: &Settings) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn with_settings(run: impl FnOnce(&Settings) -> Result<(), Box<dyn Error>>) -> ExitCode {
-    let settings = match Settings::of_process() {
+/// For what people or a service manager start: some settings follow from the user.
+fn with_own_settings(run: impl FnOnce(&Settings) -> Result<(), Box<dyn Error>>) -> ExitCode {
+    with_settings(Settings::of_process(), run)
+}
+
+/// For what is started as a user chosen by the settings.
+fn with_daemon_settings(run: impl FnOnce(&Settings) -> Result<(), Box<dyn Error>>) -> ExitCode {
+    with_settings(Settings::of_daemon(), run)
+}
+
+fn with_settings(
+    settings: Result<Settings, SettingsError>,
+    run: impl FnOnce(&Settings) -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
+    let settings = match settings {
         Ok(settings) => settings,
         Err(error) => {
             eprintln!("error: {error}");

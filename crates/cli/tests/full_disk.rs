@@ -55,6 +55,9 @@ fn static_site() -> Repository {
 
 #[test]
 fn a_full_disk_under_the_ledger_is_told_and_survived() {
+    if support::ordinary::needs_root("to mount a small file system") {
+        return;
+    }
     let mut server = Server::start();
     server.dozen(&["apps:create", "site"]);
     let repository = static_site();
@@ -89,6 +92,9 @@ fn a_full_disk_under_the_ledger_is_told_and_survived() {
 
 #[test]
 fn a_full_disk_under_the_journal_hurts_no_app() {
+    if support::ordinary::needs_root("to mount a small file system") {
+        return;
+    }
     let mut server = Server::start();
     server.dozen(&["server", "stop"]);
     let logs = server.data().join("logs");

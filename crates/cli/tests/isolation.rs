@@ -279,6 +279,9 @@ impl Drop for Stand {
 
 #[test]
 fn an_app_reaches_no_other_app_and_nothing_of_the_host() {
+    if support::ordinary::needs_root("for networks and user ids of apps") {
+        return;
+    }
     let world = World::start();
     world.push_probe("victim");
     world.server.dozen(&["config:set", &format!("PROBE_WORKER_PORT={WORKER_PORT}"), "-a", "victim"]);
@@ -392,6 +395,9 @@ fn main() {
 /// What Dozen says of a web process that nobody can reach, and that the release before it serves on.
 #[test]
 fn a_process_that_does_not_accept_on_its_port_is_told_why() {
+    if support::ordinary::needs_root("for networks and user ids of apps") {
+        return;
+    }
     let server = Server::start_with(&[("DOZEN_BOOT_TIMEOUT_SECONDS", "4")]);
     server.dozen(&["apps:create", "shy"]);
     let repository = Repository::with_probe();
@@ -430,6 +436,9 @@ fn a_process_that_does_not_accept_on_its_port_is_told_why() {
 /// SIGTERM is not obeyed: after the grace the kernel ends it, and the log says R12.
 #[test]
 fn a_process_that_ignores_the_request_to_stop_is_ended() {
+    if support::ordinary::needs_root("for networks and user ids of apps") {
+        return;
+    }
     let server = Server::start();
     server.dozen(&["apps:create", "deaf"]);
     let repository = Repository::with_probe();

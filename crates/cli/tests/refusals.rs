@@ -79,6 +79,17 @@ fn apps_are_not_started_in_a_sandbox_that_lacks_a_layer() {
     repository.commit("second");
     repository.push(&server);
     assert_eq!(server.get("kept", "/").json()["version"], "two", "deploys go on");
+
+    server.stop();
+    server.set("DOZEN_ALLOW_WEAKER", "seccomp");
+    server.start_again();
+    server.wait_for_api();
+    let run = server.try_dozen(&["run", "-a", "kept", "--", "true"]);
+    println!("---- run, where a release serves\n{}", both(&run));
+    assert!(!run.status.success());
+    for words in ["cannot be started", "no_new_privs", FIX] {
+        assert!(both(&run).contains(words), "run does not name {words}:\n{}", both(&run));
+    }
 }
 
 /// Run folders: each process has one from before its start until after its end was recorded.

@@ -1,7 +1,8 @@
-//! Where a process listens. An endpoint is always address *and* port: processes of one app share an address (its network
-//! namespace), processes of different apps never do.
+//! Where a process listens. An endpoint is always address *and* port: processes of one app share an address, processes of
+//! different apps never do. Whether two of them may have the same port is a matter of [`Addressing`].
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -30,8 +31,40 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// How apps' endpoints lie to one another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Addressing {
+    /// Each app has a network of its own: a port is one process's within its app. `base` is the first address of the range that
+    /// apps get theirs from.
+    PerApp { base: Ipv4Addr },
+    /// All apps share the host's network, and most processes listen on all of its addresses: a port is one process's on the whole
+    /// machine. On `taken` ports somebody listens.
+    Shared { taken: BTreeSet<u16> },
+}
+
+impl Addressing {
+    /// The address of the app with this number; `None` past the end of the range.
+    pub fn app_address(&self, app_index: u32) -> Option<Ipv4Addr> {
+        let base = match self {
+            Self::PerApp { base } => *base,
+            Self::Shared { .. } => SHARED_NETWORK_BASE,
+        };
+        app_address(base, app_index)
+    }
+}
+
+impl Default for Addressing {
+    fn default() -> Self {
+        Self::PerApp { base: DEFAULT_NETWORK_BASE }
+    }
+}
+
 /// The first address of the range that apps get theirs from, unless a setting says otherwise: 10.212.0.0/15, one address an app.
 pub const DEFAULT_NETWORK_BASE: Ipv4Addr = Ipv4Addr::new(10, 212, 0, 0);
+/// The same where all apps share the host's network: addresses of its loopback that nobody else uses. A process that listens on all
+/// addresses is reached by its app's, one that listens on 127.0.0.1 alone is not: the same contract as in a network of its own.
+pub const SHARED_NETWORK_BASE: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 0);
 /// Addresses before this offset of the range are the host's own.
 const FIRST_OFFSET: u32 = 256;
 /// Apps that a range of this size (a /15) can hold.

@@ -43,6 +43,8 @@ mutants! {
     RestartLostJob = "restart-lost-job",
     /// A port is given out while a run folder still holds it.
     ShareEndpoint = "share-endpoint",
+    /// Where apps share a network, a port that a process of another app has is given out.
+    SharePort = "share-port",
     /// A port is given out while a router may still hold it.
     ReuseEndpointEarly = "reuse-endpoint-early",
     /// The process budget is not looked at.

@@ -1,42 +1,27 @@
 //! What a fresh look at the host finds. Nothing here is remembered from an earlier pass.
 
-use crate::endpoint::{DEFAULT_NETWORK_BASE, Endpoint};
+use crate::endpoint::{Addressing, Endpoint};
 use crate::ids::{AppId, ProcessId};
 use crate::process::{BootDiagnosis, Exit, Purpose};
 use crate::route::{RouteTable, RouterStatus};
 use crate::time::BootMillis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
 /// The host as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
-    /// The first address of the range that apps get theirs from.
-    pub network_base: Ipv4Addr,
+    pub addressing: Addressing,
     /// Everything that has a run folder, ended or not.
     pub processes: Vec<ObservedProcess>,
     /// The route table on disk.
     pub published: Option<RouteTable>,
     /// Living router instances.
     pub routers: Vec<ObservedRouter>,
-    /// Apps whose network namespace exists.
+    /// Apps whose network exists.
     pub networks: BTreeSet<AppId>,
     /// Why no process can be started at this time, if so: a missing sandbox layer, or the launcher is away.
     pub cannot_start: Option<String>,
-}
-
-impl Default for Observed {
-    fn default() -> Self {
-        Self {
-            network_base: DEFAULT_NETWORK_BASE,
-            processes: Vec::new(),
-            published: None,
-            routers: Vec::new(),
-            networks: BTreeSet::new(),
-            cannot_start: None,
-        }
-    }
 }
 
 /// A process with a run folder.

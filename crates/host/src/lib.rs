@@ -24,6 +24,7 @@ use engine::ports::{AttachError, Attached, Backend, Bell, Facts, ReleaseEnvironm
 use sandbox::client::{ClientError, Launcher};
 use sandbox::control::{self, ControlError};
 use sandbox::layout::DataFolder;
+use sandbox::protocol::LauncherStatus;
 use sandbox::spec::WindowSize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +44,7 @@ pub struct HostSettings {
     pub routes: PathBuf,
     /// The folder of router instances, watched for changes.
     pub routers: PathBuf,
+    /// The first address of apps' networks, where they have their own.
     pub network_base: std::net::Ipv4Addr,
     /// What is run, and what it says about itself.
     pub slugs: Arc<SlugStore>,
@@ -84,32 +86,24 @@ impl Host {
     }
 
     /// The connection to the launcher, made anew after any trouble. Its hello fences off everything sent before.
-    fn fence(&self, state: &mut State) -> Result<Option<String>, ClientError> {
-        if state.launcher.is_none() {
-            let mut launcher = Launcher::connect(&self.settings.data.launcher_socket())?;
-            launcher.hello(self.settings.incarnation)?;
-            state.launcher = Some(launcher);
-        }
-        match state.launcher.as_mut().map(Launcher::status) {
-            Some(Ok(status)) => Ok(status.cannot_start),
-            Some(Err(error)) => {
-                state.launcher = None;
-                Err(error)
+    fn fence(&self, state: &mut State) -> Result<LauncherStatus, ClientError> {
+        let mut launcher = match state.launcher.take() {
+            Some(launcher) => launcher,
+            None => {
+                let mut launcher = Launcher::connect(&self.settings.data.launcher_socket())?;
+                launcher.hello(self.settings.incarnation)?;
+                launcher
             }
-            None => Ok(None),
-        }
+        };
+        let status = launcher.status()?;
+        state.launcher = Some(launcher);
+        Ok(status)
     }
 
     fn pass(&self, state: &mut State, desired: &Desired, facts: &dyn Facts) -> Status {
-        let cannot_start = match self.fence(state) {
-            Ok(cannot_start) => cannot_start,
-            Err(error) => {
-                state.launcher = None;
-                Some(format!("no process can be started: {}", chain(&error)))
-            }
-        };
+        let launcher = self.fence(state);
         let now = sandbox::system::boot_now();
-        let (observed, mut errors) = observe::observe(&self.settings, (self.routers.observe)(), cannot_start);
+        let (observed, mut errors) = observe::observe(&self.settings, (self.routers.observe)(), launcher);
         let planned = plan(desired, &observed, now, &mut state.ids);
         let evidence = observe::gather_evidence(&self.settings, desired, &observed, now);
         errors.extend(apply::apply(self, state, &planned, facts));

@@ -3,11 +3,17 @@
 use crate::{HostSettings, table};
 use domain::cause::chain;
 use domain::desired::Desired;
+use domain::endpoint::Addressing;
+use domain::ids::AppId;
 use domain::observed::{BootEvidence, Observed, ObservedRouter, ProcessState};
 use domain::time::BootMillis;
 use engine::ports::BackendError;
+use sandbox::client::ClientError;
+use sandbox::probe::NetworkForm;
+use sandbox::protocol::LauncherStatus;
 use sandbox::run_folder::{self, RunScan};
-use sandbox::{control, system};
+use sandbox::{control, network, system};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Looks at everything. What could not be read is told beside it; if a living process may hide behind that, nothing may be
@@ -15,21 +21,22 @@ use std::path::Path;
 pub(crate) fn observe(
     settings: &HostSettings,
     routers: Vec<ObservedRouter>,
-    cannot_start: Option<String>,
+    launcher: Result<LauncherStatus, ClientError>,
 ) -> (Observed, Vec<BackendError>) {
     let mut errors = Vec::new();
+    let (form, cannot_start) = match launcher {
+        Ok(status) => (Some(status.network), status.cannot_start),
+        Err(error) => (None, Some(format!("no process can be started: {}", chain(&error)))),
+    };
+    let (networks, addressing) = observe_networks(settings, form, &mut errors);
     let (scan, blind) = scan_processes(settings);
     errors.extend(scan.problems.iter().map(|problem| everyone(chain(problem))));
     let published = table::read(&settings.routes).unwrap_or_else(|error| {
         errors.push(everyone(chain(&error)));
         None
     });
-    let networks = sandbox::network::pinned_apps(&settings.data.networks()).unwrap_or_else(|error| {
-        errors.push(everyone(format!("networks cannot be seen: {error}")));
-        Default::default()
-    });
     let observed = Observed {
-        network_base: settings.network_base,
+        addressing,
         processes: scan.processes.iter().filter_map(run_folder::RunObservation::to_observed).collect(),
         published,
         routers,
@@ -37,6 +44,35 @@ pub(crate) fn observe(
         cannot_start: cannot_start.or(blind),
     };
     (observed, errors)
+}
+
+/// Which apps have a network, and how their endpoints lie to one another. While the launcher is away its form is not known and
+/// nothing is started: then any trace of a network counts as one.
+fn observe_networks(
+    settings: &HostSettings,
+    form: Option<NetworkForm>,
+    errors: &mut Vec<BackendError>,
+) -> (BTreeSet<AppId>, Addressing) {
+    let folder = settings.data.networks();
+    let (networks, addressing) = match form {
+        None => (network::noted_apps(&folder), Ok(Addressing::PerApp { base: settings.network_base })),
+        Some(NetworkForm::PerApp) => {
+            (network::pinned_apps(&folder), Ok(Addressing::PerApp { base: settings.network_base }))
+        }
+        Some(NetworkForm::Shared) => (
+            network::noted_apps(&folder),
+            network::listening_ports().map(|taken| Addressing::Shared { taken }),
+        ),
+    };
+    let networks = networks.unwrap_or_else(|error| {
+        errors.push(everyone(format!("networks cannot be seen: {error}")));
+        BTreeSet::new()
+    });
+    let addressing = addressing.unwrap_or_else(|error| {
+        errors.push(everyone(format!("ports in use cannot be seen: {error}")));
+        Addressing::Shared { taken: BTreeSet::new() }
+    });
+    (networks, addressing)
 }
 
 fn everyone(message: String) -> BackendError {

@@ -5,8 +5,8 @@ use crate::environment::SealedEnvironment;
 use crate::format::Format;
 use crate::message::{self, MessageError};
 use crate::protocol::{
-    Answer, Daemon, LauncherStatus, ListenerName, Refusal, RefusalReason, Request, RequestMessage,
-    ResponseMessage,
+    Answer, Daemon, LauncherStatus, ListenerName, NetworkReport, Refusal, RefusalReason, Request,
+    RequestMessage, ResponseMessage,
 };
 use crate::spec::ProcessSpec;
 use domain::ids::{AppId, BuildId, ProcessId};
@@ -89,7 +89,7 @@ impl Launcher {
         descriptors.extend_from_slice(passed);
         match self.call("spawn", Request::Spawn { spec: spec.clone() }, &descriptors)?.0 {
             Answer::Spawned { shim_pid } => Ok(shim_pid),
-            Answer::Done | Answer::Listeners { .. } | Answer::Status(_) => {
+            Answer::Done | Answer::Listeners { .. } | Answer::Status(_) | Answer::Network(_) => {
                 Err(ClientError::Confused { request: "spawn" })
             }
         }
@@ -129,9 +129,11 @@ impl Launcher {
                 .zip(descriptors)
                 .map(|(address, fd)| BoundListener { name, address, listener: TcpListener::from(fd) })
                 .collect()),
-            Answer::Listeners { .. } | Answer::Done | Answer::Spawned { .. } | Answer::Status(_) => {
-                Err(ClientError::Confused { request: "listeners" })
-            }
+            Answer::Listeners { .. }
+            | Answer::Done
+            | Answer::Spawned { .. }
+            | Answer::Status(_)
+            | Answer::Network(_) => Err(ClientError::Confused { request: "listeners" }),
         }
     }
 
@@ -147,13 +149,23 @@ impl Launcher {
     pub fn status(&mut self) -> Result<LauncherStatus, ClientError> {
         match self.call("status", Request::Status, &[])?.0 {
             Answer::Status(status) => Ok(status),
-            Answer::Done | Answer::Spawned { .. } | Answer::Listeners { .. } => {
+            Answer::Done | Answer::Spawned { .. } | Answer::Listeners { .. } | Answer::Network(_) => {
                 Err(ClientError::Confused { request: "status" })
             }
         }
     }
 
-    /// Ends the launcher and its daemons; app processes go on. Only root may ask.
+    /// What lies between apps' networks and the outside.
+    pub fn inspect_network(&mut self) -> Result<NetworkReport, ClientError> {
+        match self.call("network inspect", Request::NetworkInspect, &[])?.0 {
+            Answer::Network(report) => Ok(report),
+            Answer::Done | Answer::Spawned { .. } | Answer::Listeners { .. } | Answer::Status(_) => {
+                Err(ClientError::Confused { request: "network inspect" })
+            }
+        }
+    }
+
+    /// Ends the launcher and its daemons; app processes go on. Only root, or the ordinary user whose launcher it is, may ask.
     pub fn shutdown(&mut self) -> Result<(), ClientError> {
         self.done("shutdown", Request::Shutdown, &[])
     }
@@ -166,7 +178,7 @@ impl Launcher {
     ) -> Result<(), ClientError> {
         match self.call(name, request, fds)?.0 {
             Answer::Done => Ok(()),
-            Answer::Spawned { .. } | Answer::Listeners { .. } | Answer::Status(_) => {
+            Answer::Spawned { .. } | Answer::Listeners { .. } | Answer::Status(_) | Answer::Network(_) => {
                 Err(ClientError::Confused { request: name })
             }
         }

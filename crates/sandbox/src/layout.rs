@@ -20,6 +20,11 @@ impl DataFolder {
         &self.root
     }
 
+    /// Our own program where every user of ours may execute it, copied at the launcher's start.
+    pub fn program(&self) -> PathBuf {
+        self.root.join("bin/dozen")
+    }
+
     pub fn run(&self) -> PathBuf {
         self.root.join("run")
     }

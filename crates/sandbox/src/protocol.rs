@@ -48,6 +48,8 @@ pub enum Request {
     ProcessRemove {
         process: ProcessId,
     },
+    /// Looks at what lies between apps' networks and the outside: costs more than [`Request::Status`], for `dozen doctor` alone.
+    NetworkInspect,
     /// Removes the working folder of a build. Refused while one of its steps runs.
     BuildRemove {
         build: BuildId,
@@ -69,7 +71,8 @@ pub enum Request {
         daemon: Daemon,
     },
     Status,
-    /// Stops the daemons and ends the launcher; app processes go on. Only root may ask.
+    /// Stops the daemons and ends the launcher; app processes go on. Only root, or the ordinary user whose launcher it is, may
+    /// ask.
     Shutdown,
 }
 
@@ -94,6 +97,7 @@ pub enum Answer {
         addresses: Vec<SocketAddr>,
     },
     Status(LauncherStatus),
+    Network(NetworkReport),
 }
 
 /// Why the launcher did not do something.
@@ -152,6 +156,14 @@ pub struct RuntimeStatus {
     pub runtime: domain::runtime::Runtime,
     /// In full: `3.11.7`.
     pub version: String,
+}
+
+/// What the launcher found of networks. Where apps share the host's, there is nothing to find.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkReport {
+    pub inspection: Option<crate::network::Inspection>,
+    /// Whether a launcher of this boot turned forwarding on: it was off before.
+    pub forwarding_turned_on: bool,
 }
 
 /// A long-lived child of the launcher.

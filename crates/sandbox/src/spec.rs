@@ -129,9 +129,9 @@ pub enum Passed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
-    /// Its app's own namespace, which must have been created.
+    /// Its app's, which must have been created: a namespace of its own, or the host's where the launcher's form is shared.
     App,
-    /// The host's. Refused by the launcher unless its settings allow running without that layer.
+    /// The host's. Refused by the launcher unless its form is shared.
     Host,
 }
 

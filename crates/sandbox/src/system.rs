@@ -11,6 +11,17 @@ pub fn boot_id() -> std::io::Result<BootId> {
     Ok(BootId(std::fs::read_to_string(BOOT_ID)?.trim().to_owned()))
 }
 
+/// Major and minor number of the running kernel.
+pub fn kernel_version() -> Option<(u32, u32)> {
+    parse_kernel_version(&rustix::system::uname().release().to_string_lossy())
+}
+
+/// Major and minor number of `6.1.0-18-amd64`.
+pub(crate) fn parse_kernel_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|byte: char| !byte.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 /// Now, by the clock that decisions use.
 pub fn boot_now() -> BootMillis {
     BootMillis(millis(ClockId::Boottime))

@@ -5,7 +5,9 @@ use crate::ledger::{Behaviour, Ledger};
 use crate::random::Random;
 use crate::world::{Calm, Router, Violation, World};
 use domain::desired::Bounds;
+use domain::endpoint::Addressing;
 use domain::ids::Ids;
+use domain::plan::SHARED_PORTS;
 use domain::plan::{Action, Plan, plan};
 use domain::process::Purpose;
 use domain::transition::transitions;
@@ -46,6 +48,16 @@ pub fn play(seed: u64) -> Result<(), Failure> {
     }
 }
 
+/// Every fourth world is one in which apps share a network, with strangers on some of its ports.
+fn addressing(seed: u64) -> Addressing {
+    if seed.is_multiple_of(4) {
+        let taken = SHARED_PORTS.step_by(3).take(4).collect();
+        Addressing::Shared { taken }
+    } else {
+        Addressing::default()
+    }
+}
+
 impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random::seeded(seed);
@@ -57,6 +69,7 @@ impl Run {
             process_limit: processes,
             drain_seconds: bounds.drain_seconds,
             routers: vec![Router::new(&mut ids)],
+            addressing: addressing(seed),
             ..World::default()
         };
         let mut ledger = Ledger::new(bounds);

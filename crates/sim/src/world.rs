@@ -3,7 +3,7 @@
 
 use crate::ledger::{Behaviour, Ledger};
 use crate::random::Random;
-use domain::endpoint::Endpoint;
+use domain::endpoint::{Addressing, Endpoint};
 use domain::ids::{AppId, Ids, JobId, ProcessId, RouterId};
 use domain::observed::{Observed, ObservedProcess, ObservedRouter, ProcessState};
 use domain::plan::{Action, Spawn};
@@ -50,6 +50,7 @@ pub struct World {
     pub process_limit: u32,
     pub drain_seconds: u64,
     pub launcher_away: bool,
+    pub addressing: Addressing,
 }
 
 impl World {
@@ -68,7 +69,7 @@ impl World {
             routers: self.routers.iter().map(Router::observe).collect(),
             networks: self.networks.clone(),
             cannot_start: self.launcher_away.then(|| "the launcher is away".to_owned()),
-            ..Observed::default()
+            addressing: self.addressing.clone(),
         }
     }
 
@@ -152,17 +153,22 @@ impl World {
     }
 
     fn check_endpoint(&self, endpoint: Endpoint) -> Result<(), Violation> {
-        if self
-            .processes
-            .values()
-            .any(|process| process.state.is_live() && process.endpoint == Some(endpoint))
-        {
+        let clash = |held: Endpoint| match &self.addressing {
+            Addressing::PerApp { .. } => held == endpoint,
+            Addressing::Shared { .. } => held.port() == endpoint.port(),
+        };
+        let held_by = |process: &Process| process.state.is_live() && process.endpoint.is_some_and(clash);
+        if self.processes.values().any(held_by) {
             return Err(format!("{endpoint} was given to two living processes"));
         }
+        if let Addressing::Shared { taken } = &self.addressing
+            && taken.contains(&endpoint.port())
+        {
+            return Err(format!("{endpoint} was given out while a stranger listens on its port"));
+        }
         for router in &self.routers {
-            let routed =
-                router.table.iter().flat_map(RouteTable::endpoints).any(|(_, held)| held == endpoint);
-            let answering = router.in_flight.values().any(|(held, count)| *held == endpoint && *count > 0);
+            let routed = router.table.iter().flat_map(RouteTable::endpoints).any(|(_, held)| clash(held));
+            let answering = router.in_flight.values().any(|(held, count)| clash(*held) && *count > 0);
             if routed || answering {
                 return Err(format!(
                     "{endpoint} was given out again while router {} still holds it",

@@ -1,6 +1,5 @@
 //! The twelve factors, in an order in which each builds on what ran before. Every line of evidence was fetched a moment ago.
 
-use super::service::Service;
 use super::world::{APP, World};
 use super::{Outcome, Shown};
 use anyhow::{Context, Result, bail, ensure};
@@ -126,7 +125,7 @@ fn config(world: &World) -> Evidence {
 fn backing_services(world: &World) -> Evidence {
     let mut evidence = Vec::new();
     for (number, version) in [(0, "v3"), (1, "v4")] {
-        let url = Service::url(number);
+        let url = world.service.url(number);
         world.dozen(&["config:set", &format!("BACKING_URL={url}"), "-a", APP])?;
         wait_for_release(world, version)?;
         let (status, body) = world.get("/backing")?;

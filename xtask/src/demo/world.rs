@@ -19,7 +19,7 @@ pub struct World {
     api_port: u16,
     http_port: u16,
     server: Child,
-    _service: Service,
+    pub service: Service,
 }
 
 impl World {
@@ -34,7 +34,7 @@ impl World {
         let mut command = command(&folder, api_port, http_port);
         command.arg("server").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let server = command.spawn().context("cannot start dozen server")?;
-        let mut world = Self { folder, api_port, http_port, server, _service: service };
+        let mut world = Self { folder, api_port, http_port, server, service };
         world.wait_until_up()?;
         eprintln!(
             "a server is up: API on {api_port}, apps on {http_port}, data in {}",
@@ -52,6 +52,22 @@ impl World {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// What the sandbox of this server lacks and a server that root starts has. An error if no app can be started at all.
+    pub fn weaker_walls(&self) -> Result<Vec<String>> {
+        let output = self.try_dozen(&["doctor", "--json"])?;
+        let report: Value = serde_json::from_slice(&output.stdout).context("dozen doctor printed no JSON")?;
+        let named = |name: &'static str| {
+            let checks = report["checks"].as_array().into_iter().flatten();
+            checks
+                .filter(move |check| check["name"] == name)
+                .map(|check| check["detail"].as_str().unwrap_or_default())
+        };
+        if report["can_start_apps"] != true {
+            bail!("this server can start no app: {}", named("launcher").collect::<Vec<_>>().join("; "));
+        }
+        Ok(named("weaker").map(str::to_owned).collect())
     }
 
     pub fn server_output(&self) -> String {

@@ -1,6 +1,6 @@
 //! `dozen launcher`: the settings of this process become those of the launcher, and of the daemons that it starts.
 
-use super::settings::{Settings, Supervisor};
+use super::settings::{Settings, Supervisor, Who};
 use super::systemd;
 use super::toolchains::{self, UnusablePrefix};
 use sandbox::cgroup::CgroupSettings;
@@ -35,20 +35,25 @@ pub enum LauncherFailure {
 /// Runs the launcher until it is told to end.
 pub fn run(settings: &Settings) -> Result<(), LauncherFailure> {
     let path = program_copy(settings);
-    copy_program(&path).map_err(|source| LauncherFailure::Copy { path, source })?;
+    copy_program(settings, &path).map_err(|source| LauncherFailure::Copy { path, source })?;
     Ok(sandbox::launcher::run_telling(render(settings)?, systemd::tell_ready)?)
 }
 
 /// Our own program where every user may execute it: the checkout it was started from may lie in a private folder.
 pub fn program_copy(settings: &Settings) -> PathBuf {
-    settings.data.root().join("bin/dozen")
+    settings.data.program()
 }
 
-fn copy_program(path: &Path) -> std::io::Result<()> {
+fn copy_program(settings: &Settings, path: &Path) -> std::io::Result<()> {
     let folder = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
     std::fs::create_dir_all(folder)?;
-    for shared in [folder.parent().unwrap_or(folder), folder] {
-        std::fs::set_permissions(shared, std::fs::Permissions::from_mode(0o755))?;
+    let shared = match settings.who {
+        Who::Root => vec![settings.data.root(), folder],
+        // Nobody else has any business there.
+        Who::OrdinaryUser(_) => Vec::new(),
+    };
+    for folder in shared {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
     }
     let new = path.with_extension("new");
     std::fs::copy("/proc/self/exe", &new)?;
@@ -110,14 +115,14 @@ fn own_daemons(settings: &Settings) -> (Vec<ListenerSettings>, Vec<DaemonSetting
         ListenerSettings { name: ListenerName::Api, address: settings.api_listen, sockets: 1 },
         ListenerSettings { name: ListenerName::Http, address: settings.http_listen, sockets },
     ];
-    (listeners, vec![server(), router(sockets)])
+    (listeners, vec![server(settings), router(settings, sockets)])
 }
 
-fn server() -> DaemonSettings {
+fn server(settings: &Settings) -> DaemonSettings {
     DaemonSettings {
         daemon: Daemon::Server,
         arguments: vec!["serve".to_owned()],
-        environment: environment(),
+        environment: environment(settings),
         listeners: vec![ListenerName::Api],
         journal_writers: 1,
         start: StartDaemon::AtOnce,
@@ -125,11 +130,11 @@ fn server() -> DaemonSettings {
     }
 }
 
-fn router(threads: u32) -> DaemonSettings {
+fn router(settings: &Settings, threads: u32) -> DaemonSettings {
     DaemonSettings {
         daemon: Daemon::Router,
         arguments: vec!["router".to_owned()],
-        environment: environment(),
+        environment: environment(settings),
         listeners: vec![ListenerName::Http],
         journal_writers: threads,
         start: StartDaemon::AtOnce,
@@ -137,8 +142,15 @@ fn router(threads: u32) -> DaemonSettings {
     }
 }
 
-fn environment() -> Vec<(String, String)> {
-    std::env::vars()
-        .filter(|(name, _)| name.starts_with("DOZEN_") || PASSED_ON.contains(&name.as_str()))
-        .collect()
+/// What follows from who started the launcher is always among them.
+fn environment(settings: &Settings) -> Vec<(String, String)> {
+    let decided = [
+        ("DOZEN_DATA", settings.data.root().display().to_string()),
+        ("DOZEN_UID", settings.uid.to_string()),
+        ("DOZEN_ROUTER_UID", settings.router_uid.to_string()),
+    ];
+    let given = std::env::vars().filter(|(name, _)| decided.iter().all(|(known, _)| known != name));
+    let chosen = given.filter(|(name, _)| name.starts_with("DOZEN_") || PASSED_ON.contains(&name.as_str()));
+    let decided = decided.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    chosen.chain(decided).collect()
 }

@@ -30,7 +30,11 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
 
 /// Every setting of the daemons.
 pub const ALL: &[Setting] = &[
-    setting("DOZEN_DATA", "/var/lib/dozen", "The data folder. Everything that Dozen keeps lies in it."),
+    setting(
+        "DOZEN_DATA",
+        "/var/lib/dozen",
+        "The data folder. Everything that Dozen keeps lies in it. As an ordinary user: `XDG_DATA_HOME/dozen`, else `~/.local/share/dozen`.",
+    ),
     setting("DOZEN_API_LISTEN", "127.0.0.1:4430", "Address and port of the API and of git, over HTTPS."),
     setting("DOZEN_HTTP_LISTEN", "127.0.0.1:5080", "Address and port at which apps answer."),
     setting("DOZEN_BASE_DOMAIN", "localhost", "Apps answer at `NAME.BASE`."),
@@ -48,13 +52,13 @@ pub const ALL: &[Setting] = &[
     setting(
         "DOZEN_UID",
         "64990",
-        "User and group id of the server and of shims. No password entry is needed.",
+        "User and group id of the server and of shims. No password entry is needed. An ordinary user's server has that user's.",
     ),
-    setting("DOZEN_ROUTER_UID", "64991", "User and group id of the router."),
+    setting("DOZEN_ROUTER_UID", "64991", "User and group id of the router, as above."),
     setting(
         "DOZEN_APP_UID_BASE",
         "2000000",
-        "First user id of the range for apps: two for each app, 100,000 in all.",
+        "First user id of the range for apps: two for each app, 100,000 in all. An ordinary user's apps have that user's.",
     ),
     setting(
         "DOZEN_RUST_PREFIX",
@@ -103,7 +107,11 @@ pub const ALL: &[Setting] = &[
     ),
     setting("DOZEN_NETWORK_TABLE", "dozen", "The name of the nftables table."),
     setting("DOZEN_CGROUP", "dozen", "The name of the folder in which control groups are made."),
-    setting("DOZEN_CGROUP_DELEGATED", "", "A delegated folder of the unified control group tree."),
+    setting(
+        "DOZEN_CGROUP_DELEGATED",
+        "",
+        "A delegated folder of the unified control group tree. As an ordinary user: the own group, if it was delegated.",
+    ),
     setting("DOZEN_DENY_OUTBOUND", "", "IPv4 ranges that apps may not reach, separated by commas."),
     setting(
         "DOZEN_FETCH_ALLOW",
@@ -174,9 +182,27 @@ pub struct SettingsError {
     pub reason: String,
 }
 
+/// Who reads the settings: some follow from that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Root,
+    /// With this id, which is then the only one.
+    OrdinaryUser(u32),
+}
+
+impl Who {
+    /// The user of this process.
+    pub fn of_process() -> Self {
+        let uid = rustix::process::geteuid();
+        if uid.is_root() { Self::Root } else { Self::OrdinaryUser(uid.as_raw()) }
+    }
+}
+
 /// The settings, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Who started all this. Not for daemons, which have users of their own.
+    pub who: Who,
     pub data: DataFolder,
     pub api_listen: SocketAddr,
     pub http_listen: SocketAddr,
@@ -214,14 +240,15 @@ pub struct Settings {
 
 impl Settings {
     /// Reads every setting through `lookup`, which gives a variable's value.
-    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub fn from_env(who: Who, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let read = Reader { lookup: &lookup };
-        let data: PathBuf = read.one("DOZEN_DATA")?;
+        let data = read.data_folder(who)?;
         if !data.is_absolute() {
             return Err(error("DOZEN_DATA", &data.to_string_lossy(), "expected an absolute path"));
         }
         let master_key_file = read.some("DOZEN_MASTER_KEY_FILE")?.unwrap_or_else(|| data.join("keys/master"));
         Ok(Self {
+            who,
             data: DataFolder::new(data),
             master_key_file,
             api_listen: read.one("DOZEN_API_LISTEN")?,
@@ -229,8 +256,8 @@ impl Settings {
             base_domain: read.one("DOZEN_BASE_DOMAIN")?,
             api_host: read.one("DOZEN_API_HOST")?,
             admin_email: read.one("DOZEN_ADMIN_EMAIL")?,
-            uid: read.one("DOZEN_UID")?,
-            router_uid: read.one("DOZEN_ROUTER_UID")?,
+            uid: read.user("DOZEN_UID", who)?,
+            router_uid: read.user("DOZEN_ROUTER_UID", who)?,
             app_uid_base: read.one("DOZEN_APP_UID_BASE")?,
             rust_prefix: read.some("DOZEN_RUST_PREFIX")?,
             python_prefixes: read.list("DOZEN_PYTHON_PREFIX")?,
@@ -257,9 +284,14 @@ impl Settings {
         })
     }
 
+    /// The settings of a daemon that a launcher started, whatever user it runs as: what would follow from that is given.
+    pub fn of_daemon() -> Result<Self, SettingsError> {
+        Self::from_env(Who::Root, |name| std::env::var(name).ok())
+    }
+
     /// The settings of this process.
     pub fn of_process() -> Result<Self, SettingsError> {
-        Self::from_env(|name| std::env::var(name).ok())
+        Self::from_env(Who::of_process(), |name| std::env::var(name).ok())
     }
 }
 
@@ -279,6 +311,40 @@ impl Reader<'_> {
     fn some<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<Option<T>, SettingsError> {
         let value = (self.lookup)(name).filter(|value| !value.is_empty());
         value.map(|value| parse(name, &value)).transpose()
+    }
+
+    /// An ordinary user's lies where programs of that user keep what is theirs (the XDG Base Directory Specification).
+    fn data_folder(&self, who: Who) -> Result<PathBuf, SettingsError> {
+        const NAME: &str = "DOZEN_DATA";
+        let absolute = |name: &str| (self.lookup)(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let of_user = || {
+            absolute("XDG_DATA_HOME")
+                .or_else(|| Some(absolute("HOME")?.join(".local/share")))
+                .map(|home| home.join("dozen"))
+        };
+        match (self.some(NAME)?, who) {
+            (Some(data), _) => Ok(data),
+            (None, Who::Root) => self.one(NAME),
+            (None, Who::OrdinaryUser(_)) => {
+                of_user().ok_or_else(|| error(NAME, "", "set it, XDG_DATA_HOME or HOME to an absolute path"))
+            }
+        }
+    }
+
+    /// An ordinary user can start nothing as another.
+    fn user(&self, name: &'static str, who: Who) -> Result<u32, SettingsError> {
+        match who {
+            Who::Root => self.one(name),
+            Who::OrdinaryUser(own) => match self.some::<u32>(name)? {
+                None => Ok(own),
+                Some(given) if given == own => Ok(own),
+                Some(given) => Err(error(
+                    name,
+                    &given.to_string(),
+                    &format!("only root can run daemons as other users; this is uid {own}, leave it unset"),
+                )),
+            },
+        }
     }
 
     fn range(&self, name: &'static str) -> Result<AppRange, SettingsError> {
@@ -321,7 +387,7 @@ mod tests {
 
     #[test]
     fn defaults_are_usable_and_bad_values_are_named() {
-        let settings = Settings::from_env(|_| None).unwrap();
+        let settings = Settings::from_env(Who::Root, |_| None).unwrap();
         assert_eq!(settings.master_key_file, PathBuf::from("/var/lib/dozen/keys/master"));
         for (name, value) in [
             ("DOZEN_DATA", "relative"),
@@ -335,8 +401,33 @@ mod tests {
             ("DOZEN_PYPI_MIRROR", "mirror.example.com"),
         ] {
             let lookup = |asked: &str| (asked == name).then(|| value.to_owned());
-            assert_eq!(Settings::from_env(lookup).unwrap_err().name, name);
+            assert_eq!(Settings::from_env(Who::Root, lookup).unwrap_err().name, name);
         }
+    }
+
+    #[test]
+    fn an_ordinary_user_has_one_id_and_a_data_folder_at_home() {
+        let own = Who::OrdinaryUser(1000);
+        let read = |set: &[(&str, &str)]| {
+            let set: Vec<(String, String)> =
+                set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Settings::from_env(own, move |asked| {
+                set.iter().find(|(name, _)| name == asked).map(|(_, value)| value.clone())
+            })
+        };
+        let settings = read(&[("HOME", "/home/ada")]).unwrap();
+        assert_eq!(settings.data.root(), std::path::Path::new("/home/ada/.local/share/dozen"));
+        assert_eq!((settings.uid, settings.router_uid), (1000, 1000));
+        let settings = read(&[("HOME", "/home/ada"), ("XDG_DATA_HOME", "/srv/ada")]).unwrap();
+        assert_eq!(settings.data.root(), std::path::Path::new("/srv/ada/dozen"));
+        assert_eq!(
+            read(&[("HOME", "/h"), ("DOZEN_DATA", "/d")]).unwrap().data.root(),
+            std::path::Path::new("/d")
+        );
+        assert_eq!(read(&[]).unwrap_err().name, "DOZEN_DATA");
+        let refused = read(&[("HOME", "/h"), ("DOZEN_UID", "64990")]).unwrap_err();
+        assert!(refused.to_string().contains("only root can run daemons as other users"), "{refused}");
+        assert!(read(&[("HOME", "/h"), ("DOZEN_UID", "1000")]).is_ok());
     }
 
     #[test]

@@ -4,13 +4,15 @@
 //! `dozen server stop [--apps]` stops the daemons; with `--apps` the apps' processes, too.
 
 use super::first_login::{self, FirstLogin};
-use super::settings::Settings;
+use super::settings::{Settings, Who};
 use sandbox::client::{ClientError, Launcher};
 use sandbox::control;
+use sandbox::probe::Privilege;
+use sandbox::protocol::LauncherStatus;
 use sandbox::run_folder;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,10 +33,6 @@ const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 /// Why the server is not up.
 #[derive(Debug, thiserror::Error)]
 pub enum SuperviseError {
-    #[error(
-        "dozen server must be started as root for now: apps get user ids and networks of their own\n  hint: sudo dozen server"
-    )]
-    NotRoot,
     #[error(
         "systemd runs Dozen on this machine: its units start the server and the router\n  hint: systemctl status 'dozen-*'; systemctl stop dozen.target stops everything, the apps too"
     )]
@@ -57,9 +55,6 @@ pub enum SuperviseError {
 
 /// Starts everything and stays.
 pub fn run(settings: &Settings) -> Result<(), SuperviseError> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(SuperviseError::NotRoot);
-    }
     let stop = watch_signals()?;
     let mut log = open_log(settings)?;
     let adopted = launcher_answers(settings);
@@ -73,7 +68,9 @@ pub fn run(settings: &Settings) -> Result<(), SuperviseError> {
         std::net::TcpStream::connect(dialable(settings.api_listen)).is_ok() && is_ready(settings)
     })?;
     let first = first_login::take(settings)?;
+    let status = Launcher::connect(&settings.data.launcher_socket())?.status()?;
     print!("{}", render_banner(settings, first.as_ref(), adopted));
+    print!("{}", render_form(&status));
     let _unwritable = std::io::stdout().flush();
     while !stop.load(Ordering::Relaxed) {
         follow(&mut log);
@@ -158,7 +155,7 @@ fn log_path(settings: &Settings) -> PathBuf {
 fn open_log(settings: &Settings) -> Result<File, SuperviseError> {
     let root = settings.data.root();
     let failed = |source| SuperviseError::Data { path: root.to_owned(), source };
-    std::fs::create_dir_all(root).map_err(failed)?;
+    make_data_folder(settings).map_err(failed)?;
     let path = log_path(settings);
     if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_LIMIT_BYTES) {
         std::fs::rename(&path, root.join("dozen.log.1")).map_err(failed)?;
@@ -167,6 +164,15 @@ fn open_log(settings: &Settings) -> Result<File, SuperviseError> {
     let mut log = File::open(&path).map_err(failed)?;
     log.seek(SeekFrom::End(0)).map_err(failed)?;
     Ok(log)
+}
+
+/// Others may pass through root's; an ordinary user's is closed from the first moment.
+fn make_data_folder(settings: &Settings) -> std::io::Result<()> {
+    let mode = match settings.who {
+        Who::Root => 0o755,
+        Who::OrdinaryUser(_) => 0o700,
+    };
+    DirBuilder::new().recursive(true).mode(mode).create(settings.data.root())
 }
 
 fn launcher_lives(settings: &Settings) -> bool {
@@ -251,6 +257,24 @@ fn render_banner(settings: &Settings, first: Option<&FirstLogin>, adopted: bool)
         text.push_str(&first_login_text(first, &settings.data.root().join("ca/ca.pem")));
     }
     text.push_str("Ctrl-C stops the server; apps' processes go on.\n");
+    text
+}
+
+/// What protects apps less than it could, loudly: at every start.
+fn render_form(status: &LauncherStatus) -> String {
+    let mut text = String::new();
+    if status.probe.privilege == Privilege::OrdinaryUser {
+        text.push_str(
+            "\nWARNING: this server runs as an ordinary user. Apps are apart by namespaces alone: no user id and no network of \
+             their own.\n  For what that means see `dozen doctor`; to have all of it, start the server as root.\n",
+        );
+    }
+    for weaker in &status.weaker {
+        text.push_str(&format!("  {weaker}\n"));
+    }
+    if let Some(reason) = &status.cannot_start {
+        text.push_str(&format!("\nNO APP CAN BE STARTED: {reason}\n"));
+    }
     text
 }
 

@@ -120,6 +120,7 @@ fn ask(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemons::settings::Who;
     use std::os::unix::fs::PermissionsExt;
 
     fn installation(folder: &Path, script: &str) {
@@ -152,7 +153,7 @@ mod tests {
             ("/".into(), "more than an installation"),
         ] {
             let lookup = |name: &str| (name == "DOZEN_PYTHON_PREFIX").then(|| prefix.display().to_string());
-            let settings = Settings::from_env(lookup).unwrap();
+            let settings = Settings::from_env(Who::Root, lookup).unwrap();
             let problem = find_runtimes(&settings).unwrap_err().to_string();
             assert!(problem.contains(expected) && problem.contains("DOZEN_PYTHON_PREFIX"), "{problem}");
         }

@@ -6,6 +6,7 @@
 
 pub mod http;
 pub mod load;
+pub mod ordinary;
 pub mod outside;
 pub mod pushing;
 pub mod registry;

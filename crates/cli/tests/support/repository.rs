@@ -62,7 +62,7 @@ impl Repository {
 
     pub fn push_command(&self, server: &Server) -> Command {
         let mut command = Command::new("git");
-        let dozen = Path::new(super::server::DOZEN).parent().expect("a folder").to_path_buf();
+        let dozen = super::server::program().parent().expect("a folder").to_path_buf();
         let path = format!("{}:{}", dozen.display(), std::env::var("PATH").unwrap_or_default());
         command.args(["push", "dozen", "HEAD:refs/heads/main"]).current_dir(self.path());
         // The credential helper is our own client.
@@ -94,8 +94,14 @@ impl Repository {
     }
 }
 
+/// Names a compiled probe, for a user who has no compiler.
+pub const PROBE_VARIABLE: &str = "DOZEN_PROBE_UNDER_TEST";
+
 /// The compiled probe, made once per test program.
 pub fn probe() -> PathBuf {
+    if let Some(path) = std::env::var_os(PROBE_VARIABLE) {
+        return path.into();
+    }
     static PROBE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = PROBE.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");

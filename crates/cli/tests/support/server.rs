@@ -11,6 +11,14 @@ use std::time::Duration;
 /// The program under test.
 pub const DOZEN: &str = env!("CARGO_BIN_EXE_dozen");
 
+/// Names another copy of it, for a user who cannot reach the first.
+pub const PROGRAM_VARIABLE: &str = "DOZEN_UNDER_TEST";
+
+/// The program under test, where this user may execute it.
+pub fn program() -> PathBuf {
+    std::env::var_os(PROGRAM_VARIABLE).map_or_else(|| DOZEN.into(), PathBuf::from)
+}
+
 /// A running server. Dropping it stops everything and removes the folder.
 pub struct Server {
     folder: tempfile::TempDir,
@@ -94,7 +102,7 @@ impl Server {
 
     /// The program with this server's settings and credentials.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(DOZEN);
+        let mut command = Command::new(program());
         let path = std::env::var("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("HOME", self.folder.path());
         for name in ["CARGO_HOME", "RUSTUP_HOME"] {

@@ -30,6 +30,7 @@ use crate::observed::{Observed, ObservedProcess};
 use crate::time::BootMillis;
 pub use action::{Action, Plan, Spawn, StopReason};
 use app::AppView;
+pub use endpoints::{PORTS, SHARED_PORTS};
 pub use report::{Report, Waiting, Why};
 use routers::Routers;
 use std::collections::{BTreeMap, BTreeSet};

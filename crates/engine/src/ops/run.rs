@@ -18,6 +18,7 @@ use domain::formation::Size;
 use domain::ids::{JobId, ProcessId};
 use domain::job::{Job, JobState, JobStreams, ONE_OFF_LIMIT_SECONDS};
 use domain::names::ConfigKey;
+use domain::plan::{Waiting, Why};
 use domain::policy::Action;
 use domain::process::JobKind;
 use domain::release::Release;
@@ -30,6 +31,9 @@ use store::{Reader, Writer};
 const COMMAND_LIMIT_BYTES: usize = 8 * 1024;
 /// Names and values of a job's own vars together.
 const ENVIRONMENT_LIMIT_BYTES: usize = 16 * 1024;
+/// How long a host that can start no process at all is waited for: a launcher comes back within seconds, a sandbox's missing layer
+/// does not.
+const CANNOT_START_PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between attempts to reach a process that was just started.
 const ATTACH_PAUSE: Duration = Duration::from_millis(20);
 
@@ -70,19 +74,24 @@ pub fn create(engine: &Engine, context: &Context, app: &AppRef, run: NewRun) -> 
 /// Lets a held job start and takes the outer ends of its streams, waiting at most so long. Whoever holds the job's secret address
 /// may do this, once.
 pub fn attach(engine: &Engine, job: JobId, at_most: Duration) -> Result<Attached, Error> {
-    let deadline = Instant::now() + at_most;
+    let (now, patience) = (Instant::now(), at_most.min(CANNOT_START_PATIENCE));
+    let deadline = now + at_most;
     engine.write(|writer| Ok(writer.release_held_job(job, engine.now())?))?;
     loop {
         let seen = engine.changed().rings();
         let left = deadline.saturating_duration_since(Instant::now());
         match attach_once(engine, job)? {
             Attempt::Done(attached) => return Ok(attached),
+            Attempt::CannotStart(reason) if now.elapsed() >= patience => {
+                let told = format!("The process cannot be started: {reason}");
+                return Err(Error::unavailable(told).with_id("cannot_start"));
+            }
             Attempt::NotYet(why) if left.is_zero() => {
                 let told = "The process has not started in time.";
                 return Err(Error::unavailable(told).with_hint(why).with_id("attach_timeout"));
             }
             // The bell rings after each pass; a process that was just spawned takes a little longer.
-            Attempt::NotYet(_) => {
+            Attempt::NotYet(_) | Attempt::CannotStart(_) => {
                 engine.changed().wait_past(seen, left.min(ATTACH_PAUSE));
             }
         }
@@ -92,6 +101,8 @@ pub fn attach(engine: &Engine, job: JobId, at_most: Duration) -> Result<Attached
 enum Attempt {
     Done(Attached),
     NotYet(String),
+    /// The host can start nothing, for this reason.
+    CannotStart(String),
 }
 
 fn attach_once(engine: &Engine, job: JobId) -> Result<Attempt, Error> {
@@ -101,7 +112,7 @@ fn attach_once(engine: &Engine, job: JobId) -> Result<Attempt, Error> {
     let (process, has_ended) = match state_of(engine, job)? {
         JobState::Started { process } => (process, false),
         JobState::Ended { process, .. } => (process, true),
-        JobState::Waiting => return Ok(Attempt::NotYet(why_waiting(engine, job))),
+        JobState::Waiting => return Ok(why_waiting(engine, job)),
         JobState::Lost { .. } | JobState::NeverStarted => return Err(ended()),
     };
     match workers.backend.attach(process) {
@@ -114,20 +125,22 @@ fn attach_once(engine: &Engine, job: JobId) -> Result<Attempt, Error> {
     }
 }
 
-fn why_waiting(engine: &Engine, job: JobId) -> String {
+fn why_waiting(engine: &Engine, job: JobId) -> Attempt {
     let status = engine.status();
-    let mut of_job = status.report.waiting.iter().filter(|waiting| match waiting {
-        domain::plan::report::Waiting::Job { job: of, .. } => *of == job,
-        domain::plan::report::Waiting::Slot { .. }
-        | domain::plan::report::Waiting::Boot { .. }
-        | domain::plan::report::Waiting::Drain { .. }
-        | domain::plan::report::Waiting::RouterAcknowledgement { .. }
-        | domain::plan::report::Waiting::ReleasePhase { .. }
-        | domain::plan::report::Waiting::LostJob { .. } => false,
+    let found = status.report.waiting.iter().find_map(|waiting| match waiting {
+        Waiting::Job { job: of, why: Why::CannotStart { reason }, .. } if *of == job => {
+            Some(Attempt::CannotStart(reason.clone()))
+        }
+        Waiting::Job { job: of, .. } if *of == job => Some(Attempt::NotYet(format!("It waits: {waiting}."))),
+        Waiting::Job { .. }
+        | Waiting::Slot { .. }
+        | Waiting::Boot { .. }
+        | Waiting::Drain { .. }
+        | Waiting::RouterAcknowledgement { .. }
+        | Waiting::ReleasePhase { .. }
+        | Waiting::LostJob { .. } => None,
     });
-    of_job
-        .next()
-        .map_or_else(|| "It waits for its turn.".to_owned(), |waiting| format!("It waits: {waiting}."))
+    found.unwrap_or_else(|| Attempt::NotYet("It waits for its turn.".to_owned()))
 }
 
 /// Changes the size of an attached terminal.

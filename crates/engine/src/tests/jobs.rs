@@ -56,6 +56,16 @@ fn an_attached_job_starts_when_its_caller_comes() {
 }
 
 #[test]
+fn who_attaches_is_told_why_nothing_can_be_started() {
+    let (world, _, app) = deployed();
+    world.backend.cannot_start(Some("the sandbox lacks the layer seccomp"));
+    let info = run::create(&world.engine, &world.admin, &app, new_run("work", JobStreams::Pipes)).unwrap();
+    let error = run::attach(&world.engine, info.job.unwrap(), Duration::from_secs(2)).unwrap_err();
+    assert_eq!(error.message(), "The process cannot be started: the sandbox lacks the layer seccomp");
+    assert_eq!(error.kind(), Kind::Unavailable);
+}
+
+#[test]
 fn a_job_that_nobody_comes_for_is_cancelled() {
     let (world, _, app) = deployed();
     let info = run::create(&world.engine, &world.admin, &app, new_run("work", JobStreams::Pipes)).unwrap();

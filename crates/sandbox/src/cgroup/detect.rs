@@ -4,6 +4,7 @@ use super::files::{self, Removal};
 use super::mounts::{self, Access, Choice, Known, Mount, Mounts};
 use super::seats::{Seat, Seats};
 use super::{CgroupError, CgroupSettings, Controller, Placement};
+use domain::cause::chain;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeSet;
@@ -11,9 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The group that processes of a delegated folder are moved to, for a v2 group with controllers may hold no process itself.
-const LEAF: &str = "leaf";
+pub(super) const LEAF: &str = "leaf";
 /// The group of a delegated folder that shims live in, so that the service which starts them ends without them.
-const SHIMS: &str = "shims";
+pub(super) const SHIMS: &str = "shims";
 /// How often the delegated folder is emptied before controllers can be turned on: processes may fork meanwhile.
 const MAX_EMPTYING_ROUNDS: u32 = 16;
 
@@ -118,19 +119,71 @@ fn seat(placement: &Placement) -> Option<Seat> {
     }
 }
 
-/// Makes the folders of all groups and hands the v2 tree's controllers down to them.
-pub(super) fn prepare(found: &Found) -> Result<(), CgroupError> {
-    for folder in found.seats.folders().into_iter().chain(found.shims.as_deref()) {
-        files::make_folder(folder)?;
+/// Makes the folders of all groups and hands the v2 tree's controllers down to them. What cannot be had is withdrawn.
+pub(super) fn prepare(found: &mut Found) -> Vec<Controller> {
+    let mut lost = Vec::new();
+    if found.shims.as_deref().is_some_and(|folder| files::make_open_folder(folder).is_err()) {
+        found.shims = None;
     }
+    let folders: Vec<PathBuf> = found.seats.folders().into_iter().map(Path::to_owned).collect();
+    for folder in folders {
+        if let Err(error) = files::make_open_folder(&folder) {
+            lost.extend(found.withdraw_folder(&folder, &chain(&error)));
+        }
+    }
+    if let Err(error) = hand_down_all(found) {
+        lost.extend(found.withdraw_unified_controllers(&chain(&error)));
+    }
+    lost
+}
+
+fn hand_down_all(found: &Found) -> Result<(), CgroupError> {
     let controllers = found.seats.unified_controllers();
-    if let (Some(base), Some(own), false) =
-        (&found.unified_base, &found.seats.unified, controllers.is_empty())
-    {
-        hand_down_emptied(base, &controllers)?;
-        hand_down(own, &controllers).map_err(|source| not_handed_down(own, source))?;
+    match (&found.unified_base, &found.seats.unified, controllers.is_empty()) {
+        (Some(base), Some(own), false) => {
+            hand_down_emptied(base, &controllers)?;
+            hand_down(own, &controllers).map_err(|source| not_handed_down(own, source))
+        }
+        (Some(_) | None, Some(_) | None, true | false) => Ok(()),
     }
-    Ok(())
+}
+
+impl Found {
+    /// Does without everything that lies in a folder.
+    fn withdraw_folder(&mut self, folder: &Path, why: &str) -> Vec<Controller> {
+        let mut lost = self.withdraw(|seat| seat.folder() == folder, why);
+        if self.seats.unified.as_deref() == Some(folder) {
+            self.seats.unified = None;
+            self.unified = Placement::None { why: why.to_owned() };
+            lost.push(Controller::Unified);
+        }
+        for helper in [&mut self.seats.freezer, &mut self.seats.accounting] {
+            helper.take_if(|path| path == folder);
+        }
+        lost
+    }
+
+    /// Does without the v2 tree's controllers; the tree itself still kills and counts.
+    fn withdraw_unified_controllers(&mut self, why: &str) -> Vec<Controller> {
+        self.withdraw(|seat| matches!(seat, Seat::V2(_)), why)
+    }
+
+    fn withdraw(&mut self, wanted: impl Fn(&Seat) -> bool, why: &str) -> Vec<Controller> {
+        let seats = &mut self.seats;
+        let all = [
+            (Controller::Memory, &mut seats.memory, &mut self.memory),
+            (Controller::Cpu, &mut seats.cpu, &mut self.cpu),
+            (Controller::Pids, &mut seats.pids, &mut self.pids),
+        ];
+        let mut lost = Vec::new();
+        for (controller, seat, placement) in all {
+            if seat.take_if(|seat| wanted(seat)).is_some() {
+                *placement = Placement::None { why: why.to_owned() };
+                lost.push(controller);
+            }
+        }
+        lost
+    }
 }
 
 fn not_handed_down(folder: &Path, source: io::Error) -> CgroupError {
@@ -231,6 +284,10 @@ mod tests {
 
     #[test]
     fn processes_leave_a_delegated_folder_for_its_leaf() {
+        if !nix::unistd::Uid::effective().is_root() {
+            eprintln!("skipped: needs root to make a control group and put a process into it");
+            return;
+        }
         let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let top =
             mounts::parse_mountinfo(&mountinfo).v2.expect("control groups of version 2 are mounted").folder;
@@ -241,6 +298,51 @@ mod tests {
         if !before.contains(SPARE) {
             files::write(&control, &format!("-{SPARE}")).unwrap();
         }
+    }
+
+    /// A delegation that looks whole and is not: its folder cannot be made, or its controllers cannot be handed down.
+    #[test]
+    fn what_cannot_be_had_is_withdrawn_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().to_owned();
+        let found = || {
+            let own = base.join("dozen");
+            let placed = || Placement::V2 { path: own.clone() };
+            let seat = || Some(Seat::V2(own.clone()));
+            let v1 = base.join("v1/dozen");
+            Found {
+                seats: Seats {
+                    memory: seat(),
+                    cpu: Some(Seat::V1(v1.clone())),
+                    pids: seat(),
+                    unified: Some(own.clone()),
+                    freezer: None,
+                    accounting: Some(v1.clone()),
+                },
+                unified_base: Some(base.clone()),
+                shims: None,
+                memory: placed(),
+                cpu: Placement::V1 { path: v1 },
+                pids: placed(),
+                unified: placed(),
+            }
+        };
+        std::fs::create_dir(base.join("v1")).unwrap();
+        let mut no_control = found();
+        assert_eq!(prepare(&mut no_control), [Controller::Memory, Controller::Pids]);
+        let why = |placement: &Placement| match placement {
+            Placement::None { why } => why.clone(),
+            Placement::V1 { .. } | Placement::V2 { .. } => String::new(),
+        };
+        assert!(why(&no_control.memory).contains("hand controllers down"), "{:?}", no_control.memory);
+        assert_eq!(no_control.seats.folders(), [base.join("dozen"), base.join("v1/dozen")]);
+
+        std::fs::remove_dir_all(base.join("dozen")).unwrap();
+        std::fs::write(base.join("dozen"), "in the way").unwrap();
+        let mut no_folder = found();
+        assert_eq!(prepare(&mut no_folder), [Controller::Memory, Controller::Pids, Controller::Unified]);
+        assert!(why(&no_folder.unified).contains("dozen"), "{:?}", no_folder.unified);
+        assert_eq!(no_folder.seats.folders(), [base.join("v1/dozen")]);
     }
 
     fn move_a_process_out_of_the_way(top: &Path) {

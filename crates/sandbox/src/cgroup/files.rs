@@ -6,6 +6,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// The mode of folders in which groups lie.
+const FOLDER_MODE: u32 = 0o755;
+
 fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CgroupError {
     let path = path.to_owned();
     move |source| CgroupError::File { operation, path, source }
@@ -51,6 +54,19 @@ pub(super) enum Written {
 /// Makes a folder and those above it; fine if it exists.
 pub(super) fn make_folder(path: &Path) -> Result<(), CgroupError> {
     fs::create_dir_all(path).map_err(failed("make", path))
+}
+
+/// The same, and whoever passes through may read what lies in it: shims count in their groups. A mode that an earlier start left
+/// (by its umask) is corrected.
+pub(super) fn make_open_folder(path: &Path) -> Result<(), CgroupError> {
+    use std::os::unix::fs::PermissionsExt;
+    make_folder(path)?;
+    let metadata = fs::metadata(path).map_err(failed("look at", path))?;
+    if metadata.permissions().mode() & 0o777 == FOLDER_MODE {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(FOLDER_MODE))
+        .map_err(failed("change the mode of", path))
 }
 
 /// Gives a file to an owner; fine if there is none.
@@ -117,6 +133,20 @@ pub(super) fn number(path: &Path, text: &str) -> Result<u64, CgroupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_others_could_not_enter_is_opened() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("dozen");
+        let mode = || fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
+        make_folder(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o750)).unwrap();
+        make_open_folder(&folder).unwrap();
+        assert_eq!(mode(), FOLDER_MODE);
+        make_open_folder(&folder).unwrap();
+        assert_eq!(mode(), FOLDER_MODE);
+    }
 
     #[test]
     fn a_number_is_found_by_its_whole_key() {

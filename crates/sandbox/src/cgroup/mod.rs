@@ -9,12 +9,14 @@
 //! A limit on processes counts threads too, as the kernel does. When memory runs out the kernel kills one process of the group, not
 //! all: a server that keeps workers may start another.
 
+mod delegation;
 mod detect;
 mod files;
 mod group;
 mod mounts;
 mod seats;
 
+pub use delegation::find_delegated;
 pub use group::ProcessGroup;
 
 use detect::Found;
@@ -187,8 +189,11 @@ impl Cgroups {
 
     /// Makes the folders that processes' groups lie in and turns controllers on along the way (v2); processes in a delegated folder,
     /// the caller perhaps among them, move to a leaf of it. Root or the folder's owner, once at the launcher's start; repeatable.
-    pub fn prepare(&self) -> Result<(), CgroupError> {
-        detect::prepare(&self.found)
+    ///
+    /// What cannot be had is done without from here on: returns those controllers, which shims are to be told to leave alone as
+    /// well; [`Self::placement`] then says why.
+    pub fn prepare(&mut self) -> Vec<Controller> {
+        detect::prepare(&mut self.found)
     }
 
     /// Makes a group with its limits; what exists already is taken over and its limits set anew. After [`Self::prepare`].

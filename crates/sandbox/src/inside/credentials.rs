@@ -2,7 +2,7 @@
 //! no new privileges, Landlock, and the filter of system calls last.
 
 use super::{InsideError, seccomp};
-use crate::probe::{Layer, LayerSet};
+use crate::probe::{Layer, LayerSet, Privilege};
 use crate::shim::orders::{Orders, UserIds};
 use landlock::{RulesetAttr, Scope};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
@@ -16,6 +16,11 @@ const OPEN_FILES: (u64, u64) = (16_384, 65_536);
 /// Most processes and threads of one uid where a controller counts them as well: a second fence, wide enough for many
 /// processes of one app.
 const PROCESSES_PER_USER: u64 = 32_768;
+/// Where nothing counts memory: the data of one process, as a multiple of the limit for all of its app's process. A fence against
+/// runaways, wide enough for stacks of threads and heaps that are reserved and never touched.
+const DATA_PER_MEMORY: u64 = 4;
+/// The kernel that first counts a user's processes in each user namespace apart.
+const COUNTS_PER_NAMESPACE_SINCE: (u32, u32) = (5, 14);
 /// Highest capability that any kernel may come to know: the set is 64 bits wide.
 const LAST_CAPABILITY: u32 = 63;
 
@@ -25,11 +30,15 @@ pub fn die_with_the_shim() -> Result<(), InsideError> {
         .map_err(InsideError::at("tie the sandbox to its shim"))
 }
 
-/// Becomes the app's user, without any privilege and without a way back.
+/// Becomes the app's user, without any privilege and without a way back. In a user namespace one is that user already; what is given
+/// up there are the rights within it.
 pub fn become_app(orders: &Orders) -> Result<(), InsideError> {
     lower_limits(orders);
     drop_bounding_set()?;
-    switch_user(orders.app)?;
+    match orders.privilege {
+        Privilege::Root => switch_user(orders.app)?,
+        Privilege::OrdinaryUser => {}
+    }
     drop_capabilities(CapabilitySet::empty())?;
     rustix::thread::set_no_new_privs(true).map_err(InsideError::at("renounce new privileges"))?;
     // A change of user has cleared this.
@@ -43,29 +52,48 @@ pub fn become_app(orders: &Orders) -> Result<(), InsideError> {
     seccomp::apply()
 }
 
-/// The shim, once everything that needs root is done: uid dozen, able to signal the app's uid, and nothing more.
-pub fn become_shim(ids: UserIds) -> Result<(), InsideError> {
-    rustix::thread::set_keep_capabilities(true).map_err(InsideError::at("keep capabilities"))?;
-    switch_user(ids)?;
-    drop_capabilities(CapabilitySet::KILL)?;
-    rustix::thread::set_keep_capabilities(false).map_err(InsideError::at("stop keeping capabilities"))?;
+/// The shim, once everything that needs root is done: uid dozen, able to signal the app's uid, and nothing more. As an ordinary user
+/// it has nothing to give up, and may signal the app, whose uid is its own.
+pub fn become_shim(orders: &Orders) -> Result<(), InsideError> {
+    match orders.privilege {
+        Privilege::Root => become_dozen(orders.shim)?,
+        Privilege::OrdinaryUser => drop_capabilities(CapabilitySet::empty())?,
+    }
     rustix::thread::set_no_new_privs(true).map_err(InsideError::at("renounce new privileges"))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(InsideError::at("close the shim's memory to others"))
 }
 
+fn become_dozen(ids: UserIds) -> Result<(), InsideError> {
+    rustix::thread::set_keep_capabilities(true).map_err(InsideError::at("keep capabilities"))?;
+    switch_user(ids)?;
+    drop_capabilities(CapabilitySet::KILL)?;
+    rustix::thread::set_keep_capabilities(false).map_err(InsideError::at("stop keeping capabilities"))
+}
+
 /// Limits are only ever lowered; where even that is refused, what is there is at most what was inherited.
 fn lower_limits(orders: &Orders) {
-    let counted = !orders.without.contains(Layer::CgroupPids);
-    let processes = if counted { PROCESSES_PER_USER } else { u64::from(orders.spec.limits.processes) };
-    for (resource, (current, maximum)) in
-        [(Resource::Core, CORE), (Resource::Nofile, OPEN_FILES), (Resource::Nproc, (processes, processes))]
-    {
+    let mut limits = vec![(Resource::Core, CORE), (Resource::Nofile, OPEN_FILES)];
+    limits.extend(processes_limit(orders).map(|processes| (Resource::Nproc, (processes, processes))));
+    if orders.without.contains(Layer::CgroupMemory) {
+        let bytes = orders.spec.limits.memory_bytes.saturating_mul(DATA_PER_MEMORY);
+        limits.push((Resource::Data, (bytes, bytes)));
+    }
+    for (resource, (current, maximum)) in limits {
         let inherited = rustix::process::getrlimit(resource);
         let ceiling = inherited.maximum.map_or(maximum, |inherited| inherited.min(maximum));
         let wanted = Rlimit { current: Some(current.min(ceiling)), maximum: Some(ceiling) };
         let _ = rustix::process::setrlimit(resource, wanted);
     }
+}
+
+/// `None` where the kernel would count everything else that the user runs.
+fn processes_limit(orders: &Orders) -> Option<u64> {
+    let per_sandbox = orders.privilege == Privilege::Root
+        || crate::system::kernel_version().is_some_and(|version| version >= COUNTS_PER_NAMESPACE_SINCE);
+    let counted = !orders.without.contains(Layer::CgroupPids);
+    let processes = if counted { PROCESSES_PER_USER } else { u64::from(orders.spec.limits.processes) };
+    per_sandbox.then_some(processes)
 }
 
 fn drop_bounding_set() -> Result<(), InsideError> {

@@ -3,6 +3,8 @@
 use super::InsideError;
 use super::mounts;
 use super::rootfs::{make_file, make_folder};
+use crate::probe::Privilege;
+use crate::shim::orders::Orders;
 use rustix::fs::{CWD, FileType, Mode, makedev};
 use rustix::mount::MountFlags;
 use std::ffi::CString;
@@ -21,7 +23,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// Builds `dev` in the current directory, the new root.
-pub fn build(memory_bytes: u64) -> Result<(), InsideError> {
+pub fn build(orders: &Orders) -> Result<(), InsideError> {
     make_folder("dev")?;
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     rustix::mount::mount("tmpfs", "dev", "tmpfs", flags, c"mode=755,size=64k,nr_inodes=64")
@@ -32,11 +34,12 @@ pub fn build(memory_bytes: u64) -> Result<(), InsideError> {
     for (name, target) in LINKS {
         rustix::fs::symlinkat(target, CWD, name).map_err(InsideError::at("make a link of /dev"))?;
     }
-    mount_terminals()?;
-    mount_shared_memory(memory_bytes)
+    mount_terminals(orders.privilege)?;
+    mount_shared_memory(orders.spec.limits.memory_bytes)
 }
 
-/// A node of its own; where the kernel refuses nodes (a container without CAP_MKNOD), the host's, bound.
+/// A node of its own; where the kernel refuses nodes (a user namespace, a container without
+/// CAP_MKNOD), the host's, bound.
 fn make_device(name: &str, major: u32, minor: u32) -> Result<(), InsideError> {
     let target = format!("dev/{name}");
     let mode = Mode::from_raw_mode(0o666);
@@ -50,10 +53,15 @@ fn make_device(name: &str, major: u32, minor: u32) -> Result<(), InsideError> {
     }
 }
 
-fn mount_terminals() -> Result<(), InsideError> {
+fn mount_terminals(privilege: Privilege) -> Result<(), InsideError> {
     make_folder("dev/pts")?;
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
-    rustix::mount::mount("devpts", "dev/pts", "devpts", flags, c"newinstance,ptmxmode=0666,mode=0620,gid=5")
+    let options = match privilege {
+        Privilege::Root => c"newinstance,ptmxmode=0666,mode=0620,gid=5",
+        // There is no other group to give them to.
+        Privilege::OrdinaryUser => c"newinstance,ptmxmode=0666,mode=0620",
+    };
+    rustix::mount::mount("devpts", "dev/pts", "devpts", flags, options)
         .map_err(InsideError::at("mount /dev/pts"))
 }
 

@@ -4,8 +4,8 @@
 use super::InsideError;
 use super::mounts::{self, Access};
 use super::rootfs::{host_name, make_file, make_folder};
+use crate::probe::NetworkForm;
 use crate::shim::orders::{Orders, UserIds};
-use crate::spec::Network;
 use rustix::fs::CWD;
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,7 @@ pub fn build(orders: &Orders) -> Result<(), InsideError> {
     let name = host_name(&orders.spec.display_name);
     make_file("etc/hostname", format!("{name}\n").as_bytes())?;
     make_file("etc/hosts", format!("127.0.0.1 localhost {name}\n::1 localhost\n").as_bytes())?;
-    make_file("etc/resolv.conf", resolver(orders.spec.network).as_bytes())?;
+    make_file("etc/resolv.conf", resolver(orders.network).as_bytes())?;
     show_all()
 }
 
@@ -74,13 +74,13 @@ fn group(app: UserIds) -> String {
 }
 
 /// The host's resolvers. Inside an app's network the host's loopback is out of reach, so a resolver there is of no use.
-fn resolver(network: Network) -> String {
+fn resolver(network: NetworkForm) -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let own = read(RESOLVER);
     match network {
-        Network::Host => own,
-        Network::App if only_loopback(&own) => read(UPSTREAM_RESOLVER),
-        Network::App => own,
+        NetworkForm::Shared => own,
+        NetworkForm::PerApp if only_loopback(&own) => read(UPSTREAM_RESOLVER),
+        NetworkForm::PerApp => own,
     }
 }
 

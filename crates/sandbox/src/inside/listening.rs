@@ -3,32 +3,37 @@
 //! The network namespace is shared by all processes of the app, so sockets are matched with the descriptors of the processes
 //! of this pid namespace. The kernel's tables are parsed here, inside, by a process that has nothing to lose.
 
+use crate::network::tcp_table::{self, Listener};
 use domain::process::BootDiagnosis;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
-/// `TCP_LISTEN` as `/proc/net/tcp` shows it.
-const LISTEN: &str = "0A";
 /// Most processes that are looked at, and most descriptors of each.
 const MAX_LOOKED_AT: usize = 4096;
 
-/// A listening socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Listener {
-    address: SocketAddr,
-    inode: u64,
-}
-
 /// What is wrong; `None` if something of this sandbox listens where it should.
 pub fn diagnose(wanted: SocketAddr) -> Option<BootDiagnosis> {
-    let own = socket_inodes();
-    let listeners: Vec<SocketAddr> = ["/proc/net/tcp", "/proc/net/tcp6"]
+    let own = own_sockets();
+    let all: Vec<Listener> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
-        .flat_map(|path| parse_listeners(&std::fs::read_to_string(path).unwrap_or_default()))
-        .filter(|listener| own.contains(&listener.inode))
-        .map(|listener| listener.address)
+        .flat_map(|path| tcp_table::parse_listeners(&std::fs::read_to_string(path).unwrap_or_default()))
         .collect();
-    judge(wanted, &listeners)
+    judge(wanted, &own.chosen(&all))
+}
+
+/// The sockets that processes of this pid namespace hold open.
+struct OwnSockets {
+    inodes: BTreeSet<u64>,
+    /// A process that has closed itself to others: what it holds cannot be told from what others hold.
+    some_hidden: bool,
+}
+
+impl OwnSockets {
+    /// Addresses of our own listeners. While some process is hidden, any may be ours.
+    fn chosen(&self, all: &[Listener]) -> Vec<SocketAddr> {
+        let ours = |listener: &&Listener| self.some_hidden || self.inodes.contains(&listener.inode);
+        all.iter().filter(ours).map(|listener| listener.address).collect()
+    }
 }
 
 fn judge(wanted: SocketAddr, listeners: &[SocketAddr]) -> Option<BootDiagnosis> {
@@ -47,51 +52,22 @@ fn judge(wanted: SocketAddr, listeners: &[SocketAddr]) -> Option<BootDiagnosis> 
     Some(BootDiagnosis::OtherPorts(ports.into_iter().collect()))
 }
 
-fn parse_listeners(table: &str) -> Vec<Listener> {
-    table.lines().skip(1).filter_map(parse_line).collect()
-}
-
-/// One line of `/proc/net/tcp` or `tcp6` (Linux, `Documentation/networking/proc_net_tcp.rst`), if it is a listening socket.
-fn parse_line(line: &str) -> Option<Listener> {
-    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    if *fields.get(3)? != LISTEN {
-        return None;
-    }
-    Some(Listener { address: parse_address(fields.get(1)?)?, inode: fields.get(9)?.parse().ok()? })
-}
-
-/// `0100007F:1F90`: 32-bit words in the machine's byte order, then the port.
-fn parse_address(text: &str) -> Option<SocketAddr> {
-    let (address, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let ip: IpAddr = match address.len() {
-        8 => Ipv4Addr::from(parse_word(address)?).into(),
-        32 => {
-            let mut bytes = [0; 16];
-            for (index, word) in bytes.chunks_exact_mut(4).enumerate() {
-                word.copy_from_slice(&parse_word(address.get(index * 8..index * 8 + 8)?)?);
-            }
-            Ipv6Addr::from(bytes).to_canonical()
-        }
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
-fn parse_word(hex: &str) -> Option<[u8; 4]> {
-    u32::from_str_radix(hex, 16).ok().map(u32::to_ne_bytes)
-}
-
-/// Inodes of the sockets that processes of this pid namespace hold open.
-fn socket_inodes() -> BTreeSet<u64> {
+fn own_sockets() -> OwnSockets {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let processes =
         entries.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit));
-    processes.take(MAX_LOOKED_AT).flat_map(|process| inodes_of(&process.path().join("fd"))).collect()
+    let mut own = OwnSockets { inodes: BTreeSet::new(), some_hidden: false };
+    for process in processes.take(MAX_LOOKED_AT).filter(|process| process.file_name() != *"1") {
+        match std::fs::read_dir(process.path().join("fd")) {
+            Ok(descriptors) => own.inodes.extend(inodes_of(descriptors)),
+            Err(error) => own.some_hidden |= error.kind() == std::io::ErrorKind::PermissionDenied,
+        }
+    }
+    own
 }
 
-fn inodes_of(descriptors: &std::path::Path) -> Vec<u64> {
-    let entries = std::fs::read_dir(descriptors).into_iter().flatten().flatten();
+fn inodes_of(descriptors: std::fs::ReadDir) -> Vec<u64> {
+    let entries = descriptors.flatten();
     let targets = entries.take(MAX_LOOKED_AT).filter_map(|entry| std::fs::read_link(entry.path()).ok());
     targets.filter_map(|target| parse_socket_link(target.to_str()?)).collect()
 }
@@ -105,22 +81,6 @@ fn parse_socket_link(target: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    // From a machine with a server on 127.0.0.1:8080 and one connection to it.
-    const TABLE: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
-        0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0 0 10 0\n   \
-        1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0 20 4 30 10 -1\n";
-    const TABLE6: &str = "  sl  local_address                         remote_address                        st tx_queue\n   \
-        0: 00000000000000000000000000000000:0BB8 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 \
-        00000000     0        0 4713 1 0 100 0 0 10 0\n";
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn tables_of_the_kernel_are_read() {
-        let expected = |address: &str, inode| Listener { address: address.parse().unwrap(), inode };
-        assert_eq!(parse_listeners(TABLE), [expected("127.0.0.1:8080", 4711)]);
-        assert_eq!(parse_listeners(TABLE6), [expected("[::]:3000", 4713)]);
-    }
 
     #[test]
     fn the_three_diagnoses() {
@@ -137,12 +97,25 @@ mod tests {
         check(&["10.0.0.2:5000", "127.0.0.1:5000"], None);
     }
 
+    #[test]
+    fn a_process_that_hides_what_it_holds_has_the_benefit_of_the_doubt() {
+        let listener = |address: &str, inode| Listener { address: address.parse().unwrap(), inode };
+        let all = [listener("0.0.0.0:5000", 1), listener("0.0.0.0:22", 2)];
+        let own = |inodes: &[u64], some_hidden| OwnSockets {
+            inodes: inodes.iter().copied().collect(),
+            some_hidden,
+        };
+        let judge = |own: OwnSockets| judge("127.77.1.0:5000".parse().unwrap(), &own.chosen(&all));
+        assert_eq!(judge(own(&[1], false)), None);
+        assert_eq!(judge(own(&[2], false)), Some(BootDiagnosis::OtherPorts(vec![22])));
+        assert_eq!(judge(own(&[], false)), Some(BootDiagnosis::NothingBound));
+        assert_eq!(judge(own(&[], true)), None);
+    }
+
     proptest! {
         #[test]
-        fn no_table_makes_it_panic(table in ".*", line in "[ 0-9A-F:]{0,200}") {
-            parse_listeners(&table);
-            parse_line(&line);
-            parse_socket_link(&table);
+        fn no_link_makes_it_panic(link in ".*") {
+            parse_socket_link(&link);
         }
     }
 }

@@ -11,6 +11,7 @@ mod credentials;
 mod devices;
 mod etc;
 mod exec;
+mod identity;
 mod init;
 pub(crate) mod link;
 mod listening;
@@ -24,7 +25,7 @@ mod toolchain;
 
 pub(crate) use credentials::become_shim;
 pub(crate) use exec::Descriptors;
-pub(crate) use rootfs::helper_tree;
+pub(crate) use rootfs::find_helper;
 
 use crate::probe::{Layer, LayerSet};
 use crate::shim::orders::Orders;
@@ -47,8 +48,25 @@ pub(crate) struct Parts {
     pub stdio: InsideStdio,
     /// The sealed memfd.
     pub environment: OwnedFd,
-    /// Our own binary, to be bound.
-    pub helper: Option<OwnedFd>,
+    pub helper: OurBinary,
+}
+
+/// Our own binary, for a sandbox that has it.
+pub(crate) enum OurBinary {
+    Absent,
+    /// A tree that is attached nowhere yet.
+    Detached(OwnedFd),
+    /// To be found by name inside, as an ordinary user may clone mounts only there.
+    ByName,
+}
+
+impl OurBinary {
+    fn descriptor(&self) -> Option<&OwnedFd> {
+        match self {
+            Self::Detached(tree) => Some(tree),
+            Self::Absent | Self::ByName => None,
+        }
+    }
 }
 
 /// Where the app's standard descriptors come from.
@@ -99,6 +117,7 @@ pub(crate) fn enter(inside: Inside<'_>) -> ! {
 fn run(orders: &Orders, link: &InitLink, parts: Parts) -> Result<std::convert::Infallible, InsideError> {
     credentials::die_with_the_shim()?;
     close_the_shims_descriptors(link, &parts)?;
+    identity::take(orders)?;
     let Parts { stdio, environment, helper } = parts;
     rootfs::build(orders, helper)?;
     let stdio = match stdio {
@@ -125,7 +144,7 @@ fn enter_cgroup_namespace(without: &LayerSet) -> Result<(), InsideError> {
 /// their end. The values that own those descriptors are never dropped in this process.
 fn close_the_shims_descriptors(link: &InitLink, parts: &Parts) -> Result<(), InsideError> {
     let mut kept: Vec<RawFd> = vec![0, 1, 2, link.as_fd().as_raw_fd(), parts.environment.as_raw_fd()];
-    kept.extend(parts.helper.as_ref().map(AsRawFd::as_raw_fd));
+    kept.extend(parts.helper.descriptor().map(AsRawFd::as_raw_fd));
     match &parts.stdio {
         InsideStdio::Terminal(_) => {}
         InsideStdio::Given(Descriptors { input, output, error, extra }) => {

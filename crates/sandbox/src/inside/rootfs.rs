@@ -2,11 +2,11 @@
 //! `/dev`, `/proc` and `/tmp`. There is no `/sys`. The host's own root is detached before anything of the app's runs.
 
 use super::mounts::{self, Access};
-use super::{InsideError, devices, etc, proc, toolchain};
+use super::{InsideError, OurBinary, devices, etc, proc, toolchain};
 use crate::layout::DataFolder;
-use crate::probe::Layer;
+use crate::probe::{Layer, Privilege};
 use crate::shim::orders::Orders;
-use crate::spec::{CERTIFICATES_PATH, Helper, Kind, ProcessSpec};
+use crate::spec::{CERTIFICATES_PATH, Helper, Kind};
 use rustix::fs::{CWD, Mode};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use std::ffi::CString;
@@ -19,11 +19,13 @@ const ROOT_OPTIONS: &std::ffi::CStr = c"mode=755,size=2m,nr_inodes=4k";
 const USR_NAMES: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 const OUR_BINARY: &str = "/proc/self/exe";
 
-/// Our own binary, for a sandbox that has it. Made before the clone, in the namespace that the program was executed in.
-pub fn helper_tree(spec: &ProcessSpec) -> Result<Option<OwnedFd>, InsideError> {
-    match spec.helper {
-        Helper::Absent => Ok(None),
-        Helper::Bound => our_binary().map(Some),
+/// Our own binary, for a sandbox that has it. As root it is taken before the clone, in the namespace that the program was executed
+/// in.
+pub fn find_helper(orders: &Orders) -> Result<OurBinary, InsideError> {
+    match (orders.spec.helper, orders.privilege) {
+        (Helper::Absent, _) => Ok(OurBinary::Absent),
+        (Helper::Bound, Privilege::Root) => our_binary().map(OurBinary::Detached),
+        (Helper::Bound, Privilege::OrdinaryUser) => Ok(OurBinary::ByName),
     }
 }
 
@@ -34,27 +36,35 @@ fn our_binary() -> Result<OwnedFd, InsideError> {
         Ok(tree) => return Ok(tree),
         Err(error) => error,
     };
-    let name = std::fs::read_link(OUR_BINARY).map_err(InsideError::at("find our own program"))?;
-    let identity = |path: &Path| rustix::fs::stat(path).map(|stat| (stat.st_dev, stat.st_ino));
-    match (identity(Path::new(OUR_BINARY)), identity(&name)) {
-        (Ok(own), Ok(named)) if own == named => mounts::detached(&name),
-        (Ok(_) | Err(_), Ok(_) | Err(_)) => Err(error),
-    }
+    our_binary_by_name().unwrap_or(Err(error))
+}
+
+/// `None` if its name leads to another file by now.
+fn our_binary_by_name() -> Option<Result<OwnedFd, InsideError>> {
+    let name = std::fs::read_link(OUR_BINARY).ok()?;
+    let identity = |path: &Path| rustix::fs::stat(path).map(|stat| (stat.st_dev, stat.st_ino)).ok();
+    let own = identity(Path::new(OUR_BINARY))?;
+    (identity(&name) == Some(own)).then(|| mounts::detached(&name))
+}
+
+/// Inside a user namespace: by its name, or, where the file was replaced meanwhile, the copy in the data folder.
+fn our_binary_inside(data: &DataFolder) -> Result<OwnedFd, InsideError> {
+    our_binary_by_name().unwrap_or_else(|| mounts::detached(&data.program()))
 }
 
 /// Builds it and makes it the root of this process's mount namespace.
-pub fn build(orders: &Orders, helper: Option<OwnedFd>) -> Result<(), InsideError> {
+pub fn build(orders: &Orders, helper: OurBinary) -> Result<(), InsideError> {
     let data = DataFolder::new(&orders.data);
     begin(&data)?;
     bind_usr()?;
     etc::build(orders)?;
-    devices::build(orders.spec.limits.memory_bytes)?;
+    devices::build(orders)?;
     proc::build()?;
     make_tmp(orders.spec.limits.memory_bytes)?;
     bind_app(orders, &data)?;
     make_small_folders()?;
     toolchain::bind(orders)?;
-    bind_helper(helper)?;
+    bind_helper(helper, &data)?;
     bind_certificates(orders)?;
     finish()?;
     set_host_name(orders)
@@ -109,8 +119,12 @@ fn bind_in(data: &DataFolder, source: &Path, target: &str, access: Access) -> Re
     mounts::bind_beneath(data.root(), name, target, access)
 }
 
-fn bind_helper(helper: Option<OwnedFd>) -> Result<(), InsideError> {
-    let Some(tree) = helper else { return Ok(()) };
+fn bind_helper(helper: OurBinary, data: &DataFolder) -> Result<(), InsideError> {
+    let tree = match helper {
+        OurBinary::Absent => return Ok(()),
+        OurBinary::Detached(tree) => tree,
+        OurBinary::ByName => our_binary_inside(data)?,
+    };
     make_folder(".dozen")?;
     make_file(".dozen/dozen", b"")?;
     mounts::attach(&tree, ".dozen/dozen", Access::ReadOnly)

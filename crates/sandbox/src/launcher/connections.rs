@@ -16,6 +16,8 @@ pub struct Connections {
     listener: OwnedFd,
     connections: Vec<Connection>,
     server_uid: u32,
+    /// Who may command the daemons, beside root: the launcher's own user.
+    owner_uid: u32,
     highest_incarnation: u64,
 }
 
@@ -38,8 +40,8 @@ pub struct Reply {
 }
 
 impl Connections {
-    pub const fn new(listener: OwnedFd, server_uid: u32) -> Self {
-        Self { listener, connections: Vec::new(), server_uid, highest_incarnation: 0 }
+    pub const fn new(listener: OwnedFd, server_uid: u32, owner_uid: u32) -> Self {
+        Self { listener, connections: Vec::new(), server_uid, owner_uid, highest_incarnation: 0 }
     }
 
     pub fn sockets(&self) -> impl Iterator<Item = &OwnedFd> {
@@ -72,7 +74,7 @@ impl Connections {
         while let Ok(socket) = rustix::net::accept_with(&self.listener, flags) {
             let Ok(peer) = sockopt::socket_peercred(&socket) else { continue };
             let uid = peer.uid.as_raw();
-            let allowed = uid == ROOT || uid == self.server_uid;
+            let allowed = [ROOT, self.owner_uid, self.server_uid].contains(&uid);
             if allowed && self.connections.len() < MAX_CONNECTIONS {
                 self.connections.push(Connection { socket, uid, incarnation: None });
             }
@@ -96,7 +98,10 @@ impl Connections {
                 respond(&connection.socket, greeted.map(|()| Answer::Done), &[]);
                 return None;
             }
-            other => judge(other, connection.uid, connection.incarnation, self.highest_incarnation),
+            other => {
+                let rank = rank(connection.uid, self.owner_uid);
+                judge(other, rank, connection.incarnation, self.highest_incarnation)
+            }
         };
         let socket = connection.socket.try_clone().ok()?;
         match judged {
@@ -124,12 +129,28 @@ fn judge_greeting(highest: u64, incarnation: u64) -> Result<(), Refusal> {
     if incarnation < highest { Err(fenced(incarnation, highest)) } else { Ok(()) }
 }
 
-/// Root may look and command the daemons without being a server; everything else needs the present server's greeting.
-fn judge(request: &Request, uid: u32, incarnation: Option<u64>, highest: u64) -> Result<(), Refusal> {
+/// What a caller may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    /// Root, or the ordinary user whose launcher it is.
+    Owner,
+    Server,
+}
+
+const fn rank(uid: u32, owner_uid: u32) -> Rank {
+    if uid == ROOT || uid == owner_uid { Rank::Owner } else { Rank::Server }
+}
+
+/// The owner may look and command the daemons without being a server; everything else needs the present server's greeting.
+fn judge(request: &Request, rank: Rank, incarnation: Option<u64>, highest: u64) -> Result<(), Refusal> {
     match request {
-        Request::Shutdown if uid != ROOT => Err(invalid("only root may end the launcher")),
-        Request::Status => Ok(()),
-        Request::DaemonStart { .. } | Request::DaemonStop { .. } | Request::Shutdown if uid == ROOT => Ok(()),
+        Request::Shutdown if rank == Rank::Server => Err(invalid("only root may end the launcher")),
+        Request::Status | Request::NetworkInspect => Ok(()),
+        Request::DaemonStart { .. } | Request::DaemonStop { .. } | Request::Shutdown
+            if rank == Rank::Owner =>
+        {
+            Ok(())
+        }
         Request::Hello { .. }
         | Request::Spawn { .. }
         | Request::NetworkCreate { .. }
@@ -163,7 +184,8 @@ mod tests {
     #[test]
     fn only_the_present_server_may_act() {
         let act = Request::NetworkRemove { app: AppId::from_u128(1) };
-        let reason = |incarnation| judge(&act, 64_990, incarnation, 5).err().map(|refusal| refusal.reason);
+        let reason =
+            |incarnation| judge(&act, Rank::Server, incarnation, 5).err().map(|refusal| refusal.reason);
         assert_eq!(reason(None), Some(RefusalReason::Invalid));
         assert_eq!(reason(Some(4)), Some(RefusalReason::Fenced));
         assert_eq!(reason(Some(5)), None);
@@ -178,7 +200,7 @@ mod tests {
         let pair =
             || socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::NONBLOCK, None).unwrap();
         let ((old, old_end), (new, new_end), (listener, _)) = (pair(), pair(), pair());
-        let mut connections = Connections::new(listener, 0);
+        let mut connections = Connections::new(listener, 0, 0);
         connections.highest_incarnation = 1;
         let connected = |socket, incarnation| Connection { socket, uid: 0, incarnation };
         connections.connections = vec![connected(old_end, Some(1)), connected(new_end, None)];
@@ -199,8 +221,13 @@ mod tests {
 
     #[test]
     fn only_root_ends_the_launcher() {
-        assert!(judge(&Request::Shutdown, 64_990, Some(5), 5).is_err());
-        assert!(judge(&Request::Shutdown, ROOT, None, 5).is_ok());
-        assert!(judge(&Request::Status, 64_990, None, 5).is_ok());
+        assert_eq!(
+            [rank(64_990, ROOT), rank(ROOT, ROOT), rank(ROOT, 1000)],
+            [Rank::Server, Rank::Owner, Rank::Owner]
+        );
+        assert_eq!(rank(1000, 1000), Rank::Owner, "an ordinary user's launcher is that user's");
+        assert!(judge(&Request::Shutdown, Rank::Server, Some(5), 5).is_err());
+        assert!(judge(&Request::Shutdown, Rank::Owner, None, 5).is_ok());
+        assert!(judge(&Request::Status, Rank::Server, None, 5).is_ok());
     }
 }

@@ -70,8 +70,35 @@ pub struct Adopted {
     daemon: Daemon,
     pid: Pid,
     pidfd: OwnedFd,
+    hold: Hold,
     /// Copies of the listeners that it holds.
     pub listeners: Vec<Bound>,
+}
+
+/// Whether an adopted daemon's listeners could be taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Shared,
+    /// As an ordinary user one may not reach into every process of one's own (the kernel's Yama restricts it). New sockets lie
+    /// beside those that it holds, and only a new daemon can have them.
+    Withheld,
+}
+
+impl Hold {
+    fn of(known: &[(ListenerName, SocketAddr)], taken: &[Bound]) -> Self {
+        if taken.is_empty() && !known.is_empty() { Self::Withheld } else { Self::Shared }
+    }
+
+    /// Asks one that keeps its listeners to end; it is then started anew with ours.
+    fn settle(self, daemon: Daemon, pidfd: &OwnedFd) {
+        match self {
+            Self::Shared => {}
+            Self::Withheld => {
+                super::say(&format!("{} keeps its listeners to itself; starting it anew", word(daemon)));
+                let _ = rustix::process::pidfd_send_signal(pidfd, Signal::TERM);
+            }
+        }
+    }
 }
 
 /// Looks for the daemons of the settings among what runs.
@@ -99,7 +126,10 @@ impl Daemons {
             let record = record_path(means.settings, settings.daemon);
             let found = adopted.iter().position(|found| found.daemon == settings.daemon);
             let phase = match (found.map(|index| adopted.swap_remove(index)), settings.start) {
-                (Some(Adopted { pid, pidfd, .. }), _) => Phase::Running { pid, pidfd, since: boot_now() },
+                (Some(Adopted { pid, pidfd, hold, .. }), _) => {
+                    hold.settle(settings.daemon, &pidfd);
+                    Phase::Running { pid, pidfd, since: boot_now() }
+                }
                 (None, StartDaemon::AtOnce) => Phase::BackingOff { until: BootMillis(0) },
                 (None, StartDaemon::OnRequest) => Phase::Stopped,
             };
@@ -289,7 +319,10 @@ fn adopt(daemon: Daemon, record: &std::path::Path, boot_id: &BootId) -> Option<A
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
     let same =
         record.boot_id == *boot_id && start_ticks(pid) == Some(record.start_ticks) && !has_ended(&pidfd);
-    same.then(|| Adopted { daemon, listeners: take_over_all(&pidfd, pid, &record.listeners), pid, pidfd })
+    same.then(|| {
+        let listeners = take_over_all(&pidfd, pid, &record.listeners);
+        Adopted { daemon, hold: Hold::of(&record.listeners, &listeners), listeners, pid, pidfd }
+    })
 }
 
 /// Copies of all listeners of these addresses that a daemon holds, each socket once, under whatever numbers it keeps them.
@@ -363,6 +396,9 @@ mod tests {
         let adopted = found(&boot, ticks).unwrap();
         let addresses: Vec<_> = adopted.listeners.iter().map(|bound| bound.address).collect();
         assert_eq!(addresses, [address]);
+        assert_eq!(adopted.hold, Hold::Shared);
+        assert_eq!(Hold::of(&[(ListenerName::Http, address)], &[]), Hold::Withheld);
+        assert_eq!(Hold::of(&[], &[]), Hold::Shared, "a daemon without listeners keeps none");
         assert!(found(&boot, ticks + 1).is_none());
         assert!(found(&BootId("other".to_owned()), ticks).is_none());
     }

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 /// Why a launcher ends at its start.
 #[derive(Debug, thiserror::Error)]
 pub enum LauncherError {
-    #[error("the launcher must run as root; this is uid {0}")]
-    NotRoot(u32),
     #[error("another launcher holds {}: it serves this data folder already", path.display())]
     AlreadyRunning { path: PathBuf },
     #[error("cannot prepare the folder {}", path.display())]

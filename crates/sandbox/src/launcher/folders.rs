@@ -1,10 +1,12 @@
 //! The folders of the data folder, with their owners and modes. Made before any other daemon runs, checked at every start.
 //!
 //! The data folder and what only root may change belong to root; what a daemon writes belongs to that daemon. A folder that
-//! root relies on and that somebody else owns is refused, never taken over.
+//! root relies on and that somebody else owns is refused, never taken over. As an ordinary user all of it is that user's, and
+//! nobody else may enter.
 
 use super::error::LauncherError;
 use super::settings::{LauncherSettings, UserIds};
+use crate::probe::Privilege;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -26,20 +28,29 @@ pub fn prepare(settings: &LauncherSettings) -> Result<(), LauncherError> {
     let root = settings.data.root();
     std::fs::create_dir_all(root)
         .map_err(|source| LauncherError::Folder { path: root.to_owned(), source })?;
-    ensure(root, ROOT, ROOT, 0o755)?;
+    ensure(root, settings.own.uid, settings.own.gid, root_mode(settings.privilege()))?;
     for user in [settings.server, settings.router] {
         check_way(root, user)?;
     }
     check_format(root)?;
-    for folder in folders(settings.server, settings.router) {
+    for folder in folders(settings) {
         ensure(&root.join(folder.name), folder.uid, folder.gid, folder.mode)?;
     }
     Ok(())
 }
 
-fn folders(server: UserIds, router: UserIds) -> Vec<Folder> {
+/// Daemons and shims of other users pass through the data folder, where there are such.
+const fn root_mode(privilege: Privilege) -> u32 {
+    match privilege {
+        Privilege::Root => 0o755,
+        Privilege::OrdinaryUser => 0o700,
+    }
+}
+
+fn folders(settings: &LauncherSettings) -> Vec<Folder> {
+    let LauncherSettings { own: launcher, server, router, .. } = settings;
     let own = |name, mode| Folder { name, uid: server.uid, gid: server.gid, mode };
-    let root = |name, gid, mode| Folder { name, uid: ROOT, gid, mode };
+    let root = |name, gid, mode| Folder { name, uid: launcher.uid, gid, mode };
     vec![
         own("ledger", 0o700),
         own("keys", 0o700),
@@ -61,7 +72,7 @@ fn folders(server: UserIds, router: UserIds) -> Vec<Folder> {
         root("run/p", server.gid, 0o750),
         root("run/net", server.gid, 0o750),
         root("run/build", server.gid, 0o751),
-        root("run/root", ROOT, 0o700),
+        root("run/root", launcher.gid, 0o700),
         Folder { name: "run/router", uid: router.uid, gid: server.gid, mode: 0o2750 },
     ]
 }
@@ -184,7 +195,7 @@ mod tests {
         let settings = LauncherSettings::new(DataFolder::new(data.path()));
         for _ in 0..2 {
             prepare(&settings).unwrap();
-            for folder in folders(settings.server, settings.router) {
+            for folder in folders(&settings) {
                 let metadata = std::fs::metadata(data.path().join(folder.name)).unwrap();
                 let found = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
                 assert_eq!(found, (folder.uid, folder.gid, folder.mode), "{}", folder.name);
@@ -196,6 +207,26 @@ mod tests {
             .unwrap();
         }
         assert_eq!(std::fs::read_to_string(data.path().join("format")).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn an_ordinary_users_folders_are_its_own() {
+        let own =
+            UserIds { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() };
+        let ordinary = UserIds { uid: if own.uid == 0 { 31_002 } else { own.uid }, ..own };
+        let settings = LauncherSettings::new(DataFolder::new("/nowhere")).as_ordinary_user(ordinary);
+        assert!(
+            folders(&settings).iter().all(|folder| (folder.uid, folder.gid) == (ordinary.uid, ordinary.gid))
+        );
+        assert_eq!(root_mode(settings.privilege()), 0o700);
+        if own.uid == 0 {
+            return;
+        }
+        let data = tempfile::tempdir().unwrap();
+        let settings = LauncherSettings::new(DataFolder::new(data.path().join("data"))).as_ordinary_user(own);
+        prepare(&settings).unwrap();
+        prepare(&settings).unwrap();
+        assert_eq!(std::fs::metadata(data.path().join("data")).unwrap().mode() & 0o7777, 0o700);
     }
 
     #[test]

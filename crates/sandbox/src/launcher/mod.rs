@@ -2,6 +2,8 @@
 //! by id, and gives uids only from its range. It is single-threaded, keeps nothing that it could not find again, and reads
 //! nothing that a stranger wrote: no source, no slug, no environment, no output.
 //!
+//! Started by an ordinary user it does the same as that user, with user namespaces in place of user ids and without networks.
+//!
 //! If it dies, everything else goes on, and a new one finds all of it by the run folders and their locks.
 
 mod child;
@@ -10,6 +12,7 @@ mod daemon_child;
 mod daemons;
 mod error;
 mod folders;
+mod forwarding;
 mod listeners;
 mod live;
 mod remove;
@@ -24,15 +27,16 @@ pub use settings::{
     LauncherSettings, ListenerSettings, StartDaemon, UserIds,
 };
 
-use crate::cgroup::Cgroups;
-use crate::network::{Network, RulesState};
+use crate::cgroup::{self, Cgroups};
+use crate::network::{self, Network, RulesState};
 use crate::probe::{self, LayerSet, NetworkForm, ProbeReport};
-use crate::protocol::{Answer, LauncherStatus, ListenerName, Refusal, Request, RuntimeStatus};
+use crate::protocol::{Answer, LauncherStatus, ListenerName, NetworkReport, Refusal, Request, RuntimeStatus};
 use crate::run_folder;
 use crate::spec::Toolchain;
 use crate::system::{boot_id, boot_now, signal_descriptor};
 use connections::{Asked, Connections};
 use daemons::{Adopted, Daemons, Means};
+use domain::ids::AppId;
 use domain::time::BootId;
 use error::failed;
 use listeners::Bound;
@@ -56,6 +60,8 @@ struct State {
     layers: Layers,
     cgroups: Cgroups,
     network: Network,
+    /// Whether a launcher of this boot has turned forwarding on.
+    forwarding_turned_on: bool,
     live: LiveShims,
     template: Template,
 }
@@ -84,10 +90,7 @@ pub fn run(settings: LauncherSettings) -> Result<(), LauncherError> {
 
 /// The same, and calls `ready` once requests are answered.
 pub fn run_telling(settings: LauncherSettings, ready: impl FnOnce()) -> Result<(), LauncherError> {
-    let uid = rustix::process::geteuid();
-    if !uid.is_root() {
-        return Err(LauncherError::NotRoot(uid.as_raw()));
-    }
+    let settings = of_this_user(settings);
     // Fails for who leads its process group already: then it has a session of its own, or a supervisor's.
     let _ = rustix::process::setsid();
     // Modes are given explicitly wherever they matter; shims must be able to read their control groups.
@@ -99,8 +102,19 @@ pub fn run_telling(settings: LauncherSettings, ready: impl FnOnce()) -> Result<(
     let taken_over = adopted.iter_mut().flat_map(|daemon| std::mem::take(&mut daemon.listeners)).collect();
     let listeners = listeners::bind_all(&state.settings.listeners, taken_over)?;
     let socket = listen(&state.settings)?;
-    let connections = Connections::new(socket, state.settings.server.uid);
+    let connections = Connections::new(socket, state.settings.server.uid, state.settings.own.uid);
     serve(state, connections, &listeners, adopted, ready)
+}
+
+/// What an ordinary user starts has that user's form, whatever ids the settings name.
+fn of_this_user(settings: LauncherSettings) -> LauncherSettings {
+    let own = UserIds { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() };
+    if own.uid == settings.own.uid {
+        return settings;
+    }
+    let mut settings = settings.as_ordinary_user(own);
+    settings.cgroup.delegated = settings.cgroup.delegated.or_else(cgroup::find_delegated);
+    settings
 }
 
 fn take_lock(settings: &LauncherSettings) -> Result<OwnedFd, LauncherError> {
@@ -120,19 +134,24 @@ fn prepare(mut settings: LauncherSettings) -> Result<State, LauncherError> {
     // A controller that is to be done without is one for whoever looks for groups, shims included.
     settings.cgroup.hidden.extend(probe::hidden_controllers(&settings.mask));
     let boot_id = boot_id().map_err(|source| LauncherError::Step { step: "read the boot id", source })?;
-    let cgroups = Cgroups::detect(&settings.cgroup)?;
-    cgroups.prepare()?;
-    let layers = judge_layers(&probe::run(&settings.mask, &settings.cgroup), &settings.allow_weaker);
+    let mut cgroups = Cgroups::detect(&settings.cgroup)?;
+    settings.cgroup.hidden.extend(cgroups.prepare());
+    let app_uid = settings.app_user(0).map_or(settings.app_uid_base, |user| user.uid);
+    let report = probe::run_with(&settings.mask, Ok(cgroups.clone()), app_uid);
+    let layers = judge_layers(&report, &settings.allow_weaker);
     let network = Network::new(settings.network.clone());
-    if layers.network == NetworkForm::PerApp {
-        network.install()?;
-    }
+    let forwarding_turned_on = match layers.network {
+        NetworkForm::Shared => false,
+        NetworkForm::PerApp => {
+            forwarding::note(&settings.data.run(), &boot_id, network.install()?.forwarding)?
+        }
+    };
     remove::leftovers(&settings.data.processes(), spawn::IN_THE_MAKING);
     remove::leftovers(&settings.data.build_works(), remove::BEING_REMOVED);
     remove::leftovers(&settings.data.caches(), remove::BEING_REMOVED);
     let live = find_live(&settings, &boot_id)?;
     let template = Template::new(cgroups.clone());
-    Ok(State { settings, boot_id, layers, cgroups, network, live, template })
+    Ok(State { settings, boot_id, layers, cgroups, network, forwarding_turned_on, live, template })
 }
 
 fn judge_layers(report: &ProbeReport, allow_weaker: &LayerSet) -> Layers {
@@ -281,13 +300,8 @@ fn carry_out(
 ) -> Result<Answer, Refusal> {
     match request {
         Request::Spawn { spec } => spawn::spawn(state, spec, descriptors),
-        Request::NetworkCreate { app, index } => {
-            state
-                .network
-                .create(app, index)
-                .map_err(|error| failed(&format!("cannot create the network of app {app}"), &error))?;
-            Ok(Answer::Done)
-        }
+        Request::NetworkCreate { app, index } => create_network(state, app, index),
+        Request::NetworkInspect => inspect_network(state),
         Request::NetworkRemove { app } => remove::network(state, app),
         Request::ProcessRemove { process } => remove::process(state, process),
         Request::BuildRemove { build } => remove::build(state, build),
@@ -303,6 +317,30 @@ fn carry_out(
             Err(error::invalid("this request is answered elsewhere"))
         }
     }
+}
+
+fn create_network(state: &State, app: AppId, index: u32) -> Result<Answer, Refusal> {
+    let what = format!("cannot create the network of app {app}");
+    match state.layers.network {
+        NetworkForm::PerApp => {
+            state.network.create(app, index).map_err(|error| failed(&what, &error))?;
+        }
+        NetworkForm::Shared => {
+            network::note_app(&state.settings.data.networks(), app).map_err(|error| failed(&what, &error))?;
+        }
+    }
+    Ok(Answer::Done)
+}
+
+fn inspect_network(state: &State) -> Result<Answer, Refusal> {
+    let inspection = match state.layers.network {
+        NetworkForm::Shared => None,
+        NetworkForm::PerApp => {
+            Some(state.network.inspect().map_err(|error| failed("cannot look at the networks", &error))?)
+        }
+    };
+    let forwarding_turned_on = state.forwarding_turned_on;
+    Ok(Answer::Network(NetworkReport { inspection, forwarding_turned_on }))
 }
 
 fn give_listeners(listeners: &[Bound], name: ListenerName) -> (Result<Answer, Refusal>, Vec<BorrowedFd<'_>>) {

@@ -2,6 +2,8 @@
 
 use super::error::{busy, failed, not_found};
 use super::{State, child, folders};
+use crate::network;
+use crate::probe::NetworkForm;
 use crate::protocol::{Answer, Refusal};
 use domain::ids::{AppId, BuildId, ProcessId};
 use std::path::Path;
@@ -74,10 +76,12 @@ pub fn network(state: &mut State, app: AppId) -> Result<Answer, Refusal> {
     if let Some(process) = state.live.process_of_app(app) {
         return Err(busy(format!("process {process} of app {app} lives")));
     }
-    state
-        .network
-        .remove(app)
-        .map_err(|error| failed(&format!("cannot remove the network of app {app}"), &error))?;
+    let what = format!("cannot remove the network of app {app}");
+    match state.layers.network {
+        NetworkForm::PerApp => state.network.remove(app).map_err(|error| failed(&what, &error))?,
+        NetworkForm::Shared => network::forget_app(&state.settings.data.networks(), app)
+            .map_err(|error| failed(&what, &error))?,
+    }
     Ok(Answer::Done)
 }
 

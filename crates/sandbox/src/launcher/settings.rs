@@ -3,7 +3,7 @@
 use crate::cgroup::CgroupSettings;
 use crate::layout::DataFolder;
 use crate::network::NetworkSettings;
-use crate::probe::LayerSet;
+use crate::probe::{LayerSet, Privilege};
 use crate::protocol::{Daemon, ListenerName};
 use crate::spec::{MAX_APP_INDEX, Toolchain};
 use domain::runtime::Runtime;
@@ -17,6 +17,9 @@ pub const DEFAULT_SERVER_UID: u32 = 64_990;
 pub const DEFAULT_ROUTER_UID: u32 = 64_991;
 /// The first uid of the range that is set aside for apps and builds.
 pub const DEFAULT_APP_UID_BASE: u32 = 2_000_000;
+
+/// Root. Everything that a launcher of root relies on is its.
+const ROOT: UserIds = UserIds::same(0);
 
 /// A user and its group; no password entry is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,8 @@ impl UserIds {
 #[derive(Debug, Clone)]
 pub struct LauncherSettings {
     pub data: DataFolder,
+    /// Who the launcher is. Where that is not root, it is everybody else as well.
+    pub own: UserIds,
     pub server: UserIds,
     pub router: UserIds,
     pub app_uid_base: u32,
@@ -61,6 +66,7 @@ impl LauncherSettings {
         let network = NetworkSettings::new(data.networks());
         Self {
             data,
+            own: ROOT,
             server: UserIds::same(DEFAULT_SERVER_UID),
             router: UserIds::same(DEFAULT_ROUTER_UID),
             app_uid_base: DEFAULT_APP_UID_BASE,
@@ -87,15 +93,31 @@ impl LauncherSettings {
         }
     }
 
+    /// The form of an ordinary user: launcher, server, router, shims, apps and builds are all that one user.
+    pub fn as_ordinary_user(self, own: UserIds) -> Self {
+        Self { own, server: own, router: own, ..self }
+    }
+
+    pub const fn privilege(&self) -> Privilege {
+        if self.own.uid == ROOT.uid { Privilege::Root } else { Privilege::OrdinaryUser }
+    }
+
     /// The user of an app's processes; `None` if the number is out of the range.
     pub fn app_user(&self, app_index: u32) -> Option<UserIds> {
-        (app_index < MAX_APP_INDEX).then_some(())?;
-        self.app_uid_base.checked_add(app_index * 2).map(UserIds::same)
+        self.user(app_index, 0)
     }
 
     /// The user of an app's builds.
     pub fn build_user(&self, app_index: u32) -> Option<UserIds> {
-        self.app_user(app_index)?.uid.checked_add(1).map(UserIds::same)
+        self.user(app_index, 1)
+    }
+
+    fn user(&self, app_index: u32, offset: u32) -> Option<UserIds> {
+        (app_index < MAX_APP_INDEX).then_some(())?;
+        match self.privilege() {
+            Privilege::Root => self.app_uid_base.checked_add(app_index * 2 + offset).map(UserIds::same),
+            Privilege::OrdinaryUser => Some(self.own),
+        }
     }
 }
 
@@ -156,5 +178,15 @@ mod tests {
         assert_eq!(settings.app_user(MAX_APP_INDEX), None);
         let high = LauncherSettings { app_uid_base: u32::MAX - 1, ..settings };
         assert_eq!(high.app_user(7), None);
+    }
+
+    #[test]
+    fn an_ordinary_user_is_everybody() {
+        let own = UserIds { uid: 1000, gid: 100 };
+        let settings = LauncherSettings::new(DataFolder::new("/nowhere")).as_ordinary_user(own);
+        assert_eq!(settings.privilege(), Privilege::OrdinaryUser);
+        assert_eq!((settings.server, settings.router), (own, own));
+        assert_eq!((settings.app_user(7), settings.build_user(8)), (Some(own), Some(own)));
+        assert_eq!(settings.app_user(MAX_APP_INDEX), None);
     }
 }

@@ -132,6 +132,11 @@ fn orders(state: &State, spec: ProcessSpec) -> Result<Orders, Refusal> {
         app: user.ok_or_else(|| invalid(format!("app number {} has no user", spec.app_index)))?,
         toolchain_prefix: spec.toolchain.and_then(|toolchain| settings.prefix(toolchain)).map(Path::to_owned),
         certificates: settings.certificates.clone(),
+        privilege: settings.privilege(),
+        network: match spec.network {
+            Network::App => state.layers.network,
+            Network::Host => NetworkForm::Shared,
+        },
         without: state.layers.without.clone(),
         cgroup: CgroupOrders::from(&settings.cgroup),
         spec,

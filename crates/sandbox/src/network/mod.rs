@@ -31,6 +31,8 @@ mod report;
 mod route;
 mod rules;
 mod settings;
+mod shared;
+pub(crate) mod tcp_table;
 
 pub use error::{NetlinkError, NetworkError};
 pub use namespace::pinned_apps;
@@ -40,6 +42,7 @@ pub use report::{
     RulesState, Uplink,
 };
 pub use settings::{InterfacePrefix, InvalidName, NetworkSettings, TableName};
+pub use shared::{forget_app, listening_ports, note_app, noted_apps};
 
 use domain::ids::AppId;
 use error::Doing;

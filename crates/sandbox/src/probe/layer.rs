@@ -82,8 +82,11 @@ impl Layer {
     /// What an app can do, or what Dozen cannot, while the layer is missing.
     pub const fn consequence_of_absence(self) -> &'static str {
         match self {
-            Self::UidSwitch | Self::UserNamespace => {
-                "apps run under one user id with Dozen itself and can read and signal what is its"
+            Self::UidSwitch => {
+                "apps, Dozen and whoever started it share one user id: only namespaces keep them apart, and what gets out of a sandbox is that user"
+            }
+            Self::UserNamespace => {
+                "an ordinary user can make no other namespace either, so there is no sandbox at all"
             }
             Self::MountNamespace => "apps see and may change the host's files",
             Self::PidNamespace => {
@@ -104,10 +107,12 @@ impl Layer {
             Self::Nftables => {
                 "nothing refuses what apps send: they share the host's network and reach each other and the host's services"
             }
-            Self::CgroupMemory => "nothing limits an app's memory",
+            Self::CgroupMemory => {
+                "nothing limits an app's memory but a resource limit on the data of each of its processes, four times as high"
+            }
             Self::CgroupCpu => "apps are not weighed against each other when the CPU is busy",
             Self::CgroupPids => {
-                "only a resource limit per user id keeps an app from starting too many processes"
+                "only a resource limit per user id, or per sandbox as an ordinary user, keeps an app from starting too many processes"
             }
             Self::CgroupKill => "an app is ended by killing the first process of its pid namespace instead",
             Self::IdmappedMounts => "files that a build and an app share are owned by one of the two",

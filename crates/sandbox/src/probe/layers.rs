@@ -3,9 +3,10 @@
 use super::attempt::{Steps, in_a_child};
 use super::layer::Layer;
 use super::report::{Privilege, State};
-use super::steps;
+use super::{restrictions, steps};
 use crate::cgroup::{Cgroups, Controller, Placement};
 use crate::network;
+use crate::system::parse_kernel_version;
 use domain::cause::chain;
 use nix::errno::Errno;
 
@@ -31,7 +32,7 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> State {
                 missing(layer, machine, "only root can give each app a user id of its own".to_owned())
             }
         },
-        Layer::UserNamespace => tried(machine, layer, steps::user_namespace),
+        Layer::UserNamespace => check_user_namespace(machine),
         Layer::MountNamespace => tried(machine, layer, steps::mount_namespace),
         Layer::PidNamespace => tried(machine, layer, steps::pid_namespace),
         Layer::IpcNamespace => tried(machine, layer, steps::ipc_namespace),
@@ -53,6 +54,7 @@ pub(super) fn check(layer: Layer, machine: &Machine) -> State {
         Layer::CgroupKill => check_cgroup_kill(machine),
         Layer::IdmappedMounts => match steps::idmapped_mounts() {
             Ok(()) => present(WORKS.to_owned()),
+            Err(Errno::EPERM) => missing(layer, machine, "only root can map ids of mounts".to_owned()),
             Err(errno) => missing(layer, machine, failure(errno)),
         },
     }
@@ -79,6 +81,18 @@ fn tried(machine: &Machine, layer: Layer, steps: Steps) -> State {
     match in_a_child(machine.app_uid, steps) {
         Ok(()) => present(WORKS.to_owned()),
         Err(errno) => missing(layer, machine, failure(errno)),
+    }
+}
+
+/// Distributions forbid it to ordinary users in several ways; the one that does is named.
+fn check_user_namespace(machine: &Machine) -> State {
+    let state = tried(machine, Layer::UserNamespace, steps::user_namespace);
+    match (state, machine.privilege) {
+        (State::Missing { why, fix }, Privilege::OrdinaryUser) => match restrictions::find_here() {
+            Some(found) => State::Missing { why: found.why, fix: found.fix },
+            None => State::Missing { why, fix },
+        },
+        (state, Privilege::Root | Privilege::OrdinaryUser) => state,
     }
 }
 
@@ -114,7 +128,7 @@ fn placed(machine: &Machine, layer: Layer, controller: Controller) -> State {
 
 fn check_cgroup_kill(machine: &Machine) -> State {
     let placed = placed(machine, Layer::CgroupKill, Controller::Unified);
-    let old = kernel_version(&machine.kernel).is_some_and(|version| version < CGROUP_KILL_SINCE);
+    let old = parse_kernel_version(&machine.kernel).is_some_and(|version| version < CGROUP_KILL_SINCE);
     match placed {
         State::Present { .. } if old => {
             let (major, minor) = CGROUP_KILL_SINCE;
@@ -122,12 +136,6 @@ fn check_cgroup_kill(machine: &Machine) -> State {
         }
         placed => placed,
     }
-}
-
-/// Major and minor number of `6.1.0-18-amd64`.
-fn kernel_version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|byte: char| !byte.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// What the operator can do about it.
@@ -152,14 +160,14 @@ fn fix(layer: Layer, machine: &Machine) -> String {
         Layer::NoNewPrivs => "use Linux 3.5 or later".to_owned(),
         Layer::Seccomp => "use a kernel built with CONFIG_SECCOMP_FILTER, on x86_64, aarch64 or riscv64".to_owned(),
         Layer::Landlock => "use Linux 5.13 or later with landlock among its security modules (kernel parameter lsm=)".to_owned(),
-        Layer::Veth | Layer::Nftables if !root => "run Dozen as root".to_owned(),
+        Layer::Veth | Layer::Nftables | Layer::IdmappedMounts if !root => "run Dozen as root".to_owned(),
         Layer::Veth => "load the kernel module veth (modprobe veth)".to_owned(),
         Layer::Nftables => {
             "load the kernel modules nf_tables, nft_ct, nft_fib_inet, nft_reject_inet and nft_masq (Linux 5.10 or later)".to_owned()
         }
-        Layer::CgroupMemory => mount_or_delegate("memory (kernel parameter cgroup_enable=memory on some boards)"),
-        Layer::CgroupCpu => mount_or_delegate("cpu"),
-        Layer::CgroupPids => mount_or_delegate("pids"),
+        Layer::CgroupMemory => mount_or_delegate(machine, "memory (kernel parameter cgroup_enable=memory on some boards)"),
+        Layer::CgroupCpu => mount_or_delegate(machine, "cpu"),
+        Layer::CgroupPids => mount_or_delegate(machine, "pids"),
         Layer::CgroupKill => "mount control groups of version 2, writable to Dozen, on Linux 5.14 or later".to_owned(),
         Layer::IdmappedMounts => "use Linux 5.12 or later".to_owned(),
     }
@@ -168,14 +176,20 @@ fn fix(layer: Layer, machine: &Machine) -> String {
 fn allow_namespaces(machine: &Machine, kind: &str) -> String {
     let who = match machine.privilege {
         Privilege::Root => "in a container, give it CAP_SYS_ADMIN",
-        Privilege::OrdinaryUser => "allow user namespaces",
+        Privilege::OrdinaryUser => "allow user namespaces (see user_namespace)",
     };
     format!("{who}; see that the sysctl user.max_{kind}_namespaces is above 0")
 }
 
-fn mount_or_delegate(controller: &str) -> String {
+fn mount_or_delegate(machine: &Machine, controller: &str) -> String {
+    let by_systemd = match machine.privilege {
+        Privilege::Root => "",
+        Privilege::OrdinaryUser => {
+            "; where systemd is: systemd-run --user --scope -p Delegate=yes dozen server"
+        }
+    };
     format!(
-        "let Dozen write to the control groups of this machine, or delegate a group to it with the controller {controller}"
+        "let Dozen write to the control groups of this machine, or delegate a group to it with the controller {controller}{by_systemd}"
     )
 }
 
@@ -193,7 +207,7 @@ mod tests {
             ("6", None),
             ("", None),
         ] {
-            assert_eq!(kernel_version(release), version, "{release}");
+            assert_eq!(parse_kernel_version(release), version, "{release}");
         }
         assert!((5, 4) < CGROUP_KILL_SINCE && CGROUP_KILL_SINCE < (6, 1));
     }

@@ -8,6 +8,7 @@ mod attempt;
 mod layer;
 mod layers;
 mod report;
+mod restrictions;
 mod steps;
 mod verdict;
 
@@ -35,9 +36,13 @@ pub fn run(mask: &Mask, cgroups: &CgroupSettings) -> ProbeReport {
 
 /// Tries every layer, user ids with one that apps will have.
 pub fn run_for(mask: &Mask, cgroups: &CgroupSettings, app_uid: u32) -> ProbeReport {
+    run_with(mask, Cgroups::detect(cgroups).map_err(|error| error.to_string()), app_uid)
+}
+
+/// The same where it is known already what became of control groups, reasons included.
+pub fn run_with(mask: &Mask, cgroups: Result<Cgroups, String>, app_uid: u32) -> ProbeReport {
     let privilege = if Uid::effective().is_root() { Privilege::Root } else { Privilege::OrdinaryUser };
     let kernel = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
-    let cgroups = Cgroups::detect(cgroups).map_err(|error| error.to_string());
     let machine = Machine { privilege, kernel, app_uid, cgroups };
     let report_of = |layer| LayerReport {
         layer,

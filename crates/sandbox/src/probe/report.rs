@@ -17,7 +17,7 @@ pub struct ProbeReport {
     pub layers: Vec<LayerReport>,
 }
 
-/// With what rights the launcher runs.
+/// With what rights the launcher runs, and so which form the installation has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Privilege {
@@ -40,8 +40,6 @@ pub struct LayerReport {
 pub enum Requirement {
     /// No.
     Required,
-    /// Yes, if another layer marked so is present: an own user id per app or a user namespace.
-    OneOf,
     /// Yes.
     Optional,
 }
@@ -82,7 +80,32 @@ impl ProbeReport {
     }
 }
 
-/// What is asked of a layer, given who asks.
+/// Whether a setting may excuse the absence of a required layer. Without these a process cannot even be made apart from the
+/// host's, and there is no form without a sandbox.
+pub(super) const fn is_excusable(layer: Layer, privilege: Privilege) -> bool {
+    match layer {
+        Layer::MountNamespace | Layer::PidNamespace => false,
+        Layer::UserNamespace => matches!(privilege, Privilege::Root),
+        Layer::UidSwitch => matches!(privilege, Privilege::OrdinaryUser),
+        Layer::IpcNamespace
+        | Layer::UtsNamespace
+        | Layer::CgroupNamespace
+        | Layer::NoCapabilities
+        | Layer::NoNewPrivs
+        | Layer::Seccomp
+        | Layer::Landlock
+        | Layer::NetworkNamespace
+        | Layer::Veth
+        | Layer::Nftables
+        | Layer::CgroupMemory
+        | Layer::CgroupCpu
+        | Layer::CgroupPids
+        | Layer::CgroupKill
+        | Layer::IdmappedMounts => true,
+    }
+}
+
+/// What is asked of a layer, given who asks: root gives each app a user id and a network, an ordinary user a user namespace.
 pub(super) const fn requirement(layer: Layer, privilege: Privilege) -> Requirement {
     match layer {
         Layer::MountNamespace
@@ -90,8 +113,11 @@ pub(super) const fn requirement(layer: Layer, privilege: Privilege) -> Requireme
         | Layer::NoCapabilities
         | Layer::NoNewPrivs
         | Layer::Seccomp => Requirement::Required,
-        Layer::UidSwitch | Layer::UserNamespace => Requirement::OneOf,
-        Layer::NetworkNamespace | Layer::Veth | Layer::Nftables => match privilege {
+        Layer::UserNamespace => match privilege {
+            Privilege::Root => Requirement::Optional,
+            Privilege::OrdinaryUser => Requirement::Required,
+        },
+        Layer::UidSwitch | Layer::NetworkNamespace | Layer::Veth | Layer::Nftables => match privilege {
             Privilege::Root => Requirement::Required,
             Privilege::OrdinaryUser => Requirement::Optional,
         },

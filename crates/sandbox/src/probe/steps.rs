@@ -11,9 +11,11 @@ use nix::unistd::{Gid, Uid, getpid, getuid, setgroups, sethostname, setresgid, s
 /// Highest capability number that is looked for; the kernel has fewer.
 const MAX_CAPABILITY: libc::c_ulong = 63;
 
-/// Steps as an ordinary user begin with a user namespace, in which the user has the rights that root has outside.
+/// Steps as an ordinary user begin with a user namespace, in which the user has the rights that root has outside. Some systems
+/// let an ordinary user make one and withhold those rights, so one of them is used.
 pub(super) fn user_namespace(_: u32) -> Result<(), Errno> {
-    unshare(CloneFlags::CLONE_NEWUSER)
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS)?;
+    sethostname("probe")
 }
 
 fn become_able() -> Result<(), Errno> {

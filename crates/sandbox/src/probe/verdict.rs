@@ -1,7 +1,7 @@
 //! Whether what was found is enough to start apps. Pure.
 
 use super::layer::{Layer, LayerSet};
-use super::report::{Privilege, ProbeReport, Requirement, State, requirement};
+use super::report::{Privilege, ProbeReport, Requirement, State, is_excusable, requirement};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -36,6 +36,8 @@ pub struct RefusedLayer {
     pub layer: Layer,
     pub why: String,
     pub fix: String,
+    /// Whether `DOZEN_ALLOW_WEAKER` could let apps start without it.
+    pub excusable: bool,
 }
 
 impl fmt::Display for Weakness {
@@ -54,8 +56,18 @@ impl fmt::Display for Refusal {
         for missing in &self.missing {
             write!(f, "\n  {}: {}. To mend it: {}", missing.layer, missing.why, missing.fix)?;
         }
-        let names: LayerSet = self.missing.iter().map(|missing| missing.layer).collect();
-        write!(f, "\nTo start apps with a weaker sandbox all the same, set DOZEN_ALLOW_WEAKER={names}")
+        let names = |excusable: bool| -> LayerSet {
+            let chosen = self.missing.iter().filter(|missing| missing.excusable == excusable);
+            chosen.map(|missing| missing.layer).collect()
+        };
+        if names(false).is_empty() {
+            return write!(
+                f,
+                "\nTo start apps with a weaker sandbox all the same, set DOZEN_ALLOW_WEAKER={}",
+                names(true)
+            );
+        }
+        write!(f, "\nNo setting excuses the absence of {}: without it there is no sandbox", names(false))
     }
 }
 
@@ -64,20 +76,36 @@ pub fn verdict(report: &ProbeReport, allow_weaker: &LayerSet) -> Result<Vec<Weak
     let mut weaknesses = Vec::new();
     let mut missing = Vec::new();
     for (layer, why, fix) in shortfalls(report) {
-        if allow_weaker.contains(layer) {
+        let excusable = is_excusable(layer, report.privilege);
+        if excusable && allow_weaker.contains(layer) {
             weaknesses.push(weakness(layer, WeaknessCause::AllowedByOperator, why));
         } else {
-            missing.push(RefusedLayer { layer, why: why.to_owned(), fix: fix.to_owned() });
+            missing.push(RefusedLayer { layer, why: why.to_owned(), fix: fix.to_owned(), excusable });
         }
     }
     if !missing.is_empty() {
         return Err(Refusal { missing });
     }
     if report.privilege == Privilege::OrdinaryUser {
-        let why = "an own network per app needs root";
-        weaknesses.push(weakness(Layer::NetworkNamespace, WeaknessCause::OrdinaryUser, why));
+        weaknesses.extend(of_an_ordinary_user(report));
     }
     Ok(weaknesses)
+}
+
+/// What root's form has and this one has not. Limits count as well: an ordinary user has control groups only where somebody
+/// delegated one.
+fn of_an_ordinary_user(report: &ProbeReport) -> Vec<Weakness> {
+    let always = [
+        (Layer::UidSwitch, "an own user id per app needs root"),
+        (Layer::NetworkNamespace, "an own network per app needs root"),
+    ];
+    let limits = [Layer::CgroupMemory, Layer::CgroupCpu, Layer::CgroupPids];
+    let missing = limits.into_iter().filter_map(|layer| match report.state(layer) {
+        Some(State::Missing { why, .. }) => Some((layer, why.as_str())),
+        Some(State::Present { .. }) | None => None,
+    });
+    let all = always.into_iter().chain(missing);
+    all.map(|(layer, why)| weakness(layer, WeaknessCause::OrdinaryUser, why)).collect()
 }
 
 fn weakness(layer: Layer, cause: WeaknessCause, why: &str) -> Weakness {
@@ -86,13 +114,10 @@ fn weakness(layer: Layer, cause: WeaknessCause, why: &str) -> Weakness {
 
 /// Missing layers that count, each with its reason and remedy. A layer that the report does not mention is missing.
 fn shortfalls(report: &ProbeReport) -> Vec<(Layer, &str, &str)> {
-    let one_of_holds =
-        report.layers.iter().any(|entry| entry.requirement == Requirement::OneOf && report.has(entry.layer));
     Layer::ALL
         .into_iter()
         .filter(|layer| match requirement(*layer, report.privilege) {
             Requirement::Required => true,
-            Requirement::OneOf => !one_of_holds,
             Requirement::Optional => false,
         })
         .filter_map(|layer| match report.state(layer) {
@@ -142,22 +167,31 @@ mod tests {
             (Root, &[Seccomp], &[], Err(&[Seccomp])),
             (Root, &[Seccomp], &[Seccomp], Ok(&[Seccomp])),
             (Root, &[Seccomp, NoNewPrivs], &[Seccomp], Err(&[NoNewPrivs])),
+            (Root, &[PidNamespace], &[PidNamespace], Err(&[PidNamespace])),
             (Root, &[Seccomp], &[Landlock], Err(&[Seccomp])),
             (Root, &[Landlock, CgroupMemory, IdmappedMounts], &[], Ok(&[])),
             (Root, &[UserNamespace], &[], Ok(&[])),
-            (Root, &[UidSwitch], &[], Ok(&[])),
-            (Root, &[UidSwitch, UserNamespace], &[], Err(&[UidSwitch, UserNamespace])),
+            (Root, &[UidSwitch], &[], Err(&[UidSwitch])),
+            (Root, &[UidSwitch, UserNamespace], &[UidSwitch], Err(&[UidSwitch])),
             (Root, &[NetworkNamespace, Veth], &[], Err(&[NetworkNamespace, Veth])),
             (Root, &[Nftables], &[], Err(&[Nftables])),
             (Root, &[Nftables], &[Nftables], Ok(&[Nftables])),
-            (OrdinaryUser, &[UidSwitch, NetworkNamespace, Veth, Nftables], &[], Ok(&[NetworkNamespace])),
             (
                 OrdinaryUser,
-                &[UidSwitch, UserNamespace],
-                &[UidSwitch, UserNamespace],
-                Ok(&[UidSwitch, UserNamespace, NetworkNamespace]),
+                &[UidSwitch, NetworkNamespace, Veth, Nftables],
+                &[],
+                Ok(&[UidSwitch, NetworkNamespace]),
             ),
-            (OrdinaryUser, &[MountNamespace], &[], Err(&[MountNamespace])),
+            (
+                OrdinaryUser,
+                &[UidSwitch, CgroupMemory, CgroupPids],
+                &[],
+                Ok(&[UidSwitch, NetworkNamespace, CgroupMemory, CgroupPids]),
+            ),
+            (OrdinaryUser, &[UserNamespace], &[UserNamespace], Err(&[UserNamespace])),
+            (OrdinaryUser, &[MountNamespace], &[MountNamespace], Err(&[MountNamespace])),
+            (OrdinaryUser, &[Seccomp], &[], Err(&[Seccomp])),
+            (OrdinaryUser, &[Seccomp], &[Seccomp], Ok(&[Seccomp, UidSwitch, NetworkNamespace])),
         ];
         for (privilege, missing, allowed, expected) in cases {
             let got = verdict(&report(*privilege, missing), &set(allowed));
@@ -175,12 +209,18 @@ mod tests {
     #[test]
     fn a_refusal_names_layers_reasons_and_remedies() {
         let refusal =
-            verdict(&report(Privilege::Root, &[Layer::Seccomp, Layer::PidNamespace]), &LayerSet::default());
+            verdict(&report(Privilege::Root, &[Layer::Seccomp, Layer::NoNewPrivs]), &LayerSet::default());
         let expected = "no app can be started, for the sandbox would lack required layers:\
-            \n  pid_namespace: pid_namespace is off. To mend it: turn pid_namespace on\
+            \n  no_new_privs: no_new_privs is off. To mend it: turn no_new_privs on\
             \n  seccomp: seccomp is off. To mend it: turn seccomp on\
-            \nTo start apps with a weaker sandbox all the same, set DOZEN_ALLOW_WEAKER=pid_namespace,seccomp";
+            \nTo start apps with a weaker sandbox all the same, set DOZEN_ALLOW_WEAKER=no_new_privs,seccomp";
         assert_eq!(refusal.unwrap_err().to_string(), expected);
+        let found = report(Privilege::OrdinaryUser, &[Layer::UserNamespace, Layer::Seccomp]);
+        let expected = "no app can be started, for the sandbox would lack required layers:\
+            \n  user_namespace: user_namespace is off. To mend it: turn user_namespace on\
+            \n  seccomp: seccomp is off. To mend it: turn seccomp on\
+            \nNo setting excuses the absence of user_namespace: without it there is no sandbox";
+        assert_eq!(verdict(&found, &LayerSet::default()).unwrap_err().to_string(), expected);
     }
 
     #[test]
@@ -208,7 +248,8 @@ mod tests {
             let strict = verdict(&found, &LayerSet::default());
             let lenient = verdict(&found, &set(&allowed));
             prop_assert!(strict.is_err() || lenient.is_ok());
-            prop_assert!(verdict(&found, &set(&missing)).is_ok());
+            let excused = verdict(&found, &set(&missing));
+            prop_assert!(excused.is_ok() || excused.is_err_and(|refusal| !refusal.missing.iter().any(|one| one.excusable)));
         }
     }
 }

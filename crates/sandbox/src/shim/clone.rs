@@ -1,6 +1,7 @@
 //! The clones that make a shim, and a sandbox's first process.
 
-use crate::probe::{Layer, LayerSet};
+use super::orders::Orders;
+use crate::probe::{Layer, Privilege};
 use rustix::process::Pid;
 use std::os::fd::{FromRawFd, OwnedFd};
 
@@ -16,10 +17,10 @@ pub struct Init {
 const CHILD_RETURNED: i32 = 70;
 
 /// Runs `child` in new namespaces as their first process; returns in the parent only.
-pub fn clone_into_namespaces(without: &LayerSet, child: impl FnOnce()) -> std::io::Result<Init> {
+pub fn clone_into_namespaces(orders: &Orders, child: impl FnOnce()) -> std::io::Result<Init> {
     let mut pidfd: libc::c_int = -1;
     let arguments = CloneArguments {
-        flags: namespace_flags(without) | libc::CLONE_PIDFD as u64,
+        flags: namespace_flags(orders) | libc::CLONE_PIDFD as u64,
         pidfd: (&raw mut pidfd) as u64,
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArguments::default()
@@ -53,10 +54,16 @@ fn clone(mut arguments: CloneArguments, child: impl FnOnce()) -> std::io::Result
     }
 }
 
-fn namespace_flags(without: &LayerSet) -> u64 {
+fn namespace_flags(orders: &Orders) -> u64 {
     let optional = [(Layer::IpcNamespace, libc::CLONE_NEWIPC), (Layer::UtsNamespace, libc::CLONE_NEWUTS)];
-    let chosen = optional.into_iter().filter(|(layer, _)| !without.contains(*layer)).map(|(_, flag)| flag);
-    chosen.fold(libc::CLONE_NEWPID | libc::CLONE_NEWNS, |flags, flag| flags | flag) as u64
+    let chosen = optional.into_iter().filter(|(layer, _)| !orders.without.contains(*layer));
+    let user = match orders.privilege {
+        Privilege::Root => 0,
+        // The kernel makes it first, and the others in it.
+        Privilege::OrdinaryUser => libc::CLONE_NEWUSER,
+    };
+    let always = libc::CLONE_NEWPID | libc::CLONE_NEWNS | user;
+    chosen.fold(always, |flags, (_, flag)| flags | flag) as u64
 }
 
 /// `struct clone_args` (Linux, `include/uapi/linux/sched.h`), first version.

@@ -53,8 +53,8 @@ pub fn run() -> ExitCode {
 fn hold(given: Given) {
     let Given { orders, lock, environment, control, passed } = given;
     let started = start::start(&orders, environment, passed);
-    if let Err(error) = inside::become_shim(orders.shim) {
-        // Nothing may go on with root's rights; the sandbox dies with this process.
+    if let Err(error) = inside::become_shim(&orders) {
+        // Nothing may go on with more rights than a shim needs; the sandbox dies with this process.
         return report(&format!("shim of {}: {error}", orders.spec.process));
     }
     silence_standard_descriptors();

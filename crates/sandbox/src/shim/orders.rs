@@ -3,7 +3,7 @@
 use crate::cgroup::{CgroupSettings, Controller, InvalidGroupName};
 use crate::format::Format;
 pub use crate::launcher::UserIds;
-use crate::probe::LayerSet;
+use crate::probe::{LayerSet, NetworkForm, Privilege};
 use crate::spec::ProcessSpec;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
@@ -24,6 +24,10 @@ pub struct Orders {
     pub toolchain_prefix: Option<PathBuf>,
     /// What a build is shown as the certificate authorities to trust.
     pub certificates: Option<PathBuf>,
+    /// As an ordinary user the sandbox has a user namespace, and nobody becomes anybody else.
+    pub privilege: Privilege,
+    /// Whether the process lives in its app's network or in the host's.
+    pub network: NetworkForm,
     /// Layers that this machine lacks, or that are hidden, and that settings allow going without.
     pub without: LayerSet,
     pub cgroup: CgroupOrders,

@@ -1,5 +1,6 @@
 //! Whether a process accepts connections where it was told to. The shim lives in the app's network, so a plain connect to the
-//! endpoint's own address is what the router will do later.
+//! endpoint's own address is what the router will do later. Where that network is the host's, somebody else may be the one who
+//! accepts: there the sandbox's init is asked as well whose socket it is.
 
 use domain::time::BootMillis;
 use rustix::io::Errno;
@@ -74,6 +75,11 @@ impl Probe {
             Attempt::UnderWay { .. } => self.fail(now),
             Attempt::Next { .. } => Outcome::NotYet,
         }
+    }
+
+    /// Somebody accepts, and it is not who should.
+    pub fn reject(&mut self, now: BootMillis) {
+        self.fail(now);
     }
 
     fn begin(&mut self, now: BootMillis) -> Outcome {

@@ -1,4 +1,4 @@
-//! The shim's first part, as root: limits, network, descriptors, and the clone of the sandbox. Ends before anything of the app's
+//! The shim's first part, with the launcher's rights: limits, network, descriptors, and the clone of the sandbox. Ends before anything of the app's
 //! runs; the sandbox waits for [`ToInit::Start`](crate::inside::link::ToInit).
 
 use super::clone::{Init, clone_into_namespaces};
@@ -8,7 +8,7 @@ use crate::cgroup::{Cgroups, Owner, ProcessGroup};
 use crate::inside::link::{self, ShimLink};
 use crate::inside::{Inside, InsideError, Parts};
 use crate::layout::DataFolder;
-use crate::spec::Network;
+use crate::probe::NetworkForm;
 use domain::cause::chain;
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::LinkNameSpaceType;
@@ -44,9 +44,9 @@ fn make_sandbox(
 ) -> Result<(Init, ShimLink, ProcessGroup), InsideError> {
     let group = make_group(orders)?;
     enter_network(orders)?;
-    let parts = Parts { stdio, environment, helper: crate::inside::helper_tree(&orders.spec)? };
+    let parts = Parts { stdio, environment, helper: crate::inside::find_helper(orders)? };
     let (shim_link, init_link) = link::pair().map_err(InsideError::at("make a socket pair"))?;
-    let init = clone_into_namespaces(&orders.without, || {
+    let init = clone_into_namespaces(orders, || {
         crate::inside::enter(Inside { orders, link: init_link, parts });
     })
     .map_err(InsideError::at("make namespaces"))?;
@@ -66,9 +66,9 @@ fn make_group(orders: &Orders) -> Result<ProcessGroup, InsideError> {
 
 /// From here on this process, too, lives in the app's network: that is where it looks whether the app accepts.
 fn enter_network(orders: &Orders) -> Result<(), InsideError> {
-    match orders.spec.network {
-        Network::Host => Ok(()),
-        Network::App => {
+    match orders.network {
+        NetworkForm::Shared => Ok(()),
+        NetworkForm::PerApp => {
             let path = DataFolder::new(&orders.data).network(orders.spec.app);
             let pin = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                 .map_err(InsideError::at("find the app's network"))?;

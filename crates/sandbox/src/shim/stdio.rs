@@ -38,7 +38,7 @@ pub enum Outside {
     HandedOut,
 }
 
-/// As root: pipes are given to the app's uid, without which it could not open `/dev/stdout`.
+/// Pipes are given to the app's uid, without which it could not open `/dev/stdout`.
 pub fn make(stdio: Stdio, app: UserIds, passed: Vec<OwnedFd>) -> Result<Made, InsideError> {
     match stdio {
         Stdio::Journal => journal(app),

@@ -35,6 +35,10 @@ impl World {
         change: impl FnOnce(&mut NetworkSettings) + Send + 'static,
         test: impl FnOnce(World) + Send + 'static,
     ) {
+        if !nix::unistd::Uid::effective().is_root() {
+            eprintln!("skipped: needs root to connect networks");
+            return;
+        }
         let thread = std::thread::spawn(move || {
             let lab = Lab::enter().expect("a lab needs root and network namespaces");
             let folder = tempfile::tempdir().unwrap();

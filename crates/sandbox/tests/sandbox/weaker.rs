@@ -15,16 +15,20 @@ pub const CASES: &[Case] = &[
 ];
 
 fn required(world: &World) {
-    let weak = world.beside(&[("MASK", "seccomp,pid_namespace"), ("ALLOW", "seccomp")]);
+    let weak = world.beside(&[("MASK", "seccomp,no_new_privs"), ("ALLOW", "seccomp")]);
     let environment = SealedEnvironment::seal(ENVIRONMENT).unwrap();
     let error = weak.connect().spawn(&weak.spec("true"), &environment, &[]).unwrap_err();
     assert_eq!(error.refusal(), Some(RefusalReason::LayerMissing));
     let status = weak.connect().status().unwrap();
     for text in [error.to_string(), status.cannot_start.unwrap()] {
-        assert!(text.contains("pid_namespace") && text.contains("DOZEN_ALLOW_WEAKER"), "{text}");
+        assert!(text.contains("no_new_privs") && text.contains("DOZEN_ALLOW_WEAKER=no_new_privs"), "{text}");
         assert!(!text.contains("seccomp:"), "excused: {text}");
     }
     assert_eq!(weak.end(), [""; 0]);
+    let bare = world.beside(&[("MASK", "pid_namespace"), ("ALLOW", "pid_namespace")]);
+    let reason = bare.connect().status().unwrap().cannot_start.unwrap();
+    assert!(reason.contains("No setting excuses the absence of pid_namespace"), "{reason}");
+    assert_eq!(bare.end(), [""; 0]);
 }
 
 fn excused(world: &World) {
@@ -65,8 +69,15 @@ fn shared_network(world: &World) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let line = format!("(exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null && echo reached || echo refused");
-    let shared = ProcessSpec { network: Network::Host, ..weak.spec(&line) };
-    assert_eq!(weak.run(&shared).lines.stdout(), ["reached"]);
+    let named = ProcessSpec { network: Network::Host, ..weak.spec(&line) };
+    assert_eq!(weak.run(&named).lines.stdout(), ["reached"]);
+    weak.connect().create_network(app_id(APP), APP).unwrap();
+    assert_eq!(
+        weak.run_line(&line).lines.stdout(),
+        ["reached"],
+        "an app's network is the host's in this form"
+    );
+    assert_eq!(weak.connect().inspect_network().unwrap().inspection, None);
     assert_eq!(weak.end(), [""; 0]);
     assert_eq!(
         world.run_line(&line).lines.stdout(),

@@ -85,7 +85,9 @@ impl Rendezvous {
         let streams = match attached {
             Ok(attached) => Streams::new(attached)?,
             Err(error) => {
-                tell(stream, form, error.message()).await?;
+                let sentences =
+                    std::iter::once(error.message()).chain(error.hints().iter().map(String::as_str));
+                tell(stream, form, &sentences.collect::<Vec<_>>().join("\n")).await?;
                 return Ok(Ended::Client);
             }
         };
@@ -118,10 +120,10 @@ impl Rendezvous {
     }
 }
 
-/// A sentence of the platform in place of a process's output.
+/// Sentences of the platform in place of a process's output.
 async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, form: Form, text: &str) -> io::Result<()> {
     let bytes = match form {
-        Form::Raw(_) => format!(" !    {text}\r\n").into_bytes(),
+        Form::Raw(_) => text.lines().map(|line| format!(" !    {line}\r\n")).collect::<String>().into_bytes(),
         Form::Framed => {
             let mut bytes = Vec::new();
             encode_notice(text, &mut bytes);

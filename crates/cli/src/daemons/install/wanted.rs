@@ -3,7 +3,7 @@
 use super::environment_file::EnvironmentFile;
 use super::units;
 use super::{InstallError, Options};
-use crate::daemons::settings::{Settings, SettingsError};
+use crate::daemons::settings::{Settings, SettingsError, Who};
 use sandbox::launcher::{DEFAULT_ROUTER_UID, DEFAULT_SERVER_UID};
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,7 @@ pub fn plan_settings(options: &Options, known: &Known) -> Result<Wanted, Install
 /// The settings that a file of the last installation gives.
 pub fn read(file: &EnvironmentFile) -> Result<Settings, SettingsError> {
     let values = file.values();
-    Settings::from_env(|name| values.get(name).map(|value| (*value).to_owned()))
+    Settings::from_env(Who::Root, |name| values.get(name).map(|value| (*value).to_owned()))
 }
 
 /// What the units rely on.

@@ -6,8 +6,9 @@ use api::dozen::doctor::{Check, DoctorReport, Outcome};
 use domain::cause::chain;
 use domain::observed::ObservedRouter;
 use sandbox::client::{ClientError, Launcher};
-use sandbox::probe;
-use sandbox::protocol::LauncherStatus;
+use sandbox::network::{ForeignDrop, ForwardingState};
+use sandbox::probe::{self, Privilege};
+use sandbox::protocol::{LauncherStatus, NetworkReport};
 use server::ports::Doctor;
 
 /// Below this much free space a warning is due.
@@ -26,7 +27,9 @@ impl Doctor for MachineDoctor {
         let launcher = launcher(status.as_ref());
         let can_start_apps = launcher.outcome != Outcome::Failure;
         checks.push(launcher);
+        checks.extend(status.as_ref().map(form).ok());
         checks.extend(status.as_ref().map(weaker).unwrap_or_default());
+        checks.extend(self.network());
         checks.extend([self.routers(), self.disk()]);
         checks.extend(systemd::doctor::checks(self.settings.supervisor));
         DoctorReport { can_start_apps, checks }
@@ -49,9 +52,7 @@ fn layer(layer: &probe::LayerReport, status: &LauncherStatus) -> Check {
             let outcome = match layer.requirement {
                 // Once apps start all the same, each missing layer was excused.
                 probe::Requirement::Required if status.cannot_start.is_some() => Outcome::Failure,
-                probe::Requirement::Required | probe::Requirement::OneOf | probe::Requirement::Optional => {
-                    Outcome::Warning
-                }
+                probe::Requirement::Required | probe::Requirement::Optional => Outcome::Warning,
             };
             Check { area, name, outcome, detail: why.clone(), hint: Some(fix.clone()) }
         }
@@ -72,6 +73,52 @@ fn launcher(status: Result<&LauncherStatus, &ClientError>) -> Check {
     check("launcher", "launcher", outcome, detail)
 }
 
+/// Which of the two forms this server has.
+fn form(status: &LauncherStatus) -> Check {
+    let (outcome, detail) = match status.probe.privilege {
+        Privilege::Root => (Outcome::Ok, "as root: apps have user ids and networks of their own"),
+        Privilege::OrdinaryUser => (
+            Outcome::Warning,
+            "as an ordinary user: apps, server and router share this user's id and the host's network",
+        ),
+    };
+    let hint = "For a machine that others reach, or for code that you do not trust, run Dozen as root.";
+    let hint = (outcome == Outcome::Warning).then(|| hint.to_owned());
+    Check { hint, ..check("launcher", "form", outcome, detail.to_owned()) }
+}
+
+/// What lies between apps and the outside.
+fn forwarding(report: &NetworkReport) -> Option<Check> {
+    let inspection = report.inspection.as_ref()?;
+    let (outcome, detail) = match (inspection.forwarding, report.forwarding_turned_on) {
+        (ForwardingState::On, true) => {
+            (Outcome::Ok, "on; it was off, and Dozen turned it on for apps' way out (net.ipv4.ip_forward)")
+        }
+        (ForwardingState::On, false) => (Outcome::Ok, "on, as it was before Dozen started"),
+        (ForwardingState::Off, true | false) => {
+            (Outcome::Warning, "off: apps reach nothing outside of this machine (net.ipv4.ip_forward)")
+        }
+    };
+    Some(check("network", "forwarding", outcome, detail.to_owned()))
+}
+
+/// Somebody else's rules that drop what apps send and get.
+fn foreign_drops(report: &NetworkReport, range: &str) -> Vec<Check> {
+    let drops = report.inspection.iter().flat_map(|inspection| &inspection.foreign_drops);
+    drops.map(|drop| foreign_drop(drop, range)).collect()
+}
+
+fn foreign_drop(drop: &ForeignDrop, range: &str) -> Check {
+    let detail = format!(
+        "the chain {} of the table {} {} drops forwarded packets unless its rules accept them: apps may reach nothing outside",
+        drop.chain, drop.family, drop.table
+    );
+    let hint = format!(
+        "Let {range} pass in it, as source and as destination; for Docker: iptables -I DOCKER-USER -s {range} -j ACCEPT, and the same with -d."
+    );
+    Check { hint: Some(hint), ..check("network", "firewall", Outcome::Warning, detail) }
+}
+
 /// A line for each wall that apps do without.
 fn weaker(status: &LauncherStatus) -> Vec<Check> {
     let weak = status.weaker.iter();
@@ -79,10 +126,26 @@ fn weaker(status: &LauncherStatus) -> Vec<Check> {
 }
 
 impl MachineDoctor {
-    fn ask_launcher(&self) -> Result<LauncherStatus, ClientError> {
+    fn launcher(&self) -> Result<Launcher, ClientError> {
         let mut launcher = Launcher::connect(&self.settings.data.launcher_socket())?;
         launcher.hello(self.incarnation)?;
-        launcher.status()
+        Ok(launcher)
+    }
+
+    fn ask_launcher(&self) -> Result<LauncherStatus, ClientError> {
+        self.launcher()?.status()
+    }
+
+    /// A launcher that is away has been told of already.
+    fn network(&self) -> Vec<Check> {
+        let range = self.settings.network_range.to_string();
+        match self.launcher().and_then(|mut launcher| launcher.inspect_network()) {
+            Ok(report) => forwarding(&report).into_iter().chain(foreign_drops(&report, &range)).collect(),
+            Err(error @ ClientError::Refused { .. }) => {
+                vec![check("network", "network", Outcome::Warning, chain(&error))]
+            }
+            Err(_) => Vec::new(),
+        }
     }
 
     fn routers(&self) -> Check {
@@ -114,4 +177,47 @@ impl MachineDoctor {
 
 fn check(area: &str, name: &str, outcome: Outcome, detail: String) -> Check {
     Check { area: area.to_owned(), name: name.to_owned(), outcome, detail, hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandbox::network::{Inspection, RulesState};
+
+    fn report(forwarding: ForwardingState, turned_on: bool, drops: &[&str]) -> NetworkReport {
+        let foreign = |chain: &&str| ForeignDrop {
+            family: "ip".to_owned(),
+            table: "filter".to_owned(),
+            chain: (*chain).to_owned(),
+        };
+        let inspection = Inspection {
+            rules: RulesState::InForce,
+            forwarding,
+            uplink: None,
+            foreign_drops: drops.iter().map(foreign).collect(),
+        };
+        NetworkReport { inspection: Some(inspection), forwarding_turned_on: turned_on }
+    }
+
+    #[test]
+    fn who_turned_forwarding_on_is_told() {
+        let told = |state, turned_on| {
+            let check = forwarding(&report(state, turned_on, &[])).unwrap();
+            (check.outcome, check.detail)
+        };
+        assert!(told(ForwardingState::On, true).1.contains("Dozen turned it on"));
+        assert!(told(ForwardingState::On, false).1.contains("before Dozen"));
+        assert_eq!(told(ForwardingState::Off, true).0, Outcome::Warning);
+        let shared = NetworkReport { inspection: None, forwarding_turned_on: false };
+        assert!(forwarding(&shared).is_none() && foreign_drops(&shared, "").is_empty());
+    }
+
+    #[test]
+    fn a_foreign_firewall_is_named_with_its_remedy() {
+        let checks = foreign_drops(&report(ForwardingState::On, false, &["FORWARD"]), "10.212.0.0/15");
+        let [check] = checks.as_slice() else { panic!("one chain, one line: {checks:?}") };
+        assert_eq!(check.outcome, Outcome::Warning);
+        assert!(check.detail.contains("chain FORWARD of the table ip filter"), "{check:?}");
+        assert!(check.hint.as_ref().is_some_and(|hint| hint.contains("10.212.0.0/15")), "{check:?}");
+    }
 }

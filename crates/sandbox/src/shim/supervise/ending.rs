@@ -45,7 +45,7 @@ impl Supervisor<'_> {
             self.journal.platform(&lines::exited(exit.status));
         }
         let before = match self.life {
-            Life::Preparing | Life::Starting(_) => Before::Starting,
+            Life::Preparing | Life::Starting(_) | Life::Confirming(_) => Before::Starting,
             Life::Up => Before::Up,
         };
         let cause = if exit.stop_requested { Cause::Asked } else { Cause::Own };

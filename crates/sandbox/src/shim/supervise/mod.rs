@@ -19,9 +19,10 @@ use crate::cgroup::ProcessGroup;
 use crate::inside::link::{FromInit, ShimLink, ToInit};
 use crate::layout::DataFolder;
 use crate::message::MessageError;
+use crate::probe::NetworkForm;
 use crate::spec::Readiness;
 use crate::system::boot_now;
-use domain::process::{Exit, ExitStatus};
+use domain::process::{BootDiagnosis, Exit, ExitStatus};
 use domain::time::BootMillis;
 use journal::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -82,6 +83,8 @@ enum Life {
     /// Not executed yet.
     Preparing,
     Starting(Box<Probe>),
+    /// Somebody accepts where it should; the init was asked whether that is the app.
+    Confirming(Box<Probe>),
     Up,
 }
 
@@ -247,7 +250,7 @@ impl<'a> Supervisor<'a> {
                 self.leader = Some(ExitStatus::NotStarted);
             }
             FromInit::Exited(status) => self.leader = Some(status),
-            FromInit::Diagnosis(diagnosis) => self.answer_diagnosis(diagnosis.as_ref()),
+            FromInit::Diagnosis(diagnosis) => self.diagnosed(diagnosis.as_ref()),
         }
     }
 
@@ -264,8 +267,33 @@ impl<'a> Supervisor<'a> {
 
     fn probed(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Accepted => self.up(),
+            Outcome::Accepted => match self.orders.network {
+                NetworkForm::PerApp => self.up(),
+                NetworkForm::Shared => self.confirm(),
+            },
             Outcome::NotYet => {}
+        }
+    }
+
+    fn confirm(&mut self) {
+        match (std::mem::replace(&mut self.life, Life::Preparing), self.orders.spec.endpoint) {
+            (Life::Starting(probe), Some(endpoint)) => {
+                self.life = Life::Confirming(probe);
+                self.link.tell(ToInit::Diagnose(endpoint.0));
+            }
+            (other, _) => self.life = other,
+        }
+    }
+
+    fn diagnosed(&mut self, diagnosis: Option<&BootDiagnosis>) {
+        self.answer_diagnosis(diagnosis);
+        match std::mem::replace(&mut self.life, Life::Preparing) {
+            Life::Confirming(_) if diagnosis.is_none() => self.up(),
+            Life::Confirming(mut probe) => {
+                probe.reject(boot_now());
+                self.life = Life::Starting(probe);
+            }
+            other @ (Life::Preparing | Life::Starting(_) | Life::Up) => self.life = other,
         }
     }
 

@@ -52,7 +52,7 @@ impl Supervisor<'_> {
     fn timeout(&self) -> Timespec {
         let probe = match &self.life {
             Life::Starting(probe) => Some(probe.due_at()),
-            Life::Preparing | Life::Up => None,
+            Life::Preparing | Life::Confirming(_) | Life::Up => None,
         };
         let due = [probe, self.stop.due_at(), self.time_limit_at, self.facts.due_at(), self.journal.due_at()];
         let now = boot_now();
