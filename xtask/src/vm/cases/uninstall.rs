@@ -11,7 +11,10 @@ fn is_off(bench: &mut Bench) -> Result<()> {
             "systemctl list-units --all --no-legend 'dozen*' | grep -v dozen-agent; ls /etc/systemd/system | grep dozen | grep -v dozen-agent",
         ),
         ("links to units", "find /etc/systemd/system -name 'dozen*' -path '*.wants/*' | grep -v dozen-agent"),
-        ("processes", "pgrep -x dozen; pgrep -x limits; pgrep -u 2000000-2100000"),
+        (
+            "processes",
+            "pgrep -x dozen; pgrep -x limits; pgrep -u 64990,64991,2000000; cat /sys/fs/cgroup/dozen.slice/*/cgroup.procs",
+        ),
         ("packet rules", "nft list tables | grep dozen"),
         ("links", "ip -br link | grep '^dz'"),
         ("mounts", "grep /var/lib/dozen /proc/mounts"),
