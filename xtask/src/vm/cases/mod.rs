@@ -149,10 +149,14 @@ impl Bench {
 
     /// Everything that lives in the service of the apps but root's own: shims and processes, each with its start time.
     pub fn processes(&mut self) -> Result<Vec<String>> {
+        // By the shell's own means alone: every other program costs a tenth of a second here.
         let listed = self.run(
             "cd /sys/fs/cgroup/dozen.slice/dozen-apps.service || exit 1
              for pid in $(find . -name cgroup.procs -exec cat {} + | sort -n); do
-               [ \"$(stat -c %u /proc/$pid)\" = 0 ] || echo \"$pid $(sed 's/.*) //' /proc/$pid/stat | cut -d' ' -f20) $(cat /proc/$pid/comm)\"
+               [ -O /proc/$pid ] && continue
+               read -r stat 2>/dev/null < /proc/$pid/stat || continue
+               set -- ${stat##*) }
+               echo \"$pid ${20} ${stat%%)*}\"
              done; true",
         )?;
         Ok(listed.lines().map(str::to_owned).collect())
