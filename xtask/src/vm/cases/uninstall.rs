@@ -8,7 +8,7 @@ fn is_off(bench: &mut Bench) -> Result<()> {
     for (what, script) in [
         (
             "units",
-            "systemctl list-units --all --no-legend 'dozen*' | grep -v dozen-agent; ls /etc/systemd/system | grep dozen | grep -v dozen-agent",
+            "systemctl list-units --all --no-legend 'dozen*' | grep -v -e dozen-agent -e dozen.slice; ls /etc/systemd/system | grep dozen | grep -v dozen-agent",
         ),
         ("links to units", "find /etc/systemd/system -name 'dozen*' -path '*.wants/*' | grep -v dozen-agent"),
         (
