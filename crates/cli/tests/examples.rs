@@ -41,13 +41,14 @@ struct Trace {
 
 impl Trace {
     /// Looks at all processes without a pause: one that lives a millisecond is seen, package managers live hundreds.
-    fn start() -> Self {
+    fn start(server: &Server) -> Self {
+        let launcher = server.daemon("launcher").expect("the launcher runs");
         let stop = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&stop);
         let seen = std::thread::spawn(move || {
             let mut seen = std::collections::BTreeSet::new();
             while !until.load(Ordering::Relaxed) {
-                seen.extend(processes().into_iter().filter_map(build_command));
+                seen.extend(processes().into_iter().filter_map(|pid| build_command(pid, launcher)));
             }
             seen
         });
@@ -63,7 +64,23 @@ impl Trace {
 /// First uid of apps; a build's is odd.
 const APP_UIDS: std::ops::Range<u32> = 2_000_000..2_100_000;
 
-fn build_command(pid: u32) -> Option<String> {
+/// Programs that the step calls, without the step itself, whose order names a package manager as well.
+fn tools(seen: &[String]) -> Vec<&String> {
+    seen.iter().filter(|line| !line.starts_with("/.dozen/")).collect()
+}
+
+/// Other servers may be at work on the machine.
+fn descends_from(pid: u32, ancestor: u32) -> bool {
+    let mut at = pid;
+    while at > 1 && at != ancestor {
+        let stat = std::fs::read_to_string(format!("/proc/{at}/stat")).unwrap_or_default();
+        let after = stat.rsplit(')').next().unwrap_or_default();
+        at = after.split_whitespace().nth(1).and_then(|parent| parent.parse().ok()).unwrap_or(0);
+    }
+    at == ancestor
+}
+
+fn build_command(pid: u32, launcher: u32) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
     let uid = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -73,7 +90,7 @@ fn build_command(pid: u32) -> Option<String> {
     let is_build = [uid, own].iter().any(|uid| APP_UIDS.contains(uid) && uid % 2 == 1);
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let words = line.split(|byte| *byte == 0).take(4).map(|word| String::from_utf8_lossy(word).into_owned());
-    is_build.then(|| words.collect::<Vec<_>>().join(" "))
+    (is_build && descends_from(pid, launcher)).then(|| words.collect::<Vec<_>>().join(" "))
 }
 
 /// Pushes the example; answers, load, trace, growth.
@@ -90,11 +107,14 @@ fn whole_life(name: &str, install: &str, grow: impl Fn(&Repository)) {
     copy_example(&repository, name);
     repository.connect(&server, name);
 
-    let trace = Trace::start();
+    let trace = Trace::start(&server);
     let told = repository.push(&server);
     println!("{told}");
     let seen = trace.end();
-    assert!(seen.iter().any(|line| line.contains(install)), "the trace sees what is there: {seen:#?}");
+    assert!(
+        tools(&seen).iter().any(|line| line.contains(install)),
+        "the trace sees what is there: {seen:#?}"
+    );
     assert_eq!(server.get(name, "/").json()["release"], "v1");
     println!("{}", server.get(name, "/").text());
 
@@ -117,7 +137,7 @@ fn whole_life(name: &str, install: &str, grow: impl Fn(&Repository)) {
 fn without_a_package_manager(server: &Server, repository: &Repository, name: &str) {
     repository.write("version.txt", "two\n");
     repository.commit("only code");
-    let trace = Trace::start();
+    let trace = Trace::start(server);
     let told = repository.push(server);
     let seen = trace.end();
     println!("{told}");
@@ -162,4 +182,155 @@ fn express() {
         let lock = std::fs::read_to_string(repository.path().join("package-lock.json")).expect("there");
         repository.write("package-lock.json", &lock.replacen("1.0.0", "1.0.1", 2));
     });
+}
+
+const SERVER: &str = "
+const fs = require('fs');
+const has = (name) => { try { require.resolve(name); return true; } catch { return false; } };
+require('http').createServer((request, response) => response.end(JSON.stringify({
+  built: fs.readFileSync('built.txt', 'utf8').trim(), ms: has('ms'), devtool: has('devtool'),
+}))).listen(process.env.PORT, '0.0.0.0');
+";
+
+/// A package of npm with one program, which prints the file of the source that it is given.
+fn make_tool(folder: &Path) -> std::path::PathBuf {
+    let package = folder.join("package");
+    std::fs::create_dir_all(&package).expect("made");
+    let text = r#"{"name":"devtool","version":"1.0.0","bin":{"devtool":"cli.js"}}"#;
+    std::fs::write(package.join("package.json"), text).expect("written");
+    let code = "#!/usr/bin/env node\nconsole.log('built of ' + require('fs').readFileSync(process.argv[2], 'utf8'));\n";
+    std::fs::write(package.join("cli.js"), code).expect("written");
+    let tarball = folder.join("devtool-1.0.0.tgz");
+    let mut tar = std::process::Command::new("tar");
+    assert!(
+        tar.arg("czf")
+            .arg(&tarball)
+            .arg("-C")
+            .arg(folder)
+            .arg("package")
+            .status()
+            .expect("tar runs")
+            .success()
+    );
+    tarball
+}
+
+/// A `build` script runs at each push, with the packages of developers, which are gone when the app runs; only the first push starts a
+/// package manager. Without a Procfile the app is started by its `start` script.
+#[test]
+fn a_build_script_needs_a_package_manager_once() {
+    let Some(packages) = registry::fetched() else {
+        println!("skipped: the packages of the examples were not fetched (cargo xtask test does it)");
+        return;
+    };
+    let registry = Registry::start();
+    registry.offer_all(&packages);
+    let place = tempfile::tempdir().expect("a folder");
+    registry.offer_tarball(&make_tool(place.path()));
+    let lock = std::fs::read_to_string(example("express").join("package-lock.json")).expect("there");
+    let lock: serde_json::Value = serde_json::from_str(&lock).expect("JSON");
+    let ms = lock["packages"]["node_modules/ms"]["version"].as_str().expect("locked").to_owned();
+    let manifest = serde_json::json!({
+        "name": "scripted", "version": "1.0.0",
+        "scripts": { "build": "devtool source.txt > built.txt", "start": "node server.js" },
+        "dependencies": { "ms": ms }, "devDependencies": { "devtool": "1.0.0" },
+    });
+    let lock = serde_json::json!({ "name": "scripted", "version": "1.0.0", "lockfileVersion": 3, "packages": {
+        "": manifest,
+        "node_modules/ms": { "version": ms },
+        "node_modules/devtool": { "version": "1.0.0", "dev": true, "bin": { "devtool": "cli.js" } },
+    } });
+    let server = start(&registry);
+    server.dozen(&["apps:create", "scripted"]);
+    let repository = Repository::new();
+    repository.write("package.json", &manifest.to_string());
+    repository.write("package-lock.json", &lock.to_string());
+    repository.write("server.js", SERVER);
+    repository.write("source.txt", "one");
+    repository.commit("first");
+    repository.connect(&server, "scripted");
+    println!("{}", repository.push(&server));
+    let answer = server.get("scripted", "/").json();
+    assert_eq!(answer, serde_json::json!({ "built": "built of one", "ms": true, "devtool": false }));
+
+    repository.write("source.txt", "two");
+    repository.commit("second");
+    let trace = Trace::start(&server);
+    let told = repository.push(&server);
+    let seen = trace.end();
+    println!("{told}\n{seen:#?}");
+    assert!(!seen.is_empty(), "the step itself is seen");
+    assert!(
+        !tools(&seen).iter().any(|line| line.contains("npm")),
+        "a package manager was started: {seen:#?}"
+    );
+    let answer = server.get("scripted", "/").json();
+    assert_eq!(answer, serde_json::json!({ "built": "built of two", "ms": true, "devtool": false }));
+}
+
+/// A lock of uv, on a server without uv: pip installs exactly what it names, and the app is started as its framework is.
+#[test]
+fn a_lock_of_uv_needs_no_uv() {
+    let Some(packages) = registry::fetched() else {
+        println!("skipped: the packages of the examples were not fetched (cargo xtask test does it)");
+        return;
+    };
+    let registry = Registry::start();
+    registry.offer_all(&packages);
+    let needed =
+        ["flask", "blinker", "click", "itsdangerous", "jinja2", "markupsafe", "werkzeug", "gunicorn"];
+    let mut lock = String::from("version = 1\nrequires-python = \">=3.9\"\n");
+    for entry in std::fs::read_dir(packages.join("pypi")).expect("wheels").flatten() {
+        let file = entry.file_name().into_string().expect("text");
+        let mut parts = file.split('-');
+        let (name, version) =
+            (parts.next().unwrap_or_default().to_lowercase(), parts.next().unwrap_or_default());
+        if needed.contains(&name.as_str()) {
+            let sum =
+                std::process::Command::new("sha256sum").arg(entry.path()).output().expect("it runs").stdout;
+            let sum = String::from_utf8(sum).expect("text");
+            let others: Vec<String> = if name == "flask" {
+                needed[1..7].iter().map(|one| format!("{{ name = \"{one}\" }}")).collect()
+            } else {
+                Vec::new()
+            };
+            lock.push_str(&format!(
+                "\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = {{ registry = \"https://pypi.org/simple\" }}\n\
+                 dependencies = [{}]\nwheels = [{{ url = \"https://x/{file}\", hash = \"sha256:{}\" }}]\n",
+                others.join(", "),
+                sum.split(' ').next().unwrap_or_default()
+            ));
+        }
+    }
+    lock.push_str(
+        "\n[[package]]\nname = \"shop\"\nversion = \"1\"\nsource = { virtual = \".\" }\n\
+         dependencies = [{ name = \"flask\" }, { name = \"gunicorn\" }]\n\
+         [package.metadata]\nrequires-dist = [{ name = \"flask\" }, { name = \"gunicorn\" }]\n",
+    );
+    let server = start(&registry);
+    server.dozen(&["apps:create", "locked"]);
+    let repository = Repository::new();
+    repository.write("uv.lock", &lock);
+    let project = "[project]\nname = \"shop\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\"flask\", \"gunicorn\"]\n";
+    repository.write("pyproject.toml", project);
+    let code = "from flask import Flask\nimport importlib.util\napp = Flask(__name__)\n\n@app.get('/')\ndef index():\n    \
+                return {'redis': importlib.util.find_spec('redis') is not None}\n";
+    repository.write("app.py", code);
+    repository.commit("first");
+    repository.connect(&server, "locked");
+    let told = repository.push(&server);
+    println!("{told}");
+    assert!(told.contains("The default web process is that of Flask: gunicorn app:app"), "{told}");
+    assert_eq!(
+        server.get("locked", "/").json(),
+        serde_json::json!({ "redis": false }),
+        "only what is locked"
+    );
+
+    repository.write("pyproject.toml", &project.replace("\"flask\"", "\"flask>=99\""));
+    repository.commit("drifted");
+    let output = repository.try_push(&server);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("uv lock"), "{told}");
+    println!("{told}");
 }
