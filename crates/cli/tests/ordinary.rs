@@ -232,6 +232,11 @@ fn a_dead_launcher_is_found_again(server: &mut Server) {
     assert_eq!(server.get("hello", "/").status, 200, "it answers without a launcher");
     server.start_again();
     server.wait_for_api();
+    // The daemons answered all the time: that says nothing of the new launcher.
+    eventually("the new launcher answers", 60, || {
+        let doctor = server.try_dozen(&["doctor"]);
+        String::from_utf8_lossy(&doctor.stdout).contains("Apps can be started.").then_some(())
+    });
     for _ in 0..20 {
         assert_eq!(server.get("hello", "/").status, 200, "every listener has somebody who accepts");
     }

@@ -31,9 +31,9 @@ use store::{Reader, Writer};
 const COMMAND_LIMIT_BYTES: usize = 8 * 1024;
 /// Names and values of a job's own vars together.
 const ENVIRONMENT_LIMIT_BYTES: usize = 16 * 1024;
-/// How long a host that can start no process at all is waited for: a launcher comes back within seconds, a sandbox's missing layer
-/// does not.
-const CANNOT_START_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a host that can start no process at all is waited for: a launcher comes back, within seconds unless the machine is very
+/// busy, and a sandbox's missing layer does not.
+const CANNOT_START_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause between attempts to reach a process that was just started.
 const ATTACH_PAUSE: Duration = Duration::from_millis(20);
 
