@@ -1,12 +1,14 @@
-//! The project's own commands: `cargo xtask demo|test|tidy|bench`.
+//! The project's own commands: `cargo xtask demo|test|tidy|bench|fuzz`.
 //!
 //! - `demo` starts a server, pushes an example and shows the twelve factors with evidence fetched over the public API
 //! - `test` installs what tests need and runs every suite
 //! - `tidy` checks what the compiler cannot: layers, sizes, words, features
 //! - `bench` measures, and prints ratios against a peer of the same run
+//! - `fuzz` runs a fuzz target for a while
 
 mod bench;
 mod demo;
+mod fuzz;
 mod install;
 mod shell;
 mod test;
@@ -21,7 +23,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   test [--strict] [NAME...]  install what tests need and run every suite, or the named ones
   test --vm [NAME...]        install, push, restart, reboot and pull the plug in a virtual machine like a user's
   tidy                       check layers, sizes, words and features of the source
-  bench NAME [--json]        measure: start, deploy, footprint";
+  bench NAME [--json]        measure: start, deploy, footprint
+  fuzz NAME [SECONDS]        run a fuzz target with cargo-fuzz and nightly";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         other => {
             eprintln!(
                 "{}{USAGE}",

@@ -201,6 +201,8 @@ pub enum DaemonState {
 pub enum ListenerName {
     /// API and git over HTTPS: the server's.
     Api,
+    /// Git over SSH: the server's.
+    Ssh,
     /// Apps over HTTP: the router's.
     Http,
     /// Apps over HTTPS: the router's.
@@ -208,11 +210,12 @@ pub enum ListenerName {
 }
 
 impl ListenerName {
-    pub const ALL: [Self; 3] = [Self::Api, Self::Http, Self::Https];
+    pub const ALL: [Self; 4] = [Self::Api, Self::Ssh, Self::Http, Self::Https];
 
     pub const fn as_word(self) -> &'static str {
         match self {
             Self::Api => "api",
+            Self::Ssh => "ssh",
             Self::Http => "http",
             Self::Https => "https",
         }

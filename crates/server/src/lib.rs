@@ -18,7 +18,10 @@ mod run;
 mod secrets;
 pub mod settings;
 mod short_path;
+mod ssh;
 mod state;
+#[doc(hidden)]
+pub mod strangers;
 mod streams;
 pub mod table;
 

@@ -9,6 +9,7 @@ use crate::intake::{self, Uploads};
 use crate::ports::{Doctor, Fetch, LogHub, SourceTrees};
 use crate::rendezvous::Rendezvous;
 use crate::settings::Settings;
+use crate::ssh::{self, HostKeyError};
 use crate::state::{Shared, State};
 use crate::streams::{self, Streams};
 use crate::table::{Route, Routes};
@@ -17,7 +18,7 @@ use axum::Router;
 use axum::middleware;
 use engine::Engine;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,9 @@ const TASKS_GRACE: Duration = Duration::from_secs(5);
 pub struct ServerParts {
     /// Bound; its port is what clients see.
     pub listener: std::net::TcpListener,
-    /// The data folder. Used here: `ca`, `run/hook.sock`; `run` must exist.
+    /// For pushes over SSH; `None`: there are none.
+    pub ssh: Option<std::net::TcpListener>,
+    /// The data folder. Used here: `keys` (of SSH), `ca`, `run/hook.sock`; `run` must exist.
     pub data: PathBuf,
     pub settings: Settings,
     pub engine: Engine,
@@ -53,6 +56,8 @@ pub enum ServerError {
     Hooks { path: PathBuf, source: io::Error },
     #[error("the socket of git hooks {path}")]
     HookSocket { path: PathBuf, source: io::Error },
+    #[error("the key that SSH clients know this server by")]
+    HostKey(#[from] HostKeyError),
     #[error("the operating system gave no randomness")]
     NoRandomness,
     #[error("the listening socket")]
@@ -81,6 +86,8 @@ pub async fn run_telling(
     parts.listener.set_nonblocking(true).map_err(ServerError::Listener)?;
     let listener = tokio::net::TcpListener::from_std(parts.listener).map_err(ServerError::Listener)?;
 
+    let ssh = parts.ssh.map(|listener| open_ssh(listener, &parts.data.join("keys"))).transpose()?;
+
     let state: State = Arc::new(Shared {
         rendezvous: Arc::new(Rendezvous::new(parts.engine.clone())),
         engine: parts.engine,
@@ -98,6 +105,9 @@ pub async fn run_telling(
         tasks: TaskTracker::new(),
     });
     state.tasks.spawn(desk::listen(desk, state.clone()));
+    if let Some((listener, config)) = ssh {
+        state.tasks.spawn(ssh::listen(listener, config, state.clone()));
+    }
     state.tasks.spawn(renew(authority, Arc::clone(&certificate), shutdown.clone()));
     let front = Front { listener, certificate, routes: routes(state.clone()), rendezvous: meet(&state) };
     ready();
@@ -107,6 +117,15 @@ pub async fn run_telling(
         tracing::warn!(left = state.tasks.len(), "pushes or streams were still open when the server ended");
     }
     Ok(())
+}
+
+fn open_ssh(
+    listener: std::net::TcpListener,
+    keys: &Path,
+) -> Result<(tokio::net::TcpListener, Arc<russh::server::Config>), ServerError> {
+    let config = ssh::prepare(keys)?;
+    listener.set_nonblocking(true).map_err(ServerError::Listener)?;
+    Ok((tokio::net::TcpListener::from_std(listener).map_err(ServerError::Listener)?, config))
 }
 
 fn certificate_names(settings: &Settings) -> Vec<String> {

@@ -10,7 +10,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Where OpenSSH keeps public keys, the first that is there counts.
-const USUAL_FILES: [&str; 3] = [".ssh/id_ed25519.pub", ".ssh/id_ecdsa.pub", ".ssh/id_rsa.pub"];
+const USUAL_FILES: [&str; 2] = [".ssh/id_ed25519.pub", ".ssh/id_ecdsa.pub"];
 /// Larger files are no public keys.
 const MAX_KEY_BYTES: u64 = 16 * 1024;
 
@@ -48,7 +48,7 @@ fn render(keys: &[Key], now: Timestamp, style: Style) -> String {
 /// `dozen keys:add`.
 #[derive(Debug, Args)]
 pub struct Add {
-    /// The file of the public key. Default: ~/.ssh/id_ed25519.pub, then id_ecdsa.pub, then id_rsa.pub
+    /// The file of the public key. Default: ~/.ssh/id_ed25519.pub, then id_ecdsa.pub
     file: Option<PathBuf>,
 }
 

@@ -111,19 +111,22 @@ fn render(settings: &Settings) -> Result<LauncherSettings, UnusablePrefix> {
 
 fn own_daemons(settings: &Settings) -> (Vec<ListenerSettings>, Vec<DaemonSettings>) {
     let sockets = u32::try_from(router_threads(settings).get()).unwrap_or(1);
-    let listeners = vec![
-        ListenerSettings { name: ListenerName::Api, address: settings.api_listen, sockets: 1 },
+    let one = |name, address| ListenerSettings { name, address, sockets: 1 };
+    let mut listeners = vec![
+        one(ListenerName::Api, settings.api_listen),
         ListenerSettings { name: ListenerName::Http, address: settings.http_listen, sockets },
     ];
+    listeners.extend(settings.ssh_listen.map(|address| one(ListenerName::Ssh, address)));
     (listeners, vec![server(settings), router(settings, sockets)])
 }
 
 fn server(settings: &Settings) -> DaemonSettings {
+    let ssh = settings.ssh_listen.map(|_| ListenerName::Ssh);
     DaemonSettings {
         daemon: Daemon::Server,
         arguments: vec!["serve".to_owned()],
         environment: environment(settings),
-        listeners: vec![ListenerName::Api],
+        listeners: [Some(ListenerName::Api), ssh].into_iter().flatten().collect(),
         journal_writers: 1,
         start: StartDaemon::AtOnce,
         stop_grace_seconds: SERVER_GRACE_SECONDS,

@@ -36,6 +36,11 @@ pub const ALL: &[Setting] = &[
         "The data folder. Everything that Dozen keeps lies in it. As an ordinary user: `XDG_DATA_HOME/dozen`, else `~/.local/share/dozen`.",
     ),
     setting("DOZEN_API_LISTEN", "127.0.0.1:4430", "Address and port of the API and of git, over HTTPS."),
+    setting(
+        "DOZEN_SSH_LISTEN",
+        "",
+        "Address and port for pushes over SSH, such as `0.0.0.0:2222`. None if it is not set. Under systemd a port of 1024 or above.",
+    ),
     setting("DOZEN_HTTP_LISTEN", "127.0.0.1:5080", "Address and port at which apps answer."),
     setting("DOZEN_BASE_DOMAIN", "localhost", "Apps answer at `NAME.BASE`."),
     setting(
@@ -205,6 +210,7 @@ pub struct Settings {
     pub who: Who,
     pub data: DataFolder,
     pub api_listen: SocketAddr,
+    pub ssh_listen: Option<SocketAddr>,
     pub http_listen: SocketAddr,
     pub base_domain: HostName,
     pub api_host: HostName,
@@ -252,6 +258,7 @@ impl Settings {
             data: DataFolder::new(data),
             master_key_file,
             api_listen: read.one("DOZEN_API_LISTEN")?,
+            ssh_listen: read.some("DOZEN_SSH_LISTEN")?,
             http_listen: read.one("DOZEN_HTTP_LISTEN")?,
             base_domain: read.one("DOZEN_BASE_DOMAIN")?,
             api_host: read.one("DOZEN_API_HOST")?,
@@ -392,6 +399,7 @@ mod tests {
         for (name, value) in [
             ("DOZEN_DATA", "relative"),
             ("DOZEN_API_LISTEN", "nonsense"),
+            ("DOZEN_SSH_LISTEN", "22"),
             ("DOZEN_UID", "-1"),
             ("DOZEN_ADMIN_EMAIL", "nobody"),
             ("DOZEN_LOG", "info,[broken"),

@@ -14,8 +14,8 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 
 /// Pieces of an answer that wait for a client.
@@ -30,6 +30,8 @@ const FETCH_LIMIT: Duration = Duration::from_secs(60 * 60);
 const ADVERTISE_LIMIT: Duration = Duration::from_secs(60);
 const MAX_ADVERTISEMENT: u64 = 64 * 1024 * 1024;
 const UPKEEP_LIMIT: Duration = Duration::from_secs(20 * 60);
+/// What shells call the end by SIGKILL.
+const KILLED: u32 = 137;
 /// Bytes of git's standard error that are kept for our log.
 const MAX_COMPLAINT: u64 = 4 * 1024;
 
@@ -51,6 +53,16 @@ pub struct Request<'a> {
     pub protocol: Option<&'a str>,
     /// Further variables: a push's secret and socket.
     pub environment: Vec<(&'static str, OsString)>,
+}
+
+impl Service {
+    /// How long a child may take in all.
+    const fn limit(self) -> Duration {
+        match self {
+            Self::ReceivePack => PUSH_LIMIT,
+            Self::UploadPack => FETCH_LIMIT,
+        }
+    }
 }
 
 impl Request<'_> {
@@ -86,6 +98,44 @@ impl Request<'_> {
         };
         let status = tokio::time::timeout(ADVERTISE_LIMIT, read).await??;
         if status.success() { Ok(answer) } else { Err(io::Error::other(format!("git {}", status))) }
+    }
+
+    /// Serves a connection to its end, and gives the code that git ended with. Whoever outlives the client must run it: a push
+    /// goes on without one.
+    pub async fn converse(
+        &self,
+        input: impl AsyncRead + Unpin,
+        output: impl AsyncWrite + Unpin,
+        errors: impl AsyncWrite + Unpin,
+    ) -> io::Result<u32> {
+        let mut child = self.spawn(Step::Converse)?;
+        let (Some(to_git), Some(from_git), Some(complaints)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(io::Error::other("git has no streams"));
+        };
+        let feeding = feed(input, to_git);
+        let answering = async {
+            let (heard, ()) =
+                tokio::join!(pass_on(from_git, output, self.service), pass_complaints(complaints, errors));
+            if heard == Heard::Nobody && self.service == Service::UploadPack {
+                end_group(&child);
+            }
+            child.wait().await
+        };
+        let served = async {
+            tokio::pin!(feeding, answering);
+            let mut fed = false;
+            loop {
+                tokio::select! {
+                    ended = &mut answering => return ended,
+                    () = &mut feeding, if !fed => fed = true,
+                }
+            }
+        };
+        let status = tokio::time::timeout(self.service.limit(), served).await;
+        let status = status.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        Ok(status.code().and_then(|code| u32::try_from(code).ok()).unwrap_or(KILLED))
     }
 
     /// Starts the exchange. The future is the exchange itself, to be run to its end by whoever outlives the client.
@@ -157,10 +207,7 @@ impl Exchange {
         else {
             return;
         };
-        let limit = match self.service {
-            Service::ReceivePack => PUSH_LIMIT,
-            Service::UploadPack => FETCH_LIMIT,
-        };
+        let limit = self.service.limit();
         // A client that is still sending when its answer is complete is cut off by some HTTP/2 libraries, answer and all.
         let unended = self.answer.clone();
         let feeding = async {
@@ -233,6 +280,44 @@ async fn drain(
         }
     }
     if answer.is_some() { Heard::Client } else { Heard::Nobody }
+}
+
+/// What a client sends, until it has no more or git takes no more. Dropping git's input tells it so.
+async fn feed(mut input: impl AsyncRead + Unpin, mut to_git: ChildStdin) {
+    let _either_end = tokio::io::copy(&mut input, &mut to_git).await;
+}
+
+/// Git's answer, while somebody takes it. That of a push is read to its end all the same.
+async fn pass_on(mut from_git: ChildStdout, mut output: impl AsyncWrite + Unpin, service: Service) -> Heard {
+    let mut heard = Heard::Client;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let count = match from_git.read(&mut piece).await {
+            Ok(0) | Err(_) => return heard,
+            Ok(count) => count,
+        };
+        if heard == Heard::Nobody {
+            continue;
+        }
+        let bytes = piece.get(..count).unwrap_or_default();
+        let taken = tokio::time::timeout(DEAF, async {
+            output.write_all(bytes).await?;
+            output.flush().await
+        });
+        if !matches!(taken.await, Ok(Ok(()))) {
+            heard = Heard::Nobody;
+            if service == Service::UploadPack {
+                return heard;
+            }
+        }
+    }
+}
+
+async fn pass_complaints(from: impl AsyncRead + Unpin, mut errors: impl AsyncWrite + Unpin) {
+    let text = complaint(from).await;
+    if !text.is_empty() {
+        let _heard = tokio::time::timeout(DEAF, errors.write_all(format!("{text}\n").as_bytes())).await;
+    }
 }
 
 /// The beginning of what git says on standard error; the rest is read and dropped.

@@ -49,6 +49,8 @@ pub enum Step {
     Advertise,
     /// Take or give a pack.
     Serve,
+    /// All of it over one connection.
+    Converse,
 }
 
 /// The program and the folder of hooks it is held to.
@@ -113,10 +115,12 @@ impl GitTool {
     pub fn service_arguments(&self, service: Service, step: Step, repository: &Path) -> Vec<OsString> {
         let mut arguments = self.forced(repository);
         arguments.push(service.command().into());
-        arguments.push("--stateless-rpc".into());
         match step {
-            Step::Advertise => arguments.push("--http-backend-info-refs".into()),
-            Step::Serve => {}
+            Step::Advertise => {
+                arguments.extend(["--stateless-rpc", "--http-backend-info-refs"].map(OsString::from))
+            }
+            Step::Serve => arguments.push("--stateless-rpc".into()),
+            Step::Converse => {}
         }
         arguments.push(repository.as_os_str().to_owned());
         arguments

@@ -6,9 +6,10 @@
 
 mod archive;
 pub(crate) mod body;
-mod child;
+pub(crate) mod child;
 mod command;
 pub(crate) mod desk;
+pub(crate) mod entry;
 pub mod hook;
 mod hook_output;
 mod pkt;
@@ -17,11 +18,12 @@ mod receive;
 mod repository;
 pub(crate) mod serve;
 pub(crate) mod stage;
+pub(crate) mod strangers;
 mod updates;
 mod wire;
 
 pub(crate) use archive::{ArchiveError, stage_commit};
-pub(crate) use command::MAX_PACK_BYTES;
 pub use command::{GitTool, MAX_TREE_ENTRIES};
+pub(crate) use command::{MAX_PACK_BYTES, Service, protocol};
 pub use repository::{GitRepositories, prepare_hooks};
 pub use wire::HookKind;

@@ -1,14 +1,12 @@
 //! The smart HTTP protocol: `/NAME.git/info/refs`, `/NAME.git/git-receive-pack`, `/NAME.git/git-upload-pack`.
 
 use super::body::{Encoding, GitBody};
-use super::child::{Request, keep_up};
+use super::child::Request;
 use super::command::{Service, protocol};
-use super::hook::{PUSH_VARIABLE, SOCKET_VARIABLE};
+use super::entry::{self, Admitted};
 use super::pkt;
-use super::push::{Push, Stranded};
 use crate::http::auth::parse_credentials;
-use crate::http::blocking;
-use crate::http::call::{Caller, assigned_id, authenticate};
+use crate::http::call::{assigned_id, authenticate};
 use crate::http::error::Refusal;
 use crate::state::State;
 use crate::table::{About, Routes};
@@ -17,12 +15,8 @@ use axum::body::Body;
 use axum::extract::{self, Path, Query};
 use axum::response::{IntoResponse, Response};
 use domain::policy::Action;
-use engine::ops;
-use engine::ops::apps::AppInfo;
-use engine::reference::AppRef;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Longest wait before a refused push may come again, told in `Retry-After`.
@@ -88,13 +82,6 @@ impl IntoResponse for GitRefusal {
     }
 }
 
-/// Somebody who may do this to this repository.
-struct Admitted {
-    caller: Caller,
-    app: AppInfo,
-    repository: PathBuf,
-}
-
 async fn admit(
     state: &State,
     repository: &str,
@@ -103,24 +90,7 @@ async fn admit(
 ) -> Result<Admitted, GitRefusal> {
     let credentials = parse_credentials(&request.headers).ok_or_else(Refusal::unauthorised)?;
     let caller = authenticate(state, credentials, assigned_id(request)).await?;
-    let missing = || Refusal::not_found("app", "There is no repository here: use https://HOST:PORT/APP.git.");
-    let name = repository.strip_suffix(".git").ok_or_else(missing)?;
-    let action = match service {
-        Service::ReceivePack => Action::BuildCreate,
-        Service::UploadPack => Action::SourceRead,
-    };
-    let (engine, context, app) = (state.engine.clone(), caller.context(), AppRef::new(name));
-    let repositories = state.repositories.clone();
-    let (app, repository) = blocking(move || {
-        let app = ops::apps::authorise_app(&engine, &context, &app, action)?;
-        let made = repositories.ensure(app.app.id);
-        let repository = made.map_err(|error| {
-            engine::Error::unavailable("The repository cannot be used.").with_source(error)
-        })?;
-        Ok((app, repository))
-    })
-    .await?;
-    Ok(Admitted { caller, app, repository })
+    Ok(entry::admit(state, caller.context(), repository, service).await?)
 }
 
 async fn advertise(
@@ -183,58 +153,37 @@ async fn receive_pack(
     let service = Service::ReceivePack;
     let admitted = admit(&state, &repository, service, &parts).await?;
     let mut body = git_body(&parts, service, body).await?;
-    let busy =
-        || Refusal::new(ErrorId::Unavailable, "Too many pushes are under way; push again in a moment.");
-    let Some(place) = state.pushes.place(admitted.app.app.id) else {
-        let _gone = body.discard().await;
-        return Err(busy().into());
+    let place = match entry::take_place(&state, &admitted) {
+        Ok(place) => place,
+        Err(busy) => {
+            let _gone = body.discard().await;
+            return Err(busy.into());
+        }
     };
     let first = body.next().await.map_err(|error| Refusal::new(ErrorId::BadRequest, format!("{error}.")))?;
     let preface = first.as_deref().and_then(pkt::shallow_advice);
-    let app = &admitted.app.app;
-    let url = state.settings.app_url(&app.name);
-    let push = Arc::new(Push::new(app.id, admitted.caller.context(), url));
-    let secret = state.pushes.begin(push).ok_or_else(busy)?;
+    let (begun, environment) = entry::begin_push(&state, &admitted, place)?;
     let asked = Request {
         tool: state.repositories.tool(),
         service,
         repository: &admitted.repository,
         protocol: protocol_of(&parts.headers),
-        environment: vec![
-            (PUSH_VARIABLE, secret.clone().into()),
-            (SOCKET_VARIABLE, state.hook_socket.clone().into_os_string()),
-        ],
+        environment,
     };
     let served = asked.serve(body, first, preface);
     let (answer_body, exchange) = match served {
         Ok(served) => served,
         Err(error) => {
-            let _never_began = state.pushes.end(&secret);
+            entry::forget_push(&state, &begun);
             return Err(failed(&error).into());
         }
     };
     let (pushed, repository) = (Arc::clone(&state), admitted.repository);
     state.tasks.spawn(async move {
         exchange.await;
-        if let Some(stranded) = pushed.pushes.end(&secret) {
-            settle(&pushed, stranded).await;
-        }
-        drop(place);
-        pushed.shutdown.run_until_cancelled(keep_up(pushed.repositories.tool(), &repository)).await;
+        entry::end_push(&pushed, begun, &repository).await;
     });
     Ok(answer(service, "result", answer_body))
-}
-
-/// Git ended without moving the ref of a release that stands: we move it, if git kept the objects.
-async fn settle(state: &State, stranded: Stranded) {
-    let repositories = state.repositories.clone();
-    let settled = tokio::task::spawn_blocking(move || {
-        repositories.catch_up(stranded.app, &stranded.update.branch, &stranded.update.commit)
-    });
-    match settled.await {
-        Ok(Ok(moved)) => tracing::warn!(?moved, "git ended before it had moved a ref"),
-        other => tracing::error!(?other, "a ref that git did not move could not be moved"),
-    }
 }
 
 /// The body of a request, if it is what it should be; else it is read out and refused.

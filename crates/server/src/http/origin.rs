@@ -39,7 +39,7 @@ impl Origin {
 }
 
 /// By `:authority` or `Host`; what looks like neither is not repeated to anybody.
-fn origin_of(uri: &Uri, headers: &HeaderMap) -> Origin {
+pub fn origin_of(uri: &Uri, headers: &HeaderMap) -> Origin {
     let named = uri
         .authority()
         .map(|authority| authority.as_str())

@@ -38,7 +38,7 @@ pub async fn assign(mut request: Request, next: Next) -> Response {
 }
 
 /// A random UUID; all zeros if the operating system has no randomness to give: an id is not worth failing for.
-fn random_id() -> String {
+pub fn random_id() -> String {
     let mut bytes = [0u8; 16];
     let _zeros = getrandom::fill(&mut bytes);
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()

@@ -21,6 +21,7 @@ mod roles;
 mod schema;
 mod scopes;
 mod sources;
+mod ssh;
 mod streams;
 mod world;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         limits::CASES,
         pushes::CASES,
         sources::CASES,
+        ssh::CASES,
         scopes::CASES,
         heads::CASES,
         hostile::CASES,

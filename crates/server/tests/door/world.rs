@@ -34,6 +34,7 @@ pub struct World {
     pub hub: Arc<MemoryHub>,
     pub token: String,
     pub address: SocketAddr,
+    pub ssh_port: u16,
     shutdown: CancellationToken,
     serving: Option<JoinHandle<()>>,
 }
@@ -65,6 +66,8 @@ impl World {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let ssh = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ssh_port = ssh.local_addr().unwrap().port();
         let hub = Arc::new(MemoryHub::default());
         let parts = ServerParts {
             listener,
@@ -72,6 +75,7 @@ impl World {
             settings: server_settings(),
             engine: engine.clone(),
             repositories: repositories.clone(),
+            ssh: Some(ssh),
             trees: Arc::new(TarTrees),
             fetch: Arc::new(OnePlace),
             logs: hub.clone(),
@@ -80,7 +84,19 @@ impl World {
         let shutdown = CancellationToken::new();
         let serving = Some(serve(parts, shutdown.clone()));
         let token = made.secret.expose().clone();
-        Self { folder, engine, backend, builder, repositories, hub, token, address, shutdown, serving }
+        Self {
+            folder,
+            engine,
+            backend,
+            builder,
+            repositories,
+            hub,
+            token,
+            address,
+            ssh_port,
+            shutdown,
+            serving,
+        }
     }
 
     pub fn data(&self) -> PathBuf {

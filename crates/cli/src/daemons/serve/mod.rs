@@ -25,6 +25,7 @@ use engine::{Engine, ops};
 use garbage::Garbage;
 use host::{Host, HostSettings, RouterControl};
 use sandbox::client::{BoundListener, LISTENERS_VARIABLE, Launcher, take_inherited_listeners};
+use sandbox::protocol::ListenerName;
 use server::ServerParts;
 use server::git::{GitRepositories, GitTool};
 use std::net::TcpListener;
@@ -69,17 +70,42 @@ pub fn run(settings: &Settings) -> Result<(), ServeError> {
         .ok_or(LISTENERS_VARIABLE)
         .map_err(at("the server is started by the launcher, or by its unit: a variable is missing"))?;
     let listeners = take_inherited_listeners(&value).map_err(at("cannot take the listener"))?;
-    let listener =
-        listeners.into_iter().next().ok_or("none was passed").map_err(at("cannot take the listener"))?;
+    let listeners = Listeners::of(listeners, settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(at("cannot start the runtime"))?;
     let plane = open(settings)?;
-    let served = runtime.block_on(serve(&plane, listener));
+    let served = runtime.block_on(serve(&plane, listeners));
     plane.engine.shutdown();
     served
+}
+
+/// What we answer on.
+struct Listeners {
+    api: BoundListener,
+    ssh: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// The launcher passes both; systemd's units know of the first only.
+    fn of(bound: Vec<BoundListener>, settings: &Settings) -> Result<Self, ServeError> {
+        let (mut api, mut ssh) = (None, None);
+        for listener in bound {
+            match listener.name {
+                ListenerName::Api => api = Some(listener),
+                ListenerName::Ssh => ssh = Some(listener.listener),
+                ListenerName::Http | ListenerName::Https => {}
+            }
+        }
+        if let (None, Some(address)) = (&ssh, settings.ssh_listen) {
+            let bound = TcpListener::bind(address);
+            ssh = Some(bound.map_err(at(&format!("cannot listen at DOZEN_SSH_LISTEN={address}")))?);
+        }
+        let api = api.ok_or("none was passed").map_err(at("cannot take the listener"))?;
+        Ok(Self { api, ssh })
+    }
 }
 
 fn open(settings: &Settings) -> Result<Plane, ServeError> {
@@ -134,19 +160,20 @@ fn welcome(settings: &Settings, engine: &Engine) -> Result<(), ServeError> {
     made.map(drop).map_err(at("cannot make the first account"))
 }
 
-async fn serve(plane: &Plane, listener: BoundListener) -> Result<(), ServeError> {
+async fn serve(plane: &Plane, listeners: Listeners) -> Result<(), ServeError> {
     let slugs = start_workers(plane)?;
     collect_garbage(plane, slugs);
     let stop = CancellationToken::new();
     watch_signals(stop.clone())?;
-    let parts = parts(plane, listener.listener)?;
+    let address = listeners.api.address;
+    let parts = parts(plane, listeners)?;
     let mut held = None;
     let ready = || {
         match supervise::hold_ready(&plane.settings) {
             Ok(file) => held = Some(file),
             Err(error) => tracing::error!(%error, "cannot say that the server is ready"),
         }
-        tracing::info!(address = %listener.address, "serving the API");
+        tracing::info!(%address, "serving the API");
         systemd::tell_ready();
     };
     let served = server::run_telling(parts, stop, ready).await.map_err(at("cannot serve the API"));
@@ -250,11 +277,12 @@ fn router_control(settings: &Settings) -> RouterControl {
     }
 }
 
-fn parts(plane: &Plane, listener: TcpListener) -> Result<ServerParts, ServeError> {
+fn parts(plane: &Plane, listeners: Listeners) -> Result<ServerParts, ServeError> {
     let settings = &plane.settings;
     let runtime = tokio::runtime::Handle::current();
     Ok(ServerParts {
-        listener,
+        listener: listeners.api.listener,
+        ssh: listeners.ssh,
         engine: plane.engine.clone(),
         repositories: plane.repositories.clone(),
         data: settings.data.root().to_owned(),

@@ -1,0 +1,219 @@
+//! Pushes and fetches over SSH with the real OpenSSH client and git, and what the server does not do for it.
+
+use crate::Case;
+use crate::git::{Ran, Repo};
+use crate::world::{World, wait_until};
+use serde_json::json;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+pub const CASES: &[Case] = &[
+    ("ssh::push_clone_and_fetch", push_clone_and_fetch),
+    ("ssh::a_refused_push_says_why", a_refused_push_says_why),
+    (
+        "ssh::output_is_live_and_a_killed_client_changes_nothing",
+        output_is_live_and_a_killed_client_changes_nothing,
+    ),
+    ("ssh::only_known_keys_get_in", only_known_keys_get_in),
+    ("ssh::there_is_git_and_nothing_else", there_is_git_and_nothing_else),
+    ("ssh::apps_of_others_are_not_there", apps_of_others_are_not_there),
+];
+
+/// A key pair made by OpenSSH.
+struct Key {
+    file: PathBuf,
+}
+
+impl Key {
+    fn make(world: &World, name: &str, kind: &str) -> Self {
+        let file = world.folder.path().join(name);
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", kind, "-N", "", "-C", name, "-f"])
+            .arg(&file)
+            .status();
+        assert!(made.unwrap().success());
+        Self { file }
+    }
+
+    fn public(&self) -> String {
+        fs::read_to_string(self.file.with_extension("pub")).unwrap()
+    }
+
+    /// Makes the key that of an account.
+    fn add(&self, client: &crate::client::Client) -> String {
+        let made = client.post("/account/keys", &json!({ "public_key": self.public() }).to_string());
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.json()["id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// OpenSSH with this key alone, and nothing of this machine's configuration.
+fn ssh(world: &World, key: &Path) -> Vec<String> {
+    let known = world.folder.path().join("known_hosts");
+    let options = [
+        "BatchMode=yes".to_owned(),
+        "IdentitiesOnly=yes".to_owned(),
+        "IdentityAgent=none".to_owned(),
+        "StrictHostKeyChecking=accept-new".to_owned(),
+        format!("UserKnownHostsFile={}", known.display()),
+    ];
+    let mut words: Vec<String> = ["ssh", "-F", "/dev/null", "-i"].map(str::to_owned).to_vec();
+    words.push(key.display().to_string());
+    words.extend(options.into_iter().flat_map(|option| ["-o".to_owned(), option]));
+    words
+}
+
+fn run_ssh(world: &World, key: &Key, options: &[&str], command: &[&str]) -> Ran {
+    let words = ssh(world, &key.file);
+    let mut ssh = Command::new(&words[0]);
+    ssh.args(&words[1..])
+        .args(["-p", &world.ssh_port.to_string()])
+        .args(options)
+        .arg("git@127.0.0.1")
+        .args(command);
+    Ran::of(ssh.stdin(Stdio::null()).output().unwrap())
+}
+
+/// A repository whose remote `dozen` is the app's over SSH.
+fn repository(world: &World, app: &str, key: &Key, files: &[(&str, &str)]) -> Repo {
+    let repo = Repo::new(world, app, files);
+    let url = format!("ssh://git@127.0.0.1:{}/{app}.git", world.ssh_port);
+    repo.run(&["remote", "set-url", "dozen", &url]).says(&[]);
+    repo.run(&["config", "core.sshCommand", &ssh(world, &key.file).join(" ")]).says(&[]);
+    repo
+}
+
+fn push_clone_and_fetch() {
+    let world = World::start();
+    let app = world.app("hello");
+    for (name, kind) in [("ed25519", "ed25519"), ("ecdsa", "ecdsa")] {
+        Key::make(&world, name, kind).add(&world.client());
+    }
+    let key = Key { file: world.folder.path().join("ed25519") };
+    let repo = repository(&world, "hello", &key, &[("web", "serve"), ("src/a.txt", "one")]);
+    repo.push(&["main"]).says(&[
+        "remote: -----> Building for the test",
+        "remote: -----> Released v1",
+        "remote:        http://hello.localhost:8080/ deployed to Dozen",
+        "main -> main",
+    ]);
+    assert_eq!(world.head_of(app), Some(repo.head()));
+    assert!(world.builder.seen().contains(&"src/a.txt=one".to_owned()));
+    repo.push(&["main"]).says(&["Everything up-to-date"]);
+    let other = Key { file: world.folder.path().join("ecdsa") };
+    let clone = repository(&world, "hello", &other, &[("unrelated", "x")]);
+    clone.run(&["fetch", "--quiet", "dozen"]).says(&[]);
+    assert_eq!(clone.run(&["rev-parse", "dozen/main"]).text.trim(), repo.head());
+    // A larger change, over the same way, by another key of the same account.
+    clone.run(&["reset", "--quiet", "--hard", "dozen/main"]).says(&[]);
+    let large = "0123456789abcdef\n".repeat(200_000);
+    clone.commit(&[("src/large.txt", &large)]);
+    clone.push(&["main"]).says(&["Released v2"]);
+    repo.run(&["fetch", "--quiet", "dozen"]).says(&[]);
+    assert_eq!(repo.run(&["rev-parse", "dozen/main"]).text.trim(), clone.head());
+}
+
+fn a_refused_push_says_why() {
+    let world = World::start();
+    let app = world.app("hello");
+    let key = Key::make(&world, "key", "ed25519");
+    key.add(&world.client());
+    let repo =
+        repository(&world, "hello", &key, &[("build", "say compiling\nfail error[E0425]: no such thing")]);
+    repo.push(&["main"]).refused(&[
+        "remote: compiling",
+        "E0425",
+        "Push rejected",
+        "pre-receive hook declined",
+    ]);
+    assert_eq!((world.head_of(app), world.releases(app).len()), (None, 0));
+    repo.commit(&[("build", "")]);
+    repo.push(&["main:refs/notes/x"]).refused(&["neither a branch nor a tag"]);
+    repo.push(&["main"]).says(&["Released v1"]);
+}
+
+fn output_is_live_and_a_killed_client_changes_nothing() {
+    let world = World::start();
+    let app = world.app("hello");
+    let key = Key::make(&world, "key", "ed25519");
+    key.add(&world.client());
+    let repo = repository(&world, "hello", &key, &[("build", "say before\nhold\nflood 300000")]);
+    let mut child = repo.start_push(&["main"]);
+    let (mut said, mut stderr) = (String::new(), child.stderr.take().unwrap());
+    wait_until("the line before the build goes on", || {
+        let mut piece = [0; 1024];
+        let count = std::io::Read::read(&mut stderr, &mut piece).unwrap();
+        said.push_str(&String::from_utf8_lossy(&piece[..count]));
+        said.contains("before")
+    });
+    rustix::process::kill_process_group(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    child.wait().unwrap();
+    world.builder.let_go();
+    wait_until("the ref has moved", || world.head_of(app) == Some(repo.head()));
+    repo.commit(&[("build", "")]);
+    repo.push(&["main"]).says(&["Released v2"]);
+}
+
+fn only_known_keys_get_in() {
+    let world = World::start();
+    world.app("hello");
+    let (known, stranger) = (Key::make(&world, "known", "ed25519"), Key::make(&world, "stranger", "ed25519"));
+    let id = known.add(&world.client());
+    let ask = |key: &Key, options: &[&str]| run_ssh(&world, key, options, &["git-upload-pack 'hello.git'"]);
+    ask(&stranger, &[]).refused(&["Permission denied (publickey)"]);
+    ask(&stranger, &["-o", "PreferredAuthentications=password,keyboard-interactive,none"])
+        .refused(&["Permission denied"]);
+    let served = ask(&known, &[]);
+    assert!(!served.text.contains("Permission denied"), "{}", served.text);
+    assert_eq!(world.client().delete(&format!("/account/keys/{id}")).status, 200);
+    ask(&known, &[]).refused(&["Permission denied (publickey)"]);
+}
+
+fn there_is_git_and_nothing_else() {
+    let world = World::start();
+    world.app("hello");
+    let key = Key::make(&world, "key", "ed25519");
+    key.add(&world.client());
+    for command in [
+        &["sh", "-c", "id"][..],
+        &["git-upload-archive 'hello.git'"],
+        &["git-receive-pack 'hello.git'; id"],
+        &["git-upload-pack '../../etc'"],
+        &["scp -t /tmp"],
+        &[],
+    ] {
+        let ran = run_ssh(&world, &key, &["-T"], command);
+        ran.refused(&["takes git over SSH and nothing else"]);
+        assert!(!ran.text.contains("uid="), "{}", ran.text);
+    }
+    run_ssh(&world, &key, &["-tt"], &["id"]).refused(&["PTY allocation request failed"]);
+    run_ssh(&world, &key, &["-s"], &["sftp"]).refused(&["subsystem request failed"]);
+    let target = format!("127.0.0.1:{}", world.address.port());
+    run_ssh(&world, &key, &["-W", &target], &[]).refused(&["administratively prohibited"]);
+    let remote = format!("0:{target}");
+    run_ssh(&world, &key, &["-N", "-o", "ExitOnForwardFailure=yes", "-R", &remote], &[])
+        .refused(&["remote port forwarding failed"]);
+    let hello = run_ssh(&world, &key, &[], &["git-upload-pack 'nothing.git'"]);
+    hello.refused(&["Couldn't find that app"]);
+}
+
+fn apps_of_others_are_not_there() {
+    let world = World::start();
+    world.app("hello");
+    let made = world.client().post("/dozen/accounts", r#"{"email":"bob@example.com","role":"owner"}"#).json();
+    let bob = world.client().with_authorization(Some(&format!("Bearer {}", made["token"].as_str().unwrap())));
+    let key = Key::make(&world, "bob", "ed25519");
+    key.add(&bob);
+    let repo = repository(&world, "hello", &key, &[("web", "serve")]);
+    repo.push(&["main"]).refused(&["Couldn't find that app"]);
+    let shared = json!({ "user": "bob@example.com", "role": "viewer" }).to_string();
+    assert_eq!(world.client().post("/apps/hello/collaborators", &shared).status, 201);
+    repo.push(&["main"]).refused(&["You do not have permission to do this"]);
+    let twice = world.client().post("/account/keys", &json!({ "public_key": key.public() }).to_string());
+    assert_eq!(twice.status, 422, "a key is one account's: {}", twice.text());
+}
