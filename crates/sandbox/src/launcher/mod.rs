@@ -151,7 +151,10 @@ fn prepare(mut settings: LauncherSettings) -> Result<State, LauncherError> {
     remove::leftovers(&settings.data.caches(), remove::BEING_REMOVED);
     let live = find_live(&settings, &boot_id)?;
     let template = Template::new(cgroups.clone());
-    Ok(State { settings, boot_id, layers, cgroups, network, forwarding_turned_on, live, template })
+    let mut state =
+        State { settings, boot_id, layers, cgroups, network, forwarding_turned_on, live, template };
+    remove::unwritten(&mut state);
+    Ok(state)
 }
 
 fn judge_layers(report: &ProbeReport, allow_weaker: &LayerSet) -> Layers {

@@ -1,10 +1,11 @@
 //! Removals: of an ended process, of a build's working folder, of a cache. Every one refuses while something living needs it.
 
 use super::error::{busy, failed, not_found};
-use super::{State, child, folders};
+use super::{State, child, folders, say};
 use crate::network;
 use crate::probe::NetworkForm;
 use crate::protocol::{Answer, Refusal};
+use crate::run_folder::{self, LOCK_FILE, SPEC_FILE};
 use domain::ids::{AppId, BuildId, ProcessId};
 use std::path::Path;
 
@@ -69,6 +70,27 @@ pub fn leftovers(parent: &Path, prefix: &str) {
     for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())) {
         let _ = child::remove_tree_aside(&entry.path());
     }
+}
+
+/// Removes what a power cut left of a start: a run folder whose spec never reached the disk and whose lock nobody holds. One with
+/// a spec that cannot be read is left: a newer program may have written it.
+pub fn unwritten(state: &mut State) {
+    let folders = std::fs::read_dir(state.settings.data.processes()).into_iter().flatten().flatten();
+    let unwritten = folders.filter(|folder| is_unwritten(&folder.path()));
+    let named: Vec<ProcessId> =
+        unwritten.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect();
+    for name in named {
+        match process(state, name) {
+            Ok(_) => say(&format!("removed the run folder of process {name}: a power cut had emptied it")),
+            Err(refusal) => say(&refusal.message),
+        }
+    }
+}
+
+fn is_unwritten(folder: &Path) -> bool {
+    let spec = std::fs::metadata(folder.join(SPEC_FILE));
+    spec.is_ok_and(|spec| spec.len() == 0)
+        && run_folder::is_lock_held(&folder.join(LOCK_FILE)).is_ok_and(|held| !held)
 }
 
 /// The network of an app, once nothing of the app lives in it.

@@ -28,7 +28,24 @@ pub const CASES: &[Case] = &[
     ("without_its_network_a_process_does_not_start", no_network),
     ("many_at_once", many),
     ("packet_rules_come_back", rules),
+    ("what_a_power_cut_left_of_a_start_is_removed", power_cut),
 ];
+
+fn power_cut(world: &World) {
+    let [emptied, unreadable] = [0xdead_0001, 0xdead_0002].map(domain::ids::ProcessId::from_u128);
+    world.kill_launcher();
+    for (process, spec) in [(emptied, ""), (unreadable, "{")] {
+        let folder = world.data.process(process);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("spec.json"), spec).unwrap();
+        std::fs::write(folder.join("lock"), "").unwrap();
+    }
+    world.restart_launcher();
+    assert!(!world.data.process(emptied).exists(), "nobody can have started what has no spec");
+    let kept = world.data.process(unreadable);
+    assert!(kept.exists(), "what cannot be understood is somebody else's");
+    std::fs::remove_dir_all(kept).unwrap();
+}
 
 /// Until they are back nothing keeps apps apart, so nobody else's clean-up may last.
 fn rules(world: &World) {
