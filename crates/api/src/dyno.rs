@@ -53,7 +53,7 @@ pub struct CreateDyno {
     /// A line for the shell, or the name of a process type.
     pub command: String,
     /// Added to the config vars for this process alone. `TERM`, `COLUMNS`, `LINES` tell of the caller's terminal.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "nullable_map")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "lenient_map")]
     pub env: BTreeMap<String, String>,
     /// Set: pipes in place of a terminal.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::optional_flag")]
@@ -67,10 +67,31 @@ pub struct CreateDyno {
     pub time_to_live: Option<u64>,
 }
 
-fn nullable_map<'de, D: serde::Deserializer<'de>>(
+/// A value as clients send it: Heroku's sends the window's size as numbers, and null for what it does not know.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Text(String),
+    Number(serde_json::Number),
+    Flag(bool),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+fn lenient_map<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    let given: Option<BTreeMap<String, Option<Value>>> = Option::deserialize(deserializer)?;
+    let known = given.unwrap_or_default().into_iter().filter_map(|(name, value)| Some((name, value?)));
+    Ok(known.map(|(name, value)| (name, value.to_string())).collect())
 }
 
 /// The values of `env` are secrets as config vars are: names only.
@@ -115,6 +136,15 @@ mod tests {
         let request: CreateDyno = serde_json::from_str(json).expect("valid");
         assert_eq!((request.attach, request.time_to_live), (Some(true), Some(60)));
         assert!(serde_json::from_str::<CreateDyno>("{}").is_err());
+    }
+
+    #[test]
+    fn a_window_may_be_told_in_numbers() {
+        let json = r#"{"command":"bash","env":{"COLUMNS":100,"LINES":"30","TERM":null,"ON":true}}"#;
+        let request: CreateDyno = serde_json::from_str(json).expect("valid");
+        let env: Vec<_> = request.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(env, [("COLUMNS", "100"), ("LINES", "30"), ("ON", "true")]);
+        assert!(serde_json::from_str::<CreateDyno>(r#"{"command":"bash","env":{"A":[]}}"#).is_err());
     }
 
     #[test]

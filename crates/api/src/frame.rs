@@ -13,6 +13,7 @@
 //! | 3 standard error | to the client | 1 to 65536 bytes |
 //! | 4 exit code | to the client | one byte, as a shell reports it; the last frame |
 //! | 5 notice | to the client | UTF-8, one sentence of the platform, such as why it waits |
+//! | 6 window size | to the server | columns and lines, two bytes each (big-endian), neither of them 0 |
 //!
 //! A connection that ends without frame 4 tells nothing about the process: its end is then to be asked for by
 //! [`crate::dozen::process`].
@@ -37,6 +38,14 @@ pub enum Frame {
     ErrorOutput(Vec<u8>),
     ExitCode(u8),
     Notice(String),
+    Resize(WindowSize),
+}
+
+/// How much a terminal shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowSize {
+    pub columns: u16,
+    pub lines: u16,
 }
 
 /// A channel that carries bytes of the process.
@@ -56,6 +65,8 @@ pub enum FrameError {
     BadLength { channel: u8, length: u32 },
     #[error("a notice is not UTF-8")]
     NoticeNotText,
+    #[error("a window of no columns or no lines")]
+    EmptyWindow,
 }
 
 impl Channel {
@@ -91,6 +102,12 @@ pub fn encode_notice(text: &str, into: &mut Vec<u8>) {
     if end > 0 {
         encode_raw(5, &text.as_bytes()[..end], into);
     }
+}
+
+/// Appends the size of the client's terminal, which has changed.
+pub fn encode_resize(size: WindowSize, into: &mut Vec<u8>) {
+    let [[a, b], [c, d]] = [size.columns.to_be_bytes(), size.lines.to_be_bytes()];
+    encode_raw(6, &[a, b, c, d], into);
 }
 
 fn encode_raw(channel: u8, payload: &[u8], into: &mut Vec<u8>) {
@@ -141,6 +158,7 @@ fn parse_header([channel, length @ ..]: [u8; HEADER]) -> Result<(u8, usize), Fra
     let allowed = match channel {
         0 => size == 0,
         4 => size == 1,
+        6 => size == 4,
         1 | 2 | 3 | 5 => (1..=MAX_PAYLOAD).contains(&size),
         _ => return Err(FrameError::UnknownChannel { channel }),
     };
@@ -157,6 +175,11 @@ fn parse_frame(channel: u8, payload: &[u8]) -> Result<Frame, FrameError> {
         (5, bytes) => {
             let text = std::str::from_utf8(bytes).map_err(|_| FrameError::NoticeNotText)?;
             Ok(Frame::Notice(text.to_owned()))
+        }
+        (6, [a, b, c, d]) => {
+            let [columns, lines] = [[*a, *b], [*c, *d]].map(u16::from_be_bytes);
+            let seen = columns > 0 && lines > 0;
+            seen.then_some(Frame::Resize(WindowSize { columns, lines })).ok_or(FrameError::EmptyWindow)
         }
         _ => Err(FrameError::UnknownChannel { channel }),
     }
@@ -175,6 +198,7 @@ mod tests {
             Frame::ErrorOutput(bytes) => encode_bytes(Channel::ErrorOutput, bytes, into),
             Frame::ExitCode(code) => encode_exit_code(*code, into),
             Frame::Notice(text) => encode_notice(text, into),
+            Frame::Resize(size) => encode_resize(*size, into),
         }
     }
 
@@ -200,6 +224,7 @@ mod tests {
             (Frame::ErrorOutput(b"oh".to_vec()), b"\x03\0\0\0\x02oh"),
             (Frame::ExitCode(3), b"\x04\0\0\0\x01\x03"),
             (Frame::Notice("so".to_owned()), b"\x05\0\0\0\x02so"),
+            (Frame::Resize(WindowSize { columns: 300, lines: 24 }), b"\x06\0\0\0\x04\x01\x2c\0\x18"),
         ] {
             let mut bytes = Vec::new();
             encode(&frame, &mut bytes);
@@ -210,7 +235,9 @@ mod tests {
     #[test]
     fn refuses_what_is_no_frame() {
         for (bytes, error) in [
-            (&b"\x06\0\0\0\0"[..], FrameError::UnknownChannel { channel: 6 }),
+            (&b"\x07\0\0\0\0"[..], FrameError::UnknownChannel { channel: 7 }),
+            (b"\x06\0\0\0\x05", FrameError::BadLength { channel: 6, length: 5 }),
+            (b"\x06\0\0\0\x04\0\x50\0\0", FrameError::EmptyWindow),
             (b"\x00\0\0\0\x01", FrameError::BadLength { channel: 0, length: 1 }),
             (b"\x01\0\0\0\0", FrameError::BadLength { channel: 1, length: 0 }),
             (b"\x02\0\x01\0\x01", FrameError::BadLength { channel: 2, length: 65537 }),
@@ -247,6 +274,8 @@ mod tests {
             bytes().prop_map(Frame::ErrorOutput),
             any::<u8>().prop_map(Frame::ExitCode),
             ".{1,40}".prop_map(Frame::Notice),
+            (1..=u16::MAX, 1..=u16::MAX)
+                .prop_map(|(columns, lines)| Frame::Resize(WindowSize { columns, lines })),
         ]
     }
 

@@ -19,6 +19,7 @@ const CONFIG_HOME: &str = "DOZEN_CONFIG_HOME";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
 const APPDATA: &str = "APPDATA";
+const GIT_CONFIG_GLOBAL: &str = "GIT_CONFIG_GLOBAL";
 const GIT_SSL_CAINFO: &str = "GIT_SSL_CAINFO";
 const NO_COLOR: &str = "NO_COLOR";
 const TERM: &str = "TERM";
@@ -50,11 +51,18 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: HOME, meaning: "The home folder, for ~/.config." },
     Variable { name: APPDATA, meaning: "On Windows, where programs keep their configuration." },
     Variable {
+        name: GIT_CONFIG_GLOBAL,
+        meaning: "Git's own: the user's configuration, in place of ~/.gitconfig; `dozen heroku` lets git read it.",
+    },
+    Variable {
         name: GIT_SSL_CAINFO,
         meaning: "Git's own: the certificates that it trusts for every server. `git:remote` warns, since it goes before what the repository says.",
     },
     Variable { name: NO_COLOR, meaning: "Set to anything but nothing: no colour, even on a terminal." },
-    Variable { name: TERM, meaning: "`dumb`: no colour." },
+    Variable {
+        name: TERM,
+        meaning: "The kind of terminal: `dumb` for no colour. `dozen run` passes it on to a process at a terminal.",
+    },
 ];
 
 /// What the environment says. Empty values count as absent.
@@ -110,6 +118,20 @@ impl Environment {
 
     pub fn home(&self) -> Option<PathBuf> {
         self.path(HOME)
+    }
+
+    /// The user's configurations of git, in git's order; some may not exist.
+    pub fn git_config(&self) -> Vec<PathBuf> {
+        if let Some(given) = self.path(GIT_CONFIG_GLOBAL) {
+            return vec![given];
+        }
+        let in_home = self.path(HOME).map(|home| home.join(".config"));
+        let in_xdg = self.path(XDG_CONFIG_HOME).or(in_home).map(|path| path.join("git").join("config"));
+        in_xdg.into_iter().chain(self.path(HOME).map(|home| home.join(".gitconfig"))).collect()
+    }
+
+    pub fn terminal_kind(&self) -> Option<&str> {
+        self.text(TERM)
     }
 
     /// Whether colour is unwanted wherever it goes.

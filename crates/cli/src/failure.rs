@@ -3,6 +3,7 @@
 use crate::exit::Code;
 use crate::text::Style;
 use api::client::ClientError;
+use api::client::forwarder::ForwarderError;
 use api::client::rendezvous::RendezvousError;
 use std::error::Error;
 use std::io;
@@ -115,6 +116,12 @@ fn from_unanswered(error: &ClientError) -> Failure {
         );
     }
     failure
+}
+
+impl From<ForwarderError> for Failure {
+    fn from(error: ForwarderError) -> Self {
+        Self::of(&error)
+    }
 }
 
 impl From<RendezvousError> for Failure {

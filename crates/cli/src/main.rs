@@ -16,6 +16,7 @@ mod pack;
 mod prompt;
 mod session;
 mod suggest;
+mod terminal;
 mod text;
 
 use std::process::ExitCode;

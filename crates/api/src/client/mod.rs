@@ -8,6 +8,8 @@ mod calls;
 mod calls_access;
 mod calls_app;
 mod error;
+pub mod forwarder;
+mod link;
 pub mod rendezvous;
 pub mod stream;
 pub mod trust;

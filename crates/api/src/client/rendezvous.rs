@@ -1,18 +1,18 @@
 //! Talking to an attached process: `rendezvous://HOST:PORT/SECRET`.
 //!
 //! TLS at once, the secret, the server's greeting, then bytes both ways: in [`Mode::Dozen`] as [`crate::frame`]s, in
-//! [`Mode::Heroku`] raw. The two directions are held by two threads. They share the TLS state, which is locked only to encrypt or
-//! decrypt, never during a read or write of the socket: a server that does not read cannot keep us from reading what it writes.
+//! [`Mode::Heroku`] raw. The two directions are held by two threads.
 
+use super::link::{Link, Received};
 use super::{ClientError, Trust};
-use crate::frame::{self, Channel, Decoder, Frame, FrameError, GREETING};
+use crate::frame::{self, Channel, Decoder, Frame, FrameError, GREETING, WindowSize};
 use rustls::{ClientConnection, Connection};
 use rustls_pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,8 +20,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const GREETING_TIMEOUT: Duration = Duration::from_secs(60);
 /// Silence after which the system asks whether the other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
-/// Bytes encrypted at a time: one TLS record.
-const RECORD_BYTES: usize = 16 * 1024;
 /// What ends the input in Heroku's form.
 const END_OF_TRANSMISSION: u8 = 0x04;
 
@@ -82,26 +80,20 @@ fn parse_attach_url(text: &str) -> Option<AttachUrl> {
 }
 
 /// The way to the process. Dropping it closes nothing; [`Output`] tells when all is over.
+#[derive(Clone)]
 pub struct Input {
-    shared: Arc<Shared>,
+    shared: Arc<Link>,
     mode: Mode,
 }
 
 /// The way from the process.
 pub struct Output {
-    shared: Arc<Shared>,
+    shared: Arc<Link>,
     mode: Mode,
     decoder: Decoder,
     /// Bytes that came right behind the greeting.
     early: Vec<u8>,
     over: bool,
-}
-
-struct Shared {
-    tls: Mutex<Connection>,
-    /// Held while encrypted bytes are made and written, so that records leave in the order in which they were made.
-    writing: Mutex<()>,
-    socket: TcpStream,
 }
 
 /// Connects and waits for the greeting.
@@ -110,18 +102,17 @@ struct Shared {
 /// The server cannot be reached, is not trusted, or does not know the secret.
 pub fn attach(url: &AttachUrl, trust: &Trust, mode: Mode) -> Result<(Input, Output), RendezvousError> {
     let (host, port) = (url.host.clone(), url.port);
-    let socket =
-        connect(url).map_err(|source| RendezvousError::Connect { host: host.clone(), port, source })?;
+    let socket = connect(&host, port).map_err(|source| RendezvousError::Connect {
+        host: host.clone(),
+        port,
+        source,
+    })?;
+    socket.set_read_timeout(Some(GREETING_TIMEOUT))?;
     let config = trust.rustls_config().map_err(|error| RendezvousError::Trust(Box::new(error)))?;
     let tls_error = |source| RendezvousError::Tls { host: host.clone(), port, source };
     let name = ServerName::try_from(host.clone()).map_err(|error| tls_error(io::Error::other(error)))?;
-    let mut tls = ClientConnection::new(config, name).map_err(|error| tls_error(io::Error::other(error)))?;
-    let mut socket_ref = &socket;
-    while tls.is_handshaking() {
-        tls.complete_io(&mut socket_ref).map_err(tls_error)?;
-    }
-    let shared =
-        Arc::new(Shared { tls: Mutex::new(Connection::Client(tls)), writing: Mutex::new(()), socket });
+    let tls = ClientConnection::new(config, name).map_err(|error| tls_error(io::Error::other(error)))?;
+    let shared = Arc::new(Link::open(Connection::Client(tls), socket).map_err(tls_error)?);
     let (early, received) = greet(&shared, url, mode).map_err(|source| RendezvousError::Greeting {
         host: host.clone(),
         port,
@@ -132,13 +123,12 @@ pub fn attach(url: &AttachUrl, trust: &Trust, mode: Mode) -> Result<(Input, Outp
     Ok((input, Output { shared, mode, decoder: Decoder::default(), early, over: received == Received::Last }))
 }
 
-fn connect(url: &AttachUrl) -> io::Result<TcpStream> {
+pub(super) fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (url.host.as_str(), url.port).to_socket_addrs()? {
+    for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
-                socket.set_read_timeout(Some(GREETING_TIMEOUT))?;
                 SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
                 return Ok(socket);
             }
@@ -149,7 +139,7 @@ fn connect(url: &AttachUrl) -> io::Result<TcpStream> {
 }
 
 /// Sends the secret and takes the greeting. Gives what came behind it.
-fn greet(shared: &Shared, url: &AttachUrl, mode: Mode) -> io::Result<(Vec<u8>, Received)> {
+fn greet(shared: &Link, url: &AttachUrl, mode: Mode) -> io::Result<(Vec<u8>, Received)> {
     let hello = match mode {
         Mode::Dozen => format!("{}?{}\r\n", url.secret, frame::MODE_QUERY),
         Mode::Heroku => format!("{}\r\n", url.secret),
@@ -169,67 +159,6 @@ fn greet(shared: &Shared, url: &AttachUrl, mode: Mode) -> io::Result<(Vec<u8>, R
     }
 }
 
-/// Whether more may follow what was received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Received {
-    More,
-    /// The server has closed its side in good order.
-    Last,
-}
-
-impl Shared {
-    fn tls(&self) -> MutexGuard<'_, Connection> {
-        self.tls.lock().expect("no thread panics while it holds the TLS state")
-    }
-
-    /// Encrypts and writes, record by record.
-    fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        let _in_order = self.writing.lock().expect("no thread panics while it writes");
-        for chunk in bytes.chunks(RECORD_BYTES) {
-            let mut encrypted = Vec::with_capacity(RECORD_BYTES + 64);
-            {
-                let mut tls = self.tls();
-                tls.writer().write_all(chunk)?;
-                while tls.wants_write() {
-                    tls.write_tls(&mut encrypted)?;
-                }
-            }
-            (&self.socket).write_all(&encrypted)?;
-        }
-        Ok(())
-    }
-
-    /// Waits for bytes and appends what they hold. May append nothing.
-    fn receive(&self, into: &mut Vec<u8>) -> io::Result<Received> {
-        let mut encrypted = [0; RECORD_BYTES];
-        let read = loop {
-            match (&self.socket).read(&mut encrypted) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => break done?,
-            }
-        };
-        if read == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was cut"));
-        }
-        self.decrypt(&encrypted[..read], into)
-    }
-
-    fn decrypt(&self, mut encrypted: &[u8], into: &mut Vec<u8>) -> io::Result<Received> {
-        let mut tls = self.tls();
-        while !encrypted.is_empty() {
-            tls.read_tls(&mut encrypted)?;
-            let state = tls.process_new_packets().map_err(io::Error::other)?;
-            let start = into.len();
-            into.resize(start + state.plaintext_bytes_to_read(), 0);
-            tls.reader().read_exact(&mut into[start..])?;
-            if state.peer_has_closed() {
-                return Ok(Received::Last);
-            }
-        }
-        Ok(Received::More)
-    }
-}
-
 impl Input {
     /// Sends bytes to the process's input. Waits while the process does not read.
     ///
@@ -246,11 +175,31 @@ impl Input {
         }
     }
 
+    /// Tells that the client's terminal has another size now. Heroku's form knows no such thing.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn resize(&self, size: WindowSize) -> io::Result<()> {
+        match self.mode {
+            Mode::Heroku => Ok(()),
+            Mode::Dozen => {
+                let mut frames = Vec::new();
+                frame::encode_resize(size, &mut frames);
+                self.shared.send(&frames)
+            }
+        }
+    }
+
+    /// Leaves at once: [`Output`] then tells that the connection broke.
+    pub fn cut(&self) {
+        self.shared.cut();
+    }
+
     /// Ends the process's input.
     ///
     /// # Errors
     /// The connection broke.
-    pub fn end(self) -> io::Result<()> {
+    pub fn end(&self) -> io::Result<()> {
         match self.mode {
             Mode::Heroku => self.shared.send(&[END_OF_TRANSMISSION]),
             Mode::Dozen => {

@@ -51,6 +51,11 @@ impl ServerUrl {
         format!("{}:{}", self.host, self.port)
     }
 
+    /// Whether nobody on the way can read along.
+    pub fn is_encrypted(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
     /// Whether it names this machine: such connections go through no proxy.
     pub fn is_this_machine(&self) -> bool {
         is_loopback(&self.host)

@@ -14,6 +14,7 @@ mod doctor;
 mod domains;
 mod features;
 mod git;
+mod heroku;
 mod keys;
 mod logs;
 mod maintenance;
@@ -233,6 +234,10 @@ enum Command {
     #[command(name = "git:credentials")]
     GitCredentials(git::Credentials),
 
+    /// Run the Heroku client that you have installed, at this server
+    #[command(name = "heroku")]
+    Heroku(heroku::Heroku),
+
     /// List your public keys for pushing over SSH
     #[command(name = "keys")]
     Keys(keys::List),
@@ -401,6 +406,7 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
         Command::Uninstall(command) => return command.act(),
         Command::GitRemote(command) => command.act(session)?,
         Command::GitCredentials(command) => command.act(session)?,
+        Command::Heroku(command) => return command.act(session),
         Command::Keys(command) => command.act(session)?,
         Command::KeysAdd(command) => command.act(session)?,
         Command::KeysRemove(command) => command.act(session)?,

@@ -1,15 +1,17 @@
 //! `run` and `run:detached`: a command on the current release and config.
 //!
-//! The attached form is a pipe: standard input goes to the process byte by byte, its standard output and standard error come back
-//! apart, and the program ends with the process's exit code.
+//! Where both ends of the attached form are terminals, so is the process's: keys go there as they are typed, and the process learns
+//! of the window's size. Elsewhere it is a pipe: standard input goes to the process byte by byte, its standard output and standard
+//! error come back apart. Either way the program ends with the process's exit code.
 
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::output::{Progress, tell};
 use crate::session::{AppFlags, Session, app_failure};
+use crate::terminal::{self, Raw};
 use crate::text::quote_for_shell;
 use api::client::Client;
-use api::client::rendezvous::{self, AttachUrl, Input, Mode, Output};
+use api::client::rendezvous::{self, AttachUrl, Input, Mode, Output, RendezvousError};
 use api::dozen::process::{End, Process};
 use api::dyno::{CreateDyno, Dyno};
 use api::frame::Frame;
@@ -18,7 +20,9 @@ use domain::names::{ConfigKey, InvalidName};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// What a shell reports of a program that nobody listened to any more (128 + SIGPIPE).
 const NOBODY_LISTENS: u8 = 141;
@@ -78,9 +82,16 @@ pub struct Run {
     /// End with the process's exit code, which is always so
     #[arg(short = 'x', long)]
     exit_code: bool,
-    /// Use no terminal, which is always so
+    /// Use no terminal, though this is one
     #[arg(long)]
     no_tty: bool,
+}
+
+/// What the process is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Terminal,
+    Pipes,
 }
 
 impl Run {
@@ -91,20 +102,41 @@ impl Run {
         })
     }
 
+    fn ends(&self) -> Ends {
+        if !self.no_tty && terminal::is_interactive() { Ends::Terminal } else { Ends::Pipes }
+    }
+
     fn attach(&self, session: &Session) -> Result<ExitCode, Failure> {
         let (client, app) = session.client_and_app(&self.flags.app)?;
-        let request = self.flags.request(true)?;
+        let ends = self.ends();
+        let mut request = self.flags.request(true)?;
+        if ends == Ends::Terminal {
+            tell_of_terminal(&mut request, session.environment.terminal_kind());
+        }
         let progress = session.output.begin(&format!("Running {} on {app}", request.command));
         let dyno = client.create_dyno(&app, &request).map_err(|error| app_failure(&client, &app, error))?;
         let url: AttachUrl = dyno.attach_url.as_deref().unwrap_or_default().parse()?;
         let (input, output) = rendezvous::attach(&url, &client.target().trust, Mode::Dozen)?;
         announce(progress, &dyno);
+        let raw = match ends {
+            Ends::Terminal => Some(enter_raw(&input)?),
+            Ends::Pipes => None,
+        };
         // Ends with the program: a read of a terminal cannot be called off.
-        std::thread::spawn(move || send_stdin(input));
-        match receive_all(session, output)? {
+        let left = Arc::new(AtomicBool::new(false));
+        let leaving = Arc::clone(&left);
+        std::thread::spawn(move || send_stdin(&input, ends, &leaving));
+        let received = receive_all(output, ends);
+        drop(raw);
+        match received? {
             Received::ExitCode(code) => Ok(ExitCode::from(code)),
             Received::NobodyListens => Ok(ExitCode::from(NOBODY_LISTENS)),
             Received::Nothing => observe_end(&client, &app, &dyno).map(ExitCode::from),
+            Received::Broken(_) if left.load(Ordering::Relaxed) => Err(disconnected(&app, &dyno)),
+            Received::Broken(error) => {
+                session.output.warn(&format!("{error}; asking the server how the process ended"));
+                observe_end(&client, &app, &dyno).map(ExitCode::from)
+            }
         }
     }
 }
@@ -113,22 +145,83 @@ fn announce(progress: Progress, dyno: &Dyno) {
     progress.done(&format!("{} on {}", dyno.name, dyno.release.version));
 }
 
+fn disconnected(app: &str, dyno: &Dyno) -> Failure {
+    Failure::new(format!("disconnected from {}, which is asked to end", dyno.name))
+        .hint(format!("See `dozen ps --app {app}`."))
+}
+
 /// How an attached connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Received {
     ExitCode(u8),
     /// It ended without saying how the process did.
     Nothing,
+    /// It did not end as it should.
+    Broken(RendezvousError),
     /// Our own output is closed.
     NobodyListens,
 }
 
-fn send_stdin(input: Input) {
+/// In place of the flag that asks for pipes: which terminal this is.
+fn tell_of_terminal(request: &mut CreateDyno, kind: Option<&str>) {
+    request.force_no_tty = None;
+    let size = terminal::window_size();
+    let known = [
+        ("TERM", kind.map(str::to_owned)),
+        ("COLUMNS", size.map(|size| size.columns.to_string())),
+        ("LINES", size.map(|size| size.lines.to_string())),
+    ];
+    for (name, value) in known {
+        // What the user says by --env goes before what we see.
+        if let Some(value) = value {
+            request.env.entry(name.to_owned()).or_insert(value);
+        }
+    }
+}
+
+/// Raw from here on. A window that changed before is told at once.
+fn enter_raw(input: &Input) -> Result<Raw, Failure> {
+    let told = input.clone();
+    // A connection that is gone is told by the thread that reads.
+    let tell_size = move |size| drop(told.resize(size));
+    terminal::window_size().into_iter().for_each(&tell_size);
+    Raw::enter(tell_size).map_err(|error| Failure::of(&error).hint("Pass --no-tty to do without a terminal."))
+}
+
+/// So many interrupts by the keyboard within [`IMPATIENCE`] end the program though nobody answers.
+const INTERRUPTS: usize = 4;
+const IMPATIENCE: Duration = Duration::from_secs(1);
+/// What the key for an interrupt sends from a raw terminal.
+const INTERRUPT: &[u8] = b"\x03";
+
+/// The newest interrupts by the keyboard.
+#[derive(Default)]
+struct Patience(Vec<Instant>);
+
+impl Patience {
+    /// Whether it has come to an end with these keys.
+    fn ends_with(&mut self, keys: &[u8], now: Instant) -> bool {
+        if keys != INTERRUPT {
+            return false;
+        }
+        self.0.retain(|at| now.duration_since(*at) < IMPATIENCE);
+        self.0.push(now);
+        self.0.len() >= INTERRUPTS
+    }
+}
+
+fn send_stdin(input: &Input, ends: Ends, left: &AtomicBool) {
     let mut buffer = [0; 16 * 1024];
     let mut stdin = io::stdin().lock();
+    let mut patience = Patience::default();
     loop {
         match stdin.read(&mut buffer) {
             Ok(0) => break,
+            Ok(read) if ends == Ends::Terminal && patience.ends_with(&buffer[..read], Instant::now()) => {
+                left.store(true, Ordering::Relaxed);
+                input.cut();
+                return;
+            }
             Ok(read) => {
                 // The connection is gone: the other thread tells.
                 if input.send(&buffer[..read]).is_err() {
@@ -143,26 +236,24 @@ fn send_stdin(input: Input) {
     let _ = input.end();
 }
 
-fn receive_all(session: &Session, mut output: Output) -> Result<Received, Failure> {
+fn receive_all(mut output: Output, ends: Ends) -> Result<Received, Failure> {
     loop {
         let frame = match output.next_frame() {
             Ok(None) => return Ok(Received::Nothing),
             Ok(Some(frame)) => frame,
-            Err(error) => {
-                session.output.warn(&format!("{error}; asking the server how the process ended"));
-                return Ok(Received::Nothing);
-            }
+            Err(error) => return Ok(Received::Broken(error)),
         };
         let written = match frame {
             Frame::Output(bytes) => write_all(io::stdout().lock(), &bytes),
             Frame::ErrorOutput(bytes) => write_all(io::stderr().lock(), &bytes),
             Frame::Notice(text) => {
-                tell(&format!("{text}\n"));
+                // A raw terminal does not go back to the line's beginning by itself.
+                tell(&if ends == Ends::Terminal { format!("{text}\r\n") } else { format!("{text}\n") });
                 Ok(())
             }
             Frame::ExitCode(code) => return Ok(Received::ExitCode(code)),
             // Sent by clients only.
-            Frame::Input(_) | Frame::InputEnd => Ok(()),
+            Frame::Input(_) | Frame::InputEnd | Frame::Resize(_) => Ok(()),
         };
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Received::NobodyListens),
@@ -258,6 +349,30 @@ mod tests {
         ] {
             assert_eq!(render_command(&arguments), command);
         }
+    }
+
+    #[test]
+    fn a_terminal_is_told_of_and_the_users_word_goes_first() {
+        let mut request = CreateDyno {
+            force_no_tty: Some(true),
+            env: [("TERM".to_owned(), "vt100".to_owned())].into(),
+            ..CreateDyno::default()
+        };
+        tell_of_terminal(&mut request, Some("xterm"));
+        assert_eq!((request.force_no_tty, request.env["TERM"].as_str()), (None, "vt100"));
+    }
+
+    #[test]
+    fn four_interrupts_in_a_second_are_impatience() {
+        let start = Instant::now();
+        let presses = |milliseconds: &[u64]| {
+            let mut patience = Patience::default();
+            let at = |later: &u64| start + Duration::from_millis(*later);
+            milliseconds.iter().map(|later| patience.ends_with(INTERRUPT, at(later))).collect::<Vec<_>>()
+        };
+        assert_eq!(presses(&[0, 100, 200, 300]), [false, false, false, true]);
+        assert_eq!(presses(&[0, 600, 1200, 1800]), [false; 4]);
+        assert!(!Patience::default().ends_with(b"abc", start));
     }
 
     #[test]

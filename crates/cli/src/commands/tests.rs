@@ -52,6 +52,8 @@ fn herokus_forms_are_understood() {
         "run --no-tty bash",
         "run:detached -a hello worker",
         "git:remote -a hello",
+        "heroku -- ps:scale web=2 -a hello",
+        "heroku run -x -a hello -- ls -l",
         "builds",
         "builds:info",
         "builds:output abc",

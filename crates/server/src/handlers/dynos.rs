@@ -7,7 +7,7 @@ use crate::http::call::{Call, Caller};
 use crate::http::error::Refusal;
 use crate::http::origin::Origin;
 use crate::paging::Field;
-use crate::rendezvous::{EndRule, Meeting};
+use crate::rendezvous::{EndRule, ExitMarker, Meeting, split_command};
 use crate::state::State;
 use crate::table::{About, Routes};
 use api::dyno::{CreateDyno, Dyno, DynoState, Empty};
@@ -142,7 +142,7 @@ async fn create(
     origin: Origin,
     call: Call<CreateDyno>,
 ) -> Result<(StatusCode, Json<Dyno>), Refusal> {
-    let run = parse_run(call.body)?;
+    let (run, exit_marker) = parse_run(call.body)?;
     let end_rule = match run.streams {
         JobStreams::Terminal { .. } => EndRule::Terminal,
         JobStreams::Pipes | JobStreams::Log => EndRule::Pipes,
@@ -157,7 +157,7 @@ async fn create(
     let job = row.job;
     let mut dyno = render(&app, row);
     if let Some(job) = job.filter(|_| attached) {
-        let promised = state.rendezvous.promise(Meeting { job, end_rule });
+        let promised = state.rendezvous.promise(Meeting { job, end_rule, exit_marker });
         let secret = promised.map_err(|error| Refusal::new(ErrorId::Unavailable, format!("{error}.")))?;
         dyno.attach_url = Some(origin.rendezvous(&secret));
     }
@@ -165,7 +165,7 @@ async fn create(
 }
 
 /// A client that wants to attach gets a terminal, unless it says that it has none.
-fn parse_run(body: CreateDyno) -> Result<NewRun, Refusal> {
+fn parse_run(body: CreateDyno) -> Result<(NewRun, ExitMarker), Refusal> {
     let invalid = |error: &dyn std::fmt::Display| Refusal::new(ErrorId::InvalidParams, format!("{error}."));
     let streams = match (body.attach.unwrap_or(false), body.force_no_tty.unwrap_or(false)) {
         (false, _) => JobStreams::Log,
@@ -178,13 +178,18 @@ fn parse_run(body: CreateDyno) -> Result<NewRun, Refusal> {
     let size = body.size.filter(|size| !size.is_empty()).map(|size| size.parse()).transpose();
     let env = body.env.into_iter().map(|(key, value)| Ok((key.parse::<ConfigKey>()?, Secret::new(value))));
     let env: Result<Vec<_>, domain::names::InvalidName> = env.collect();
-    Ok(NewRun {
-        command: body.command,
+    let (command, exit_marker) = match streams.is_attached() {
+        true => split_command(&body.command),
+        false => (body.command.as_str(), ExitMarker::Unwanted),
+    };
+    let run = NewRun {
+        command: command.to_owned(),
         env: env.map_err(|error| invalid(&error))?,
         streams,
         size: size.map_err(|error| invalid(&error))?,
         time_to_live_seconds: body.time_to_live,
-    })
+    };
+    Ok((run, exit_marker))
 }
 
 fn dimension(env: &BTreeMap<String, String>, name: &str, default: u16) -> u16 {
@@ -287,7 +292,7 @@ mod tests {
         let run = |json: &str| {
             parse_run(serde_json::from_str(json).unwrap()).map_err(|refusal| refusal.status.as_u16())
         };
-        let streams = |json: &str| run(json).map(|run| run.streams);
+        let streams = |json: &str| run(json).map(|(run, _)| run.streams);
         assert_eq!(streams(r#"{"command":"ls"}"#), Ok(JobStreams::Log));
         assert_eq!(streams(r#"{"command":"ls","attach":true,"force_no_tty":true}"#), Ok(JobStreams::Pipes));
         let terminal = r#"{"command":"ls","attach":true,"env":{"TERM":"xterm","COLUMNS":"100","LINES":"0"}}"#;

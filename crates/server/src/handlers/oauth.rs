@@ -27,6 +27,8 @@ const REDACTED: &str = "**********";
 const GLOBAL: &str = "global";
 /// Before an app's name or id: a token for deploying it.
 const DEPLOY: &str = "deploy:";
+/// The authorization of the token that asks.
+const OWN: &str = "~";
 
 pub fn routes() -> Routes {
     Routes::new()
@@ -153,6 +155,13 @@ async fn info(
     let token = TokenRef::new(&authorization);
     let row =
         blocking(move || ops::accounts::authorization(&state.engine, &caller.context(), &token)).await?;
+    // At Heroku `~` is the account's lasting key, which its client's `logout` spares: not what a login was given for a while.
+    if authorization == OWN && row.expires_at.is_some() {
+        return Err(Refusal::not_found(
+            "authorization",
+            "This token was made for a while and is nobody's lasting key.",
+        ));
+    }
     Ok(Json(redacted(&row)))
 }
 

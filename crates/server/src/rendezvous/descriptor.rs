@@ -1,8 +1,10 @@
 //! Pipes, sockets and terminals of a process as asynchronous streams, whatever kind of descriptor it is: tokio's pipe types only
 //! read, write and wait, which all of these can.
 
+use api::frame::WindowSize;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
+use rustix::termios::{Winsize, tcsetwinsize};
 use std::io;
 use std::os::fd::OwnedFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,6 +35,12 @@ impl WriteEnd {
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         unblock(&fd)?;
         pipe::Sender::from_owned_fd_unchecked(fd).map(Self)
+    }
+
+    /// Changes the size of the terminal whose master this is; its foreground processes get SIGWINCH.
+    pub fn resize(&self, size: WindowSize) -> io::Result<()> {
+        let size = Winsize { ws_col: size.columns, ws_row: size.lines, ws_xpixel: 0, ws_ypixel: 0 };
+        Ok(tcsetwinsize(&self.0, size)?)
     }
 
     /// Writes all of it, as fast as the process reads.

@@ -3,7 +3,7 @@
 use super::bridge::Form;
 use super::descriptor::WriteEnd;
 use super::input::InputFilter;
-use api::frame::{Decoder, Frame};
+use api::frame::{Decoder, Frame, WindowSize};
 use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
@@ -18,6 +18,7 @@ const PIECE: usize = 16 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece {
     Data(Vec<u8>),
+    Resize(WindowSize),
     End,
 }
 
@@ -67,6 +68,7 @@ fn piece_of(frame: Frame) -> io::Result<Piece> {
     match frame {
         Frame::Input(bytes) => Ok(Piece::Data(bytes)),
         Frame::InputEnd => Ok(Piece::End),
+        Frame::Resize(size) => Ok(Piece::Resize(size)),
         Frame::Output(_) | Frame::ErrorOutput(_) | Frame::ExitCode(_) | Frame::Notice(_) => {
             Err(io::Error::new(io::ErrorKind::InvalidData, "a client sent a frame that only servers send"))
         }
@@ -128,6 +130,8 @@ pub async fn deliver(mut queue: mpsc::Receiver<Piece>, sink: Sink) -> Infallible
             (Sink::Pipe(pipe), Piece::Data(bytes)) => pipe.write_all(&bytes).await,
             (Sink::Terminal(master), Piece::Data(bytes)) => master.write_all(&bytes).await,
             (Sink::Terminal(master), Piece::End) => master.write_all(b"\x04").await,
+            (Sink::Terminal(master), Piece::Resize(size)) => master.resize(size),
+            (Sink::Pipe(_), Piece::Resize(_)) => Ok(()),
             (Sink::Pipe(_), Piece::End) => Err(io::ErrorKind::WriteZero.into()),
         };
         if written.is_err() {

@@ -6,11 +6,13 @@
 
 mod bridge;
 mod descriptor;
+mod exit_marker;
 mod input;
 mod inward;
 mod output;
 mod outward;
 
+pub use exit_marker::{ExitMarker, split_command};
 pub use input::EndRule;
 
 use crate::secrets::{SecretError, SecretTable};
@@ -32,11 +34,15 @@ const START_WITHIN: Duration = Duration::from_secs(120);
 /// From the end of the output to the end of the job as the ledger records it.
 const END_WITHIN: Duration = Duration::from_secs(60);
 
+/// What Heroku's client is told of a command that could not be run, as `dozen run` ends then.
+const NOT_RUN: u8 = 125;
+
 /// What a secret leads to.
 #[derive(Debug, Clone, Copy)]
 pub struct Meeting {
     pub job: JobId,
     pub end_rule: EndRule,
+    pub exit_marker: ExitMarker,
 }
 
 /// The meetings that were promised.
@@ -62,7 +68,7 @@ impl Rendezvous {
     {
         if let Some(meeting) = self.meetings.take(secret) {
             let form = if query == MODE_QUERY { Form::Framed } else { Form::Raw(meeting.end_rule) };
-            match self.meet(meeting.job, form, &mut stream).await {
+            match self.meet(meeting, form, &mut stream).await {
                 Ok(Ended::Output) => {}
                 Ok(Ended::Client) => self.hang_up(meeting.job).await,
                 Err(error) => {
@@ -74,13 +80,13 @@ impl Rendezvous {
         let _closed = stream.shutdown().await;
     }
 
-    async fn meet<S>(&self, job: JobId, form: Form, stream: &mut S) -> io::Result<Ended>
+    async fn meet<S>(&self, meeting: Meeting, form: Form, stream: &mut S) -> io::Result<Ended>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         stream.write_all(GREETING).await?;
         stream.flush().await?;
-        let engine = self.engine.clone();
+        let (engine, job) = (self.engine.clone(), meeting.job);
         let attached = blocking(move || ops::run::attach(&engine, job, START_WITHIN)).await?;
         let streams = match attached {
             Ok(attached) => Streams::new(attached)?,
@@ -88,25 +94,28 @@ impl Rendezvous {
                 let sentences =
                     std::iter::once(error.message()).chain(error.hints().iter().map(String::as_str));
                 tell(stream, form, &sentences.collect::<Vec<_>>().join("\n")).await?;
+                if form != Form::Framed {
+                    say_exit(stream, form, meeting.exit_marker, NOT_RUN).await?;
+                }
                 return Ok(Ended::Client);
             }
         };
         let ended = bridge::converse(stream, streams, form).await?;
-        if ended == Ended::Output && form == Form::Framed {
-            self.tell_exit(job, stream).await?;
+        if ended == Ended::Output && (form == Form::Framed || meeting.exit_marker == ExitMarker::Wanted) {
+            self.tell_exit(meeting, form, stream).await?;
         }
         Ok(ended)
     }
 
-    /// The exit code, if it becomes known; without it the client asks the API.
-    async fn tell_exit<S: AsyncWrite + Unpin>(&self, job: JobId, stream: &mut S) -> io::Result<()> {
+    /// The exit code, if it becomes known; without it our client asks the API, and Heroku's says that there was none.
+    async fn tell_exit<S>(&self, meeting: Meeting, form: Form, stream: &mut S) -> io::Result<()>
+    where
+        S: AsyncWrite + Unpin,
+    {
         let engine = self.engine.clone();
-        let state = blocking(move || ops::run::wait_ended(&engine, job, END_WITHIN)).await?;
+        let state = blocking(move || ops::run::wait_ended(&engine, meeting.job, END_WITHIN)).await?;
         if let Ok(Some(JobState::Ended { status, .. })) = state {
-            let mut bytes = Vec::new();
-            encode_exit_code(status.shell_code(), &mut bytes);
-            stream.write_all(&bytes).await?;
-            stream.flush().await?;
+            say_exit(stream, form, meeting.exit_marker, status.shell_code()).await?;
         }
         Ok(())
     }
@@ -127,6 +136,24 @@ async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, form: Form, text: &str) -> 
         Form::Framed => {
             let mut bytes = Vec::new();
             encode_notice(text, &mut bytes);
+            bytes
+        }
+    };
+    stream.write_all(&bytes).await?;
+    stream.flush().await
+}
+
+/// The exit code in the form that the client reads, if it reads any.
+async fn say_exit<S>(stream: &mut S, form: Form, marker: ExitMarker, code: u8) -> io::Result<()>
+where
+    S: AsyncWrite + Unpin,
+{
+    let bytes = match (form, marker) {
+        (Form::Raw(_), ExitMarker::Unwanted) => return Ok(()),
+        (Form::Raw(_), ExitMarker::Wanted) => exit_marker::render(code).into_bytes(),
+        (Form::Framed, _) => {
+            let mut bytes = Vec::new();
+            encode_exit_code(code, &mut bytes);
             bytes
         }
     };

@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 pub const CASES: &[Case] = &[
     ("attach::raw", raw),
     ("attach::the_exit_marker_is_whole", the_exit_marker_is_whole),
+    ("attach::the_exit_code_is_the_servers_word", the_exit_code_is_the_servers_word),
     ("attach::framed", framed),
     ("attach::who_leaves_hangs_up", who_leaves_hangs_up),
     ("attach::a_secret_opens_once", a_secret_opens_once),
@@ -89,6 +90,23 @@ fn the_exit_marker_is_whole() {
         assert!(!cut, "a record begins at {start}, within the marker at {marker}");
         start += length;
     }
+}
+
+/// As `heroku run -x` sends it: its own `echo` would never be reached here.
+fn the_exit_code_is_the_servers_word() {
+    let world = world();
+    let command = "printf out; exit 7 ; echo \"\u{ffff} heroku-command-exit-status: $?\"";
+    let (secret, id) = attached(&world, command);
+    let (mut tls, wire) = world.client().connect_tapped();
+    tls.write_all(format!("{secret}\r\n").as_bytes()).unwrap();
+    let mut said = String::new();
+    tls.read_to_string(&mut said).expect("an orderly TLS end");
+    let marker = "\u{ffff} heroku-command-exit-status: 7\n";
+    assert_eq!(said, format!("rendezvous\r\nout{marker}"));
+    let lengths = record_lengths(&wire.lock().unwrap());
+    assert!(lengths.contains(&(marker.len() + OVERHEAD)), "a record of its own: {lengths:?}");
+    let told = world.client().get(&format!("/dozen/apps/hello/processes/{id}")).json();
+    assert_eq!(told["command"], "printf out; exit 7", "the command is shown as it was typed");
 }
 
 fn framed() {

@@ -181,8 +181,15 @@ fn tokens() {
     let token = made.json()["access_token"]["token"].as_str().unwrap().to_owned();
     let other = client.clone().with_authorization(Some(&format!("Bearer {token}")));
     assert_eq!(other.get("/account").status, 200);
-    let own = other.get("/oauth/authorizations/~").json();
-    assert_eq!(own["id"], made.json()["id"]);
+    let lasting = client.get("/oauth/authorizations/~").json();
+    assert_eq!((lasting["id"].is_string(), &lasting["access_token"]["expires_in"]), (true, &json!(null)));
+    let own = other.get("/oauth/authorizations/~");
+    assert_eq!(
+        (own.status, &own.json()["resource"]),
+        (404, &json!("authorization")),
+        "a login's is not the key"
+    );
+    let own = other.get(&format!("/oauth/authorizations/{}", made.json()["id"].as_str().unwrap())).json();
     let shown = own["access_token"]["token"].as_str().unwrap();
     assert!(shown.ends_with("**********") && token.starts_with(shown.trim_end_matches('*')), "{shown}");
     let id = own["id"].as_str().unwrap();

@@ -1,0 +1,135 @@
+//! `dozen heroku -- ARGS`: the user's own Heroku client, at our server.
+//!
+//! That client sends its token to loopback or to Heroku's hosts and nowhere else, so it gets a door on this machine
+//! (`api::client::forwarder`) for as long as it runs, and an environment in which every host that it knows is that door.
+
+mod variables;
+
+use crate::failure::Failure;
+use crate::session::Session;
+use api::client::Target;
+use api::client::forwarder::Forwarder;
+use clap::Args;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus};
+use variables::{Place, Variables};
+
+/// The client's program.
+const PROGRAM: &str = "heroku";
+/// What a shell reports of a program that a signal ended, less the signal.
+#[cfg(unix)]
+const ENDED_BY_SIGNAL: i32 = 128;
+
+/// For the end of `dozen heroku --help`.
+const HELP: &str = "\
+Install the client with `npm install -g heroku`. It gets this login's token and talks to the server through a door on this
+machine that is open while it runs; to other hosts it gets no connection. Not everything of it makes sense here: what Dozen
+does not have is answered with an error.
+
+For a plain `git push` by a remote that `dozen heroku git:remote` made, run `dozen git:remote -r heroku` once.";
+
+/// `dozen heroku`.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct Heroku {
+    /// The command and its arguments, as the Heroku client takes them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    arguments: Vec<OsString>,
+}
+
+impl Heroku {
+    pub fn act(self, session: &Session) -> Result<ExitCode, Failure> {
+        let target = session.target()?;
+        let style = session.output.error_style;
+        let refused = move |host: &str| {
+            let warning = style.yellow("warning:");
+            crate::output::tell(&format!(
+                "{warning} the Heroku client asked for {host}, which is not your server, and was refused\n"
+            ));
+        };
+        let door = Forwarder::open(&target.url, &target.trust, refused)?;
+        let folder = Folder::make(&session.config_home()?)?;
+        let variables = wire(session, &target, &door, &folder)?;
+        run(self.arguments, &variables)
+    }
+}
+
+/// Writes what the client reads from files, and tells it of them.
+fn wire(session: &Session, target: &Target, door: &Forwarder, folder: &Folder) -> Result<Variables, Failure> {
+    let authority = folder.0.join("authority.pem");
+    std::fs::write(&authority, door.authority())?;
+    let git_config = folder.0.join("gitconfig");
+    std::fs::write(&git_config, variables::render_git_config(&session.environment.git_config()))?;
+    Ok(Variables::of(&Place {
+        door: door.address(),
+        server: target.url.to_string(),
+        server_host: target.url.host_and_port(),
+        server_ca: session.ca_file()?.map(std::path::absolute).transpose()?,
+        token: target.token.as_ref().map_or("", |token| token.expose()),
+        app: session.environment.app(),
+        authority: &authority,
+        git_config: &git_config,
+        program: &std::env::current_exe()?,
+    }))
+}
+
+fn run(arguments: Vec<OsString>, variables: &Variables) -> Result<ExitCode, Failure> {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments);
+    for name in &variables.removed {
+        command.env_remove(name);
+    }
+    command.envs(variables.set.iter().map(|(name, value)| (name, value)));
+    outlive_interrupts()?;
+    let status = command.status().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::new("the Heroku client is not installed")
+            .hint("Install it with `npm install -g heroku`, or use Dozen's own commands: `dozen --help`."),
+        _ => Failure::of(&error),
+    })?;
+    Ok(code_of(status))
+}
+
+/// The key for an interrupt goes to both programs; the client is the one that ends by it, and we end with it.
+#[cfg(unix)]
+fn outlive_interrupts() -> Result<(), Failure> {
+    let noted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGINT, noted)?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn outlive_interrupts() -> Result<(), Failure> {
+    Ok(())
+}
+
+/// The client's exit code, as a shell would tell it.
+fn code_of(status: ExitStatus) -> ExitCode {
+    #[cfg(unix)]
+    let by_signal =
+        std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| ENDED_BY_SIGNAL + signal);
+    #[cfg(not(unix))]
+    let by_signal = None;
+    let code = status.code().or(by_signal).and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// A folder of this run's own. Dropping it removes it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make(config_home: &Path) -> Result<Self, Failure> {
+        let folder = config_home.join(format!("heroku-{}", std::process::id()));
+        // One of an earlier program with the same number, that was killed.
+        let _absent = std::fs::remove_dir_all(&folder);
+        crate::credentials::create_private_folder(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _left_behind = std::fs::remove_dir_all(&self.0);
+    }
+}
