@@ -1,4 +1,6 @@
-//! Installs what the tests need from Debian's packages, if it is missing.
+//! Installs what the tests need, if it is missing: from Debian's packages here, from npm and PyPI in `clients`.
+
+pub mod clients;
 
 use crate::shell;
 use anyhow::{Context, Result};

@@ -85,6 +85,9 @@ fn verdict(success: bool, name: &str) -> Count {
 /// Black-box tests of the binary with its test hooks. As root each test program has its own network namespace; as an ordinary user
 /// servers share the machine's network anyway, and a test that needs root says that it is skipped.
 fn e2e() -> Result<Count> {
+    if let Err(error) = install::clients::ensure() {
+        println!("warning: {error:#}");
+    }
     let mut build = shell::cargo();
     build.args([
         "test",
@@ -108,6 +111,7 @@ fn e2e() -> Result<Count> {
         let mut command = if install::is_root() { apart(&program) } else { Command::new(&program) };
         command.args(["--test-threads=1", "--show-output"]).current_dir(shell::root().join("crates/cli"));
         command.envs(packages.iter().map(|folder| (packages::VARIABLE, folder)));
+        command.env("DOZEN_TEST_CLIENTS", install::clients::folder());
         count.add(counted(&mut command, &program.to_string_lossy())?);
     }
     Ok(count)

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test program uses its share")]
 
+pub mod heroku;
 pub mod http;
 pub mod load;
 pub mod ordinary;
@@ -13,6 +14,7 @@ pub mod registry;
 pub mod repository;
 pub mod rust;
 pub mod server;
+pub mod terminal;
 
 use std::time::{Duration, Instant};
 

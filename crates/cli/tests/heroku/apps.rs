@@ -1,0 +1,46 @@
+//! Apps and what belongs to them.
+
+use crate::support::heroku::Heroku;
+use crate::support::server::Server;
+
+pub fn are_created_and_shown(heroku: &Heroku, server: &Server) {
+    let web = format!("http://{}/", server.host("hello"));
+    let git = format!("https://localhost:{}/hello.git", server.api_port);
+    heroku.says(&["create", "hello"], &["Creating hello... done", &format!("{web} | {git}")]);
+    heroku.fails(&["create", "hello"], 2, "hello");
+    assert!(heroku.ok(&["apps"]).contains("\nhello"), "it is listed");
+    let web = format!("Web URL:        {web}");
+    heroku.says(&["apps:info", "-a", "hello"], &["=== hello", &web, &git, "Owner:          admin@localhost"]);
+    let info: serde_json::Value =
+        serde_json::from_str(&heroku.ok(&["apps:info", "-a", "hello", "--json"])).expect("JSON");
+    assert_eq!(info["app"]["name"], "hello", "{info}");
+    heroku.fails(&["apps:info", "-a", "nothing"], 2, "Couldn't find that app.");
+    heroku.says(&["config:set", "GREETING=hej", "-a", "hello"], &["done, v1", "GREETING: hej"]);
+}
+
+pub fn have_their_belongings(heroku: &Heroku) {
+    heroku.says(&["domains", "-a", "hello"], &["hello.localhost"]);
+    heroku.says(&["buildpacks", "-a", "hello"], &["hello has no Buildpacks."]);
+    heroku.says(&["access", "-a", "hello"], &["admin@localhost", "owner"]);
+    heroku.says(&["stack", "-a", "hello"], &["* host"]);
+    heroku.says(&["features", "-a", "hello"], &["App Features hello"]);
+    heroku.says(&["regions"], &["local", "This server"]);
+    heroku.says(&["addons", "-a", "hello"], &["No add-ons for app hello."]);
+    heroku.says(&["drains", "-a", "hello"], &[]);
+    heroku.says(&["certs", "-a", "hello"], &["hello has no SSL certificates."]);
+    heroku.says(&["maintenance", "-a", "hello"], &["off"]);
+    heroku.says(&["maintenance:on", "-a", "hello"], &["Enabling maintenance mode for hello... done"]);
+    heroku.says(&["maintenance", "-a", "hello"], &["on"]);
+    heroku.says(&["maintenance:off", "-a", "hello"], &["Disabling maintenance mode for hello... done"]);
+}
+
+pub fn are_renamed_and_destroyed(heroku: &Heroku) {
+    heroku.says(
+        &["apps:rename", "-a", "hello", "hallo"],
+        &["Renaming hello to hallo... done", "Git remote heroku updated"],
+    );
+    heroku.says(&["apps:info", "-a", "hallo"], &["=== hallo"]);
+    heroku.fails(&["apps:destroy", "-a", "hallo", "--confirm", "other"], 1, "did not match");
+    heroku.says(&["apps:destroy", "-a", "hallo", "--confirm", "hallo"], &["Destroying hallo", "done"]);
+    heroku.fails(&["apps:info", "-a", "hallo"], 2, "Couldn't find that app.");
+}
