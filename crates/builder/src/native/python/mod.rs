@@ -1,6 +1,6 @@
 //! Python: the locked packages, in a virtual environment at `/app/.venv` over the server's interpreter.
 //!
-//! Locks of uv, Poetry and Pipenv are rendered for pip ([`locks`]), so that what is installed is what was locked and nothing else.
+//! Locks of uv, Poetry and Pipenv are rendered for pip (module `locks`), so that what is installed is what was locked and nothing else.
 //! A `requirements.txt` is given to pip as it is. The code itself is not installed: it lies in `/app`, which is on `PYTHONPATH`.
 
 pub(crate) mod defaults;

@@ -56,7 +56,7 @@ pub struct Options {
     /// The host name of the API and of git [default: the base domain]
     #[arg(long, value_name = "HOST")]
     api_host: Option<String>,
-    /// The first administrator [default: admin@ the base domain]
+    /// The first administrator (default: admin@ the base domain)
     #[arg(long, value_name = "EMAIL")]
     admin_email: Option<String>,
     /// Where apps answer [default: port 80 of every address]
