@@ -18,22 +18,6 @@ pub fn are_created_and_shown(heroku: &Heroku, server: &Server) {
     heroku.says(&["config:set", "GREETING=hej", "-a", "hello"], &["done, v1", "GREETING: hej"]);
 }
 
-pub fn have_their_belongings(heroku: &Heroku) {
-    heroku.says(&["domains", "-a", "hello"], &["hello.localhost"]);
-    heroku.says(&["buildpacks", "-a", "hello"], &["hello has no Buildpacks."]);
-    heroku.says(&["access", "-a", "hello"], &["admin@localhost", "owner"]);
-    heroku.says(&["stack", "-a", "hello"], &["* host"]);
-    heroku.says(&["features", "-a", "hello"], &["App Features hello"]);
-    heroku.says(&["regions"], &["local", "This server"]);
-    heroku.says(&["addons", "-a", "hello"], &["No add-ons for app hello."]);
-    heroku.says(&["drains", "-a", "hello"], &[]);
-    heroku.says(&["certs", "-a", "hello"], &["hello has no SSL certificates."]);
-    heroku.says(&["maintenance", "-a", "hello"], &["off"]);
-    heroku.says(&["maintenance:on", "-a", "hello"], &["Enabling maintenance mode for hello... done"]);
-    heroku.says(&["maintenance", "-a", "hello"], &["on"]);
-    heroku.says(&["maintenance:off", "-a", "hello"], &["Disabling maintenance mode for hello... done"]);
-}
-
 pub fn are_renamed_and_destroyed(heroku: &Heroku) {
     heroku.says(
         &["apps:rename", "-a", "hello", "hallo"],

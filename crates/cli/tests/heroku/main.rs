@@ -5,6 +5,7 @@
 
 mod apps;
 mod attached;
+mod belongings;
 mod git;
 mod libraries;
 mod login;
@@ -28,7 +29,8 @@ fn a_team_at_work() {
     processes::are_scaled_restarted_and_stopped(&heroku, &server);
     releases::follow_config_and_rollbacks(&heroku, &server);
     git::knows_the_app_by_its_remote(&heroku, &repository);
-    apps::have_their_belongings(&heroku);
+    belongings::of_an_app(&heroku, &server);
+    belongings::of_a_person(&heroku);
     apps::are_renamed_and_destroyed(&heroku);
 }
 
