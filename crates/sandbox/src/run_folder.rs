@@ -45,6 +45,8 @@ pub enum RunFolderError {
     Foreign { path: PathBuf, found: ProcessId },
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    #[error("{} belongs to uid {found}, who has no business to write it", path.display())]
+    Owner { path: PathBuf, found: u32 },
 }
 
 /// `ready` and `stopping`.
@@ -184,26 +186,50 @@ pub fn is_lock_held(path: &Path) -> Result<bool, RunFolderError> {
 
 /// Reads a file of a run folder; `None` if it is absent.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunFolderError> {
-    let failed = |source| RunFolderError::Read { path: path.to_owned(), source };
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Err(rustix::io::Errno::NOENT) => return Ok(None),
-        other => std::fs::File::from(other.map_err(|errno| failed(errno.into()))?),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|source| RunFolderError::Parse { path: path.to_owned(), source })
+    open(path)?.map(|file| parse(file, path)).transpose()
 }
 
-/// Writes a file so that a reader sees all of it or nothing. Not synced: a run folder does not outlive its boot.
+/// The same in a folder where others may make files as well: only what this user wrote itself is believed.
+pub fn read_own_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunFolderError> {
+    let Some(file) = open(path)? else { return Ok(None) };
+    let stat = rustix::fs::fstat(&file)
+        .map_err(|errno| RunFolderError::Read { path: path.to_owned(), source: errno.into() })?;
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(RunFolderError::Owner { path: path.to_owned(), found: stat.st_uid });
+    }
+    parse(file, path).map(Some)
+}
+
+/// Never what a link leads to.
+fn open(path: &Path) -> Result<Option<std::fs::File>, RunFolderError> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(errno) => Err(RunFolderError::Read { path: path.to_owned(), source: errno.into() }),
+        Ok(file) => Ok(Some(file.into())),
+    }
+}
+
+fn parse<T: DeserializeOwned>(file: std::fs::File, path: &Path) -> Result<T, RunFolderError> {
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|source| RunFolderError::Read { path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes).map_err(|source| RunFolderError::Parse { path: path.to_owned(), source })
+}
+
+/// Writes a file so that a reader sees all of it or nothing, and it is this user's, whatever lay under its temporary name. Not synced: a
+/// run folder does not outlive its boot.
 pub fn write_json<T: Serialize>(folder: &Path, name: &str, document: &T) -> Result<(), RunFolderError> {
     let path = folder.join(name);
     let temporary = folder.join(format!(".{name}.new"));
     let write = || -> std::io::Result<()> {
         let bytes = serde_json::to_vec(document)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match rustix::fs::unlink(&temporary) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
         let file = rustix::fs::open(&temporary, flags, mode)?;
         std::fs::File::from(file).write_all(&bytes)?;

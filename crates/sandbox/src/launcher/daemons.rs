@@ -313,7 +313,14 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
 
 /// The daemon of a record, if it is still the same process.
 fn adopt(daemon: Daemon, record: &std::path::Path, boot_id: &BootId) -> Option<Adopted> {
-    let record: Record = run_folder::read_json(record).ok().flatten()?;
+    // The server may make files beside it: a record of its own making would have us hold on to any process.
+    let record: Record = match run_folder::read_own_json(record) {
+        Ok(record) => record?,
+        Err(error) => {
+            super::say(&domain::cause::chain(&error));
+            return None;
+        }
+    };
     let pid = Pid::from_raw(i32::try_from(record.pid).ok()?)?;
     // The descriptor first: it names one process for good, whose start time is then compared.
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
@@ -401,5 +408,36 @@ mod tests {
         assert_eq!(Hold::of(&[], &[]), Hold::Shared, "a daemon without listeners keeps none");
         assert!(found(&boot, ticks + 1).is_none());
         assert!(found(&BootId("other".to_owned()), ticks).is_none());
+    }
+
+    #[test]
+    fn a_record_of_somebody_elses_is_not_believed() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: needs root to make a file of another user's");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d.json");
+        let boot = crate::system::boot_id().unwrap();
+        let pid = rustix::process::getpid();
+        let start_ticks = start_ticks(pid).unwrap();
+        let record = Record {
+            format: Format,
+            boot_id: boot.clone(),
+            pid: number(pid),
+            start_ticks,
+            listeners: vec![],
+        };
+        // What somebody has put under the temporary name is not written to.
+        std::fs::write(folder.path().join(".d.json.new"), "").unwrap();
+        std::os::unix::fs::chown(folder.path().join(".d.json.new"), Some(31_002), None).unwrap();
+        run_folder::write_json(folder.path(), "d.json", &record).unwrap();
+        assert!(adopt(Daemon::Router, &path, &boot).is_some());
+        std::os::unix::fs::chown(&path, Some(31_002), None).unwrap();
+        assert!(adopt(Daemon::Router, &path, &boot).is_none());
+        std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+        std::fs::rename(&path, folder.path().join("e.json")).unwrap();
+        std::os::unix::fs::symlink("e.json", &path).unwrap();
+        assert!(adopt(Daemon::Router, &path, &boot).is_none(), "a link");
     }
 }

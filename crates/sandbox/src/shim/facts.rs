@@ -127,7 +127,8 @@ fn may_recover(error: &RunFolderError) -> bool {
         | RunFolderError::Name { .. }
         | RunFolderError::Read { .. }
         | RunFolderError::Parse { .. }
-        | RunFolderError::Foreign { .. } => false,
+        | RunFolderError::Foreign { .. }
+        | RunFolderError::Owner { .. } => false,
     }
 }
 
