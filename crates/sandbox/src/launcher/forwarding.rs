@@ -17,19 +17,25 @@ struct Note {
     boot_id: BootId,
 }
 
-/// Takes note of what was done now; tells whether a launcher of this boot turned forwarding on.
-pub fn note(run: &Path, boot_id: &BootId, done: Forwarding) -> Result<bool, RunFolderError> {
+/// Takes note of what was done now; tells whether a launcher of this boot turned forwarding on. It only makes one sentence of
+/// `dozen doctor` better: a note that cannot be written or read is told, and keeps nothing from starting.
+pub fn note(run: &Path, boot_id: &BootId, done: Forwarding) -> bool {
     match done {
         Forwarding::TurnedOn => {
             let note = Note { format: Format, boot_id: boot_id.clone() };
-            run_folder::write_json(run, FILE, &note).map(|()| true)
+            told(run_folder::write_json(run, FILE, &note));
+            true
         }
         Forwarding::AlreadyOn => {
-            let found: Option<Note> = run_folder::read_json(&run.join(FILE))?;
-            Ok(found.is_some_and(|note| note.boot_id == *boot_id))
+            let found: Option<Note> = told(run_folder::read_json(&run.join(FILE))).flatten();
+            found.is_some_and(|note| note.boot_id == *boot_id)
         }
-        Forwarding::NotNeeded => Ok(false),
+        Forwarding::NotNeeded => false,
     }
+}
+
+fn told<T>(result: Result<T, RunFolderError>) -> Option<T> {
+    result.inspect_err(|error| super::say(&domain::cause::chain(error))).ok()
 }
 
 #[cfg(test)]
@@ -40,11 +46,23 @@ mod tests {
     fn who_turned_it_on_is_known_until_the_next_boot() {
         let run = tempfile::tempdir().unwrap();
         let boot = |name: &str| BootId(name.to_owned());
-        let note = |boot_id: &str, done| note(run.path(), &boot(boot_id), done).unwrap();
+        let note = |boot_id: &str, done| note(run.path(), &boot(boot_id), done);
         assert!(!note("one", Forwarding::AlreadyOn), "somebody else");
         assert!(note("one", Forwarding::TurnedOn));
         assert!(note("one", Forwarding::AlreadyOn), "an earlier launcher");
         assert!(!note("two", Forwarding::AlreadyOn), "in an earlier boot");
         assert!(!note("one", Forwarding::NotNeeded));
+    }
+
+    /// A power cut empties files.
+    #[test]
+    fn a_note_that_cannot_be_used_is_none() {
+        let run = tempfile::tempdir().unwrap();
+        let boot = BootId("one".to_owned());
+        std::fs::write(run.path().join(FILE), "").unwrap();
+        assert!(!note(run.path(), &boot, Forwarding::AlreadyOn));
+        assert!(note(run.path(), &boot, Forwarding::TurnedOn));
+        assert!(note(run.path(), &boot, Forwarding::AlreadyOn), "written anew");
+        assert!(note(&run.path().join("absent"), &boot, Forwarding::TurnedOn), "done all the same");
     }
 }

@@ -143,7 +143,7 @@ fn prepare(mut settings: LauncherSettings) -> Result<State, LauncherError> {
     let forwarding_turned_on = match layers.network {
         NetworkForm::Shared => false,
         NetworkForm::PerApp => {
-            forwarding::note(&settings.data.run(), &boot_id, network.install()?.forwarding)?
+            forwarding::note(&settings.data.run(), &boot_id, network.install()?.forwarding)
         }
     };
     remove::leftovers(&settings.data.processes(), spawn::IN_THE_MAKING);
