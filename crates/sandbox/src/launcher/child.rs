@@ -1,11 +1,10 @@
 //! Starting this same program anew. Uses `posix_spawn`, which neither copies the launcher's memory nor runs any of its code in
 //! the child.
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
-use std::ffi::{CStr, CString, OsStr};
+use super::tree;
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// Our own program, whatever has become of its file.
@@ -125,30 +124,6 @@ impl Drop for Attributes {
     }
 }
 
-/// Who is not root may have to open folders first: tools write-protect what they unpack.
-fn remove_tree(path: &Path) {
-    if std::fs::remove_dir_all(path).is_err() {
-        open_folders(CWD, path);
-        let _ = std::fs::remove_dir_all(path);
-    }
-}
-
-/// Gives the owner every right to a folder and to all below it, links not followed.
-fn open_folders(parent: BorrowedFd<'_>, name: &Path) {
-    let by_path = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(folder) = rustix::fs::openat(parent, name, by_path, Mode::empty()) else { return };
-    let _ = rustix::fs::chmod(format!("/proc/self/fd/{}", folder.as_raw_fd()), Mode::RWXU);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(readable) = rustix::fs::openat(&folder, ".", flags, Mode::empty()) else { return };
-    let Ok(entries) = rustix::fs::Dir::new(readable) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_type() == FileType::Directory) {
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            open_folders(folder.as_fd(), Path::new(OsStr::from_bytes(name)));
-        }
-    }
-}
-
 /// Removes a tree in a child that ends right after: a large one would keep the launcher from everything else.
 pub fn remove_tree_aside(path: &Path) -> std::io::Result<()> {
     // SAFETY: this process has one thread; the child only closes descriptors, removes files and exits.
@@ -157,36 +132,14 @@ pub fn remove_tree_aside(path: &Path) -> std::io::Result<()> {
         0 => {
             // SAFETY: closes copies; above all that of the launcher's lock, which must not outlive the launcher.
             unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
-            remove_tree(path);
+            if let Err(error) = tree::remove(path) {
+                super::say(&format!(
+                    "cannot remove all of {}: {error}; it is tried again at the next start",
+                    path.display()
+                ));
+            }
             crate::inside::exit(0)
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn write_protected_trees_are_removed_and_links_not_followed() {
-        let place = tempfile::tempdir().unwrap();
-        let tree = place.path().join("tree");
-        std::fs::create_dir_all(tree.join("a/b")).unwrap();
-        std::fs::write(tree.join("a/b/file"), "x").unwrap();
-        let outside = place.path().join("outside");
-        std::fs::create_dir(&outside).unwrap();
-        std::os::unix::fs::symlink(&outside, tree.join("a/link")).unwrap();
-        let lock = |path: &Path| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o500)).unwrap();
-        };
-        [&outside, &tree.join("a/b"), &tree.join("a"), &tree].into_iter().for_each(|path| lock(path));
-        open_folders(CWD, &tree);
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!([mode(&tree), mode(&tree.join("a/b")), mode(&outside)], [0o700, 0o700, 0o500]);
-        lock(&tree.join("a/b"));
-        remove_tree(&tree);
-        assert!(!tree.exists() && outside.exists());
     }
 }

@@ -19,6 +19,7 @@ mod remove;
 mod settings;
 mod spawn;
 mod template;
+mod tree;
 
 pub use daemon_child::{WRITERS_VARIABLE, make_journal_folders};
 pub use error::LauncherError;
