@@ -26,6 +26,7 @@ mod toolchain;
 pub(crate) use credentials::become_shim;
 pub(crate) use exec::Descriptors;
 pub(crate) use rootfs::find_helper;
+pub use toolchain::{UnfitPrefix, check_prefix};
 
 use crate::probe::{Layer, LayerSet};
 use crate::shim::orders::Orders;

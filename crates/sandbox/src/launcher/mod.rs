@@ -21,6 +21,7 @@ mod spawn;
 mod template;
 mod tree;
 
+pub use crate::inside::{UnfitPrefix, check_prefix};
 pub use daemon_child::{WRITERS_VARIABLE, make_journal_folders};
 pub use error::LauncherError;
 pub use settings::{
