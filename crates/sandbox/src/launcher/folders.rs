@@ -218,15 +218,18 @@ mod tests {
         assert!(
             folders(&settings).iter().all(|folder| (folder.uid, folder.gid) == (ordinary.uid, ordinary.gid))
         );
-        assert_eq!(root_mode(settings.privilege()), 0o700);
-        if own.uid == 0 {
-            return;
+        let place = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let data = place.path().join("data");
+        let settings = LauncherSettings { data: DataFolder::new(&data), ..settings };
+        for _ in 0..2 {
+            prepare(&settings).unwrap();
+            for name in folders(&settings).iter().map(|folder| folder.name).chain(["."]) {
+                let metadata = std::fs::metadata(data.join(name)).unwrap();
+                assert_eq!((metadata.uid(), metadata.gid()), (ordinary.uid, ordinary.gid), "{name}");
+            }
+            assert_eq!(std::fs::metadata(&data).unwrap().mode() & 0o7777, 0o700);
         }
-        let data = tempfile::tempdir().unwrap();
-        let settings = LauncherSettings::new(DataFolder::new(data.path().join("data"))).as_ordinary_user(own);
-        prepare(&settings).unwrap();
-        prepare(&settings).unwrap();
-        assert_eq!(std::fs::metadata(data.path().join("data")).unwrap().mode() & 0o7777, 0o700);
     }
 
     #[test]
