@@ -82,7 +82,6 @@ impl Drop for World {
     }
 }
 
-/// A shell that runs a script once it is told to, in the group from the start.
 /// Tells so, and is counted: a group is made, and its files are given to the shim's user.
 fn needs_root() -> bool {
     let root = nix::unistd::Uid::effective().is_root();
@@ -92,6 +91,7 @@ fn needs_root() -> bool {
     !root
 }
 
+/// A shell that runs a script once it is told to, in the group from the start.
 fn start(group: &ProcessGroup, script: &str) -> Child {
     let mut child = Command::new("sh")
         .arg("-c")
