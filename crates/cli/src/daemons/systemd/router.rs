@@ -8,9 +8,10 @@ use sandbox::launcher::{UserIds, WRITERS_VARIABLE, make_journal_folders};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// An environment file of the router's unit: in a folder whose files of root's nobody else can replace.
+/// An environment file of the router's unit, which [`prepare`] is executed with as well, by root: it lies where only root can make a
+/// file, so that nobody else's is ever read.
 pub fn environment_file(data: &Path) -> PathBuf {
-    data.join("run/router.env")
+    data.join("router.env")
 }
 
 /// To be executed by root, right before the router.
