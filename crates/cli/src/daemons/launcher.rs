@@ -1,6 +1,6 @@
 //! `dozen launcher`: the settings of this process become those of the launcher, and of the daemons that it starts.
 
-use super::settings::{Settings, Supervisor, Who};
+use super::settings::{self, Settings, Supervisor, Who};
 use super::systemd;
 use super::toolchains::{self, UnusablePrefix};
 use sandbox::cgroup::CgroupSettings;
@@ -20,6 +20,11 @@ const ROUTER_GRACE_SECONDS: u32 = 35;
 const MOST_ROUTER_THREADS: usize = 64;
 /// Variables that daemons get besides their settings.
 const PASSED_ON: &[&str] = &["PATH", "LANG", "TZ", "RUST_BACKTRACE", "SSL_CERT_FILE"];
+/// What tests tell daemons.
+#[cfg(feature = "test-hooks")]
+const TEST_HOOKS: &[&str] = &["DOZEN_FAIL_POINT_FILE", "DOZEN_TEST_NO_DRAIN"];
+#[cfg(not(feature = "test-hooks"))]
+const TEST_HOOKS: &[&str] = &[];
 
 /// Why the launcher could not run.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +130,7 @@ fn server(settings: &Settings) -> DaemonSettings {
     DaemonSettings {
         daemon: Daemon::Server,
         arguments: vec!["serve".to_owned()],
-        environment: environment(settings),
+        environment: environment(Daemon::Server, settings, std::env::vars()),
         listeners: [Some(ListenerName::Api), ssh].into_iter().flatten().collect(),
         journal_writers: 1,
         start: StartDaemon::AtOnce,
@@ -137,7 +142,7 @@ fn router(settings: &Settings, threads: u32) -> DaemonSettings {
     DaemonSettings {
         daemon: Daemon::Router,
         arguments: vec!["router".to_owned()],
-        environment: environment(settings),
+        environment: environment(Daemon::Router, settings, std::env::vars()),
         listeners: vec![ListenerName::Http],
         journal_writers: threads,
         start: StartDaemon::AtOnce,
@@ -145,15 +150,59 @@ fn router(settings: &Settings, threads: u32) -> DaemonSettings {
     }
 }
 
-/// What follows from who started the launcher is always among them.
-fn environment(settings: &Settings) -> Vec<(String, String)> {
+/// The settings, and nothing else that happens to be named like them: the client's token, say. What follows from who started the
+/// launcher is always among them.
+fn environment(
+    daemon: Daemon,
+    settings: &Settings,
+    given: impl Iterator<Item = (String, String)>,
+) -> Vec<(String, String)> {
     let decided = [
         ("DOZEN_DATA", settings.data.root().display().to_string()),
         ("DOZEN_UID", settings.uid.to_string()),
         ("DOZEN_ROUTER_UID", settings.router_uid.to_string()),
     ];
-    let given = std::env::vars().filter(|(name, _)| decided.iter().all(|(known, _)| known != name));
-    let chosen = given.filter(|(name, _)| name.starts_with("DOZEN_") || PASSED_ON.contains(&name.as_str()));
+    let given = given.filter(|(name, _)| decided.iter().all(|(known, _)| known != name));
+    let chosen = given.filter(|(name, _)| is_for(daemon, name));
     let decided = decided.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     chosen.chain(decided).collect()
+}
+
+fn is_for(daemon: Daemon, name: &str) -> bool {
+    let is_setting = settings::ALL.iter().any(|setting| setting.name == name);
+    let is_wanted = match daemon {
+        Daemon::Server => true,
+        // It builds nothing.
+        Daemon::Router => !settings::MIRRORS.contains(&name),
+    };
+    is_setting && is_wanted || PASSED_ON.contains(&name) || TEST_HOOKS.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn daemons_get_settings_and_no_secret_of_the_clients() {
+        let settings = Settings::from_env(Who::Root, |_| None).unwrap();
+        let given = [
+            ("DOZEN_LOG", "debug"),
+            ("DOZEN_DATA", "/given"),
+            ("DOZEN_TOKEN", "secret"),
+            ("DOZEN_CONFIG_HOME", "/x"),
+            ("DOZEN_NPM_MIRROR", "https://ada:secret@mirror/"),
+            ("PATH", "/bin"),
+            ("HOME", "/root"),
+        ];
+        let names = |daemon| {
+            let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let passed = environment(daemon, &settings, given.into_iter());
+            passed.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        let decided = ["DOZEN_DATA=/var/lib/dozen", "DOZEN_UID=64990", "DOZEN_ROUTER_UID=64991"];
+        let router = [&["DOZEN_LOG=debug", "PATH=/bin"][..], &decided].concat();
+        assert_eq!(names(Daemon::Router), router);
+        let mirror = "DOZEN_NPM_MIRROR=https://ada:secret@mirror/";
+        assert_eq!(names(Daemon::Server), [&["DOZEN_LOG=debug", mirror, "PATH=/bin"][..], &decided].concat());
+    }
 }

@@ -157,6 +157,9 @@ pub const ALL: &[Setting] = &[
     ),
 ];
 
+/// URLs that may hold a password: for the server alone, and never told.
+pub const MIRRORS: [&str; 3] = ["DOZEN_PYPI_MIRROR", "DOZEN_NPM_MIRROR", "DOZEN_CRATES_MIRROR"];
+
 /// Who starts the server and the router, and holds their listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supervisor {

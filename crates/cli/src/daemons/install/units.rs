@@ -4,7 +4,7 @@
 //! apps run in is one more service, which nothing restarts.
 
 use super::wanted::Wanted;
-use crate::daemons::settings::Settings;
+use crate::daemons::settings::{MIRRORS, Settings};
 use crate::daemons::systemd::router_environment;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
@@ -193,12 +193,13 @@ fn server(wanted: &Wanted) -> String {
     )
 }
 
-/// The router finishes requests before it ends. It writes its log and its control folder, and nothing else.
+/// The router finishes requests before it ends. It builds nothing, so passwords of mirrors are not for it. It writes its log and its control folder, and nothing else.
 fn router(wanted: &Wanted) -> String {
     let data = &wanted.settings.data;
     let before = format!(
-        "EnvironmentFile=-{}\nExecStartPre=+{} prepare-router\n",
+        "EnvironmentFile=-{}\nUnsetEnvironment={}\nExecStartPre=+{} prepare-router\n",
         router_environment(data.root()).display(),
+        MIRRORS.join(" "),
         wanted.program.display()
     );
     let rest = format!(
