@@ -305,6 +305,9 @@ impl Settings {
     }
 }
 
+/// In place of a value that may hold a password.
+const HIDDEN: &str = "(not shown)";
+
 struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -374,6 +377,7 @@ fn parse<T: FromStr<Err: Display>>(name: &'static str, value: &str) -> Result<T,
 }
 
 fn error(name: &'static str, value: &str, reason: &str) -> SettingsError {
+    let value = if MIRRORS.contains(&name) { HIDDEN } else { value };
     SettingsError { name, value: value.chars().take(200).collect(), reason: reason.to_owned() }
 }
 
@@ -413,6 +417,16 @@ mod tests {
         ] {
             let lookup = |asked: &str| (asked == name).then(|| value.to_owned());
             assert_eq!(Settings::from_env(Who::Root, lookup).unwrap_err().name, name);
+        }
+    }
+
+    #[test]
+    fn no_password_of_a_mirror_is_told() {
+        for name in MIRRORS {
+            let lookup =
+                |asked: &str| (asked == name).then(|| "ada:secret@mirror.example.com/simple".to_owned());
+            let told = Settings::from_env(Who::Root, lookup).unwrap_err();
+            assert!(told.name == name && !format!("{told} {told:?}").contains("secret"), "{told}");
         }
     }
 

@@ -3,7 +3,7 @@
 use super::InstallError;
 use super::observe::{OWN_PROGRAM, observe_unit};
 use super::observed::Activity;
-use super::step::Step;
+use super::step::{SETTINGS_MODE, Step};
 use super::units;
 use super::wanted::Wanted;
 use crate::daemons::first_login::{self, FirstLogin};
@@ -44,6 +44,7 @@ pub fn apply(step: &Step, wanted: &Wanted) -> Result<Outcome, InstallError> {
         Step::MakeFolder { path, mode } => make_folder(path, *mode)?,
         Step::CopyProgram { to } => copy_program(to)?,
         Step::WriteFile { path, text } => write_file(path, text.as_bytes(), TEXT_MODE)?,
+        Step::WriteSettings { path, text } => write_file(path, text.as_bytes(), SETTINGS_MODE)?,
         Step::Reload => systemctl(&["daemon-reload"])?,
         Step::Enable { units } => systemctl(&[&["enable", "--quiet"], &units[..]].concat())?,
         Step::Disable { units } => systemctl(&[&["disable", "--quiet"], &units[..]].concat())?,
@@ -187,6 +188,13 @@ mod tests {
         write_file(&path, b"two", TEXT_MODE).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, TEXT_MODE);
+        let settings =
+            Step::WriteSettings { path: folder.path().join("dozen.env"), text: "A=1\n".to_owned() };
+        let wanted = super::super::tests::wanted();
+        apply(&settings, &wanted).unwrap();
+        let metadata = std::fs::metadata(folder.path().join("dozen.env")).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+        std::fs::remove_file(folder.path().join("dozen.env")).unwrap();
         assert_eq!(std::io::read_to_string(running).unwrap(), "one");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         removed(&path, std::fs::remove_file(&path)).unwrap();

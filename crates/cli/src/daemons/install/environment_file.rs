@@ -1,10 +1,11 @@
 //! The file of settings that the units read: ours are put into it, what else stands there stays as it is. Pure.
 
+use crate::daemons::settings::MIRRORS;
 use std::collections::BTreeMap;
 
 const HEAD: &str = "\
 # Settings of Dozen, read by its units at their start (all of them: docs/reference/environment.md). `dozen install` keeps what stands
-# here, and restarts what reads it. No secret belongs here: everybody on this machine may read it.
+# here, and restarts what reads it. Only root may read this file: the URL of a mirror may hold a secret. No other belongs here.
 ";
 
 /// The lines of the file.
@@ -65,6 +66,37 @@ impl EnvironmentFile {
 
     pub fn render(&self) -> String {
         self.lines.iter().map(render_line).collect()
+    }
+
+    /// The same for people's eyes: without what mirrors are opened with.
+    pub fn render_masked(&self) -> String {
+        self.lines.iter().map(|line| render_line(&mask_line(line))).collect()
+    }
+}
+
+/// In place of names and passwords.
+const MASK: &str = "***";
+
+fn mask_line(line: &Line) -> Line {
+    match line {
+        Line::Value { name, value } if MIRRORS.contains(&name.as_str()) => {
+            Line::Value { name: name.clone(), value: mask_url(value) }
+        }
+        // Commented out, or written as only systemd understands it.
+        Line::Other(text) if MIRRORS.iter().any(|name| text.contains(name)) && text.contains('@') => {
+            let name = text.split_once('=').map_or("", |(name, _)| name);
+            Line::Other(format!("{name}={MASK}"))
+        }
+        other @ (Line::Value { .. } | Line::Other(_)) => other.clone(),
+    }
+}
+
+/// A URL without what stands before its host; of a text that is none, nothing.
+fn mask_url(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return MASK.to_owned() };
+    match rest.rsplit_once('@') {
+        Some((_, place)) => format!("{scheme}://{MASK}@{place}"),
+        None => text.to_owned(),
     }
 }
 
@@ -156,6 +188,19 @@ mod tests {
         let expected = "# mine\nDOZEN_DRAIN_SECONDS=5\n\nDOZEN_LOG=\"info, router=debug\"\nnot a setting\nA=\"x y\"\nB=\"a\" \"b\"\nDOZEN_UID=64990\n";
         assert_eq!(file.render(), expected);
         assert_eq!(EnvironmentFile::parse("A=1\nA=2\n").get("A"), Some("2"));
+    }
+
+    #[test]
+    fn passwords_of_mirrors_are_masked_for_people() {
+        let text = "# DOZEN_NPM_MIRROR=https://u:secret@old/\nDOZEN_PYPI_MIRROR=https://u:sec@ret@mirror:8080/simple\n\
+                    DOZEN_NPM_MIRROR=https://mirror/npm/\nDOZEN_CRATES_MIRROR=u:secret\nDOZEN_CRATES_MIRROR=\"a@secret\" \"b\"\nDOZEN_ADMIN_EMAIL=a@b\n";
+        let file = EnvironmentFile::parse(text);
+        assert_eq!(
+            file.render_masked(),
+            "# DOZEN_NPM_MIRROR=***\nDOZEN_PYPI_MIRROR=https://***@mirror:8080/simple\nDOZEN_NPM_MIRROR=https://mirror/npm/\n\
+             DOZEN_CRATES_MIRROR=***\nDOZEN_CRATES_MIRROR=***\nDOZEN_ADMIN_EMAIL=a@b\n"
+        );
+        assert_eq!(file.render(), text);
     }
 
     proptest! {

@@ -231,7 +231,7 @@ fn render_dry_run(steps: &[Step]) -> String {
     let mut text = String::from("This would be done, in this order:\n\n");
     for (number, step) in (1..).zip(steps) {
         text.push_str(&format!("{number:>2}. {step}\n"));
-        for line in step.detail().into_iter().flat_map(str::lines) {
+        for line in step.detail().unwrap_or_default().lines() {
             text.push_str(format!("      {line}").trim_end());
             text.push('\n');
         }

@@ -5,6 +5,7 @@ use super::observed::{FoundUnit, Observed, find_variable, parse_accounts, parse_
 use super::units;
 use super::wanted::{self, Family, Known, Wanted};
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,6 +41,7 @@ pub fn observe(wanted: &Wanted, own_digest: &str) -> Result<Observed, InstallErr
         groups: accounts("/etc/group"),
         folders: folders.filter(|path| path.is_dir()).map(PathBuf::from).collect(),
         files: found,
+        settings_are_public: is_public(&wanted.environment_file),
         program_is_current: program.as_ref().is_some_and(|bytes| units::digest(bytes) == own_digest),
         program_present: program.is_some(),
         units: units::ALL.iter().map(|name| (*name, observe_unit(name))).collect(),
@@ -59,6 +61,11 @@ pub fn own_digest() -> Result<String, InstallError> {
 
 fn accounts(path: &str) -> BTreeMap<String, u32> {
     parse_accounts(&std::fs::read_to_string(path).unwrap_or_default())
+}
+
+/// A file that is not there is nobody's to read.
+fn is_public(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, InstallError> {

@@ -13,6 +13,8 @@ pub struct Observed {
     pub folders: BTreeSet<PathBuf>,
     /// Those of ours that exist, with their text.
     pub files: BTreeMap<PathBuf, String>,
+    /// Whether others than root may read the file of settings.
+    pub settings_are_public: bool,
     /// Whether the installed program is the one that runs.
     pub program_is_current: bool,
     pub program_present: bool,
@@ -108,6 +110,7 @@ pub fn settled(wanted: &super::wanted::Wanted, all: &[units::Unit]) -> Observed 
         groups: accounts,
         folders: folders.map(PathBuf::from).collect(),
         files: files.chain([environment]).collect(),
+        settings_are_public: false,
         program_is_current: true,
         program_present: true,
         units: all.iter().map(unit).collect(),

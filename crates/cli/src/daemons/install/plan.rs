@@ -50,11 +50,16 @@ fn plan_folders(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
 }
 
 fn plan_files(wanted: &Wanted, units: &[Unit], observed: &Observed) -> Vec<Step> {
-    let environment = (wanted.environment_file.clone(), wanted.environment.render());
     let files = units.iter().map(|unit| (wanted::unit_path(unit.name), unit.text.clone()));
-    let files = std::iter::once(environment).chain(files);
     let differing = files.filter(|(path, text)| observed.files.get(path) != Some(text));
-    differing.map(|(path, text)| Step::WriteFile { path, text }).collect()
+    let units = differing.map(|(path, text)| Step::WriteFile { path, text });
+    plan_settings_file(wanted, observed).into_iter().chain(units).collect()
+}
+
+fn plan_settings_file(wanted: &Wanted, observed: &Observed) -> Option<Step> {
+    let (path, text) = (wanted.environment_file.clone(), wanted.environment.render());
+    let is_right = observed.files.get(&path) == Some(&text) && !observed.settings_are_public;
+    (!is_right).then_some(Step::WriteSettings { path, text })
 }
 
 fn is_unit(step: &Step) -> bool {

@@ -1,8 +1,13 @@
 //! One thing that is done to the machine, and how it is told.
 
+use super::environment_file::EnvironmentFile;
 use super::units;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
+
+/// systemd reads it as root, and gives each daemon its settings.
+pub const SETTINGS_MODE: u32 = 0o600;
 
 /// A step of installing or of uninstalling. Each may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +30,11 @@ pub enum Step {
         to: PathBuf,
     },
     WriteFile {
+        path: PathBuf,
+        text: String,
+    },
+    /// The file of settings, which only root may read.
+    WriteSettings {
         path: PathBuf,
         text: String,
     },
@@ -79,6 +89,7 @@ impl fmt::Display for Step {
             Self::MakeFolder { path, mode } => write!(f, "make the folder {} ({mode:04o})", path.display()),
             Self::CopyProgram { to } => write!(f, "copy this program to {}", to.display()),
             Self::WriteFile { path, .. } => write!(f, "write {}", path.display()),
+            Self::WriteSettings { path, .. } => write!(f, "write {} ({SETTINGS_MODE:04o})", path.display()),
             Self::Reload => f.write_str("systemctl daemon-reload"),
             Self::Enable { units } => write!(f, "systemctl enable {}", units.join(" ")),
             Self::Stop { units } => write!(f, "systemctl stop {}", units.join(" ")),
@@ -98,10 +109,11 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    /// What a dry run shows below the line: the text of a file.
-    pub fn detail(&self) -> Option<&str> {
+    /// What a dry run shows below the line: the text of a file, but for passwords.
+    pub fn detail(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::WriteFile { text, .. } => Some(text),
+            Self::WriteFile { text, .. } => Some(Cow::Borrowed(text)),
+            Self::WriteSettings { text, .. } => Some(EnvironmentFile::parse(text).render_masked().into()),
             _ => None,
         }
     }

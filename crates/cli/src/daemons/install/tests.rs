@@ -14,7 +14,7 @@ fn options() -> Options {
     Options { base_domain: Some("apps.example.com".to_owned()), ..Options::default() }
 }
 
-fn wanted() -> Wanted {
+pub fn wanted() -> Wanted {
     let known = Known { family: Some(Family::Both), ..Known::default() };
     plan_settings(&options(), &known).unwrap()
 }
@@ -100,7 +100,7 @@ fn another_port_makes_the_socket_anew_and_leaves_the_other_alone() {
     let after = plan_settings(&moved, &known).unwrap();
     assert_eq!(after.settings.base_domain, before.settings.base_domain);
     insta::assert_snapshot!(told(&plan_install(&after, &rendered(&after), &observed)), @r"
-    write /etc/dozen/dozen.env
+    write /etc/dozen/dozen.env (0600)
     write /etc/systemd/system/dozen-launcher.service
     write /etc/systemd/system/dozen-router.socket
     write /etc/systemd/system/dozen-server.service
@@ -171,6 +171,29 @@ fn what_cannot_be_used_is_refused_before_anything_is_done() {
     assert!(matches!(machine::check_users(&wanted, &observed), Err(InstallError::OtherId { found: 7, .. })));
     observed.users.clear();
     assert!(machine::check_users(&wanted, &observed).is_ok());
+}
+
+fn with_mirror() -> Wanted {
+    let text =
+        wanted().environment.render() + "DOZEN_NPM_MIRROR=https://ada:secret@mirror.example.com/npm/\n";
+    plan_settings(&options(), &Known { environment: Some(text), ..Known::default() }).unwrap()
+}
+
+/// A file of an earlier version may be read by everybody.
+#[test]
+fn passwords_of_mirrors_are_for_root_alone() {
+    let wanted = with_mirror();
+    let units = rendered(&wanted);
+    let mut observed = settled(&wanted, &units);
+    assert_eq!(plan_install(&wanted, &units, &observed), []);
+    observed.settings_are_public = true;
+    let steps = plan_install(&wanted, &units, &observed);
+    let told = render_dry_run(&steps);
+    assert!(told.contains("write /etc/dozen/dozen.env (0600)"), "{told}");
+    assert!(told.contains("DOZEN_NPM_MIRROR=https://***@mirror.example.com/npm/"), "{told}");
+    assert!(!told.contains("secret@"), "{told}");
+    assert!(matches!(&steps[..], [Step::WriteSettings { text, .. }] if text.contains("ada:secret@")));
+    assert!(units.iter().all(|unit| !unit.text.contains("secret")));
 }
 
 #[test]
