@@ -101,7 +101,7 @@ fn render(settings: &Settings) -> Result<LauncherSettings, UnusablePrefix> {
         server: UserIds::same(settings.uid),
         router: UserIds::same(settings.router_uid),
         app_uid_base: settings.app_uid_base,
-        rust_prefix: settings.rust_prefix.clone().or_else(toolchains::find_rust),
+        rust_prefix: toolchains::find_rust(settings)?,
         runtimes: toolchains::find_runtimes(settings)?,
         certificates: toolchains::find_certificates(settings),
         mask: settings.probe_mask.clone(),

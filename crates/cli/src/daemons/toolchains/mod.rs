@@ -4,11 +4,16 @@
 //! Without a setting, whoever starts the launcher decides by what their own `python3`, `node` and `rustc` are; Debian's own come
 //! after. A prefix is bound into sandboxes whole, so it must hold an installation and nothing else: `~/.local` is refused.
 
-use super::settings::Settings;
+mod ask;
+mod guard;
+
+use super::settings::{Settings, Who};
+use ask::{ask_own, ask_stranger};
 use domain::runtime::{Language, Runtime};
-use sandbox::launcher::InstalledRuntime;
+use guard::{Private, judge, real};
+use sandbox::launcher::{InstalledRuntime, LauncherSettings, check_prefix};
+use sandbox::spec::{MAX_APP_INDEX, Toolchain};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Debian's, which every sandbox sees at `/usr` anyway.
 const SYSTEM_PREFIXES: [&str; 2] = ["/usr/local", "/usr"];
@@ -18,86 +23,189 @@ const CERTIFICATES_VARIABLE: &str = "SSL_CERT_FILE";
 
 /// A prefix that a setting names and that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the setting DOZEN_{}_PREFIX names {}, {problem}", language.as_word().to_uppercase(), prefix.display())]
+#[error("the setting {setting} names {}, {problem}", prefix.display())]
 pub struct UnusablePrefix {
-    language: Language,
+    setting: &'static str,
     prefix: PathBuf,
     problem: String,
 }
 
+/// What was found without being named.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// One a series, preferred ones first.
+    pub found: Vec<InstalledRuntime>,
+    /// Installations that cannot be used, with the reason, each as the rest of "passed over: ".
+    pub refused: Vec<String>,
+}
+
+/// The setting that names the installations of a language.
+pub const fn setting_of(language: Language) -> &'static str {
+    match language {
+        Language::Python => "DOZEN_PYTHON_PREFIX",
+        Language::Node => "DOZEN_NODE_PREFIX",
+    }
+}
+
+/// Looks at installations.
+pub struct Looker {
+    private: Private,
+    /// Who runs their programs, if we are root.
+    stranger: Option<u32>,
+}
+
+impl Looker {
+    pub fn new(settings: &Settings) -> Self {
+        let stranger = match settings.who {
+            Who::Root => last_of_range(settings),
+            Who::OrdinaryUser(_) => None,
+        };
+        Self { private: Private::of_machine(settings), stranger }
+    }
+
+    /// What the settings name, which must all be usable.
+    pub fn look_at_named(
+        &self,
+        language: Language,
+        prefixes: &[PathBuf],
+    ) -> Result<Vec<InstalledRuntime>, UnusablePrefix> {
+        let look = |prefix: &PathBuf| {
+            let unusable =
+                |problem| UnusablePrefix { setting: setting_of(language), prefix: prefix.clone(), problem };
+            self.look_at(language, prefix).map_err(unusable)
+        };
+        prefixes.iter().map(look).collect()
+    }
+
+    /// What is not usable is passed over: nobody asked for it.
+    pub fn search(&self, language: Language) -> Search {
+        let mut search = Search::default();
+        let own = own_prefix(language).map(|prefix| real(&prefix));
+        let others = SYSTEM_PREFIXES.map(PathBuf::from);
+        let others = others.into_iter().filter(|prefix| prefix.join(program_of(language)).exists());
+        for prefix in own.iter().cloned().chain(others.filter(|prefix| Some(prefix) != own.as_ref())) {
+            match self.look_at(language, &prefix) {
+                Ok(installed) => search.found.push(installed),
+                Err(problem) => {
+                    search.refused.push(format!("{} in {}, {problem}", language.title(), prefix.display()));
+                }
+            }
+        }
+        search.found = one_a_series(search.found);
+        search
+    }
+
+    /// The installation at a prefix, or why it cannot be used.
+    fn look_at(&self, language: Language, prefix: &Path) -> Result<InstalledRuntime, String> {
+        let prefix = prefix.canonicalize().map_err(|error| format!("which cannot be opened: {error}"))?;
+        judge(&prefix, &self.private)?;
+        let program = program_of(language);
+        // Tells its version before it looks for anything of its own.
+        let answer = ask_stranger(&prefix, program, &["--version"], self.stranger)
+            .map_err(|silence| format!("where {program} does not run and tell its version: {silence}"))?;
+        let version = parse_version(language, &answer);
+        let runtime = Runtime::of_version(language, version)
+            .ok_or_else(|| format!("whose version \"{version}\" is not understood"))?;
+        check_prefix(Toolchain::Runtime(runtime), &prefix).map_err(|error| error.to_string())?;
+        if language == Language::Python && !has_standard_library(&prefix, &runtime.series()) {
+            return Err("which has no standard library: it may be a virtual environment".to_owned());
+        }
+        Ok(InstalledRuntime { runtime, version: version.to_owned(), prefix })
+    }
+}
+
+/// Set aside for apps, and the last one of them to be given to any: its user owns nothing.
+fn last_of_range(settings: &Settings) -> Option<u32> {
+    let range = LauncherSettings {
+        app_uid_base: settings.app_uid_base,
+        ..LauncherSettings::new(settings.data.clone())
+    };
+    range.build_user(MAX_APP_INDEX - 1).map(|user| user.uid)
+}
+
 /// The interpreters of this machine, one a series, preferred ones first.
 pub fn find_runtimes(settings: &Settings) -> Result<Vec<InstalledRuntime>, UnusablePrefix> {
+    let looker = Looker::new(settings);
     let mut all = Vec::new();
     for (language, named) in
         [(Language::Python, &settings.python_prefixes), (Language::Node, &settings.node_prefixes)]
     {
-        let found = if named.is_empty() { search(language) } else { look_at_all(language, named)? };
-        for runtime in found {
-            if all.iter().all(|known: &InstalledRuntime| known.runtime != runtime.runtime) {
-                all.push(runtime);
-            }
+        all.extend(match named.as_slice() {
+            [] => looker.search(language).found,
+            named => looker.look_at_named(language, named)?,
+        });
+    }
+    Ok(one_a_series(all))
+}
+
+fn one_a_series(all: Vec<InstalledRuntime>) -> Vec<InstalledRuntime> {
+    let mut chosen: Vec<InstalledRuntime> = Vec::new();
+    for runtime in all {
+        if chosen.iter().all(|known| known.runtime != runtime.runtime) {
+            chosen.push(runtime);
         }
     }
-    Ok(all)
+    chosen
 }
 
-fn look_at_all(language: Language, prefixes: &[PathBuf]) -> Result<Vec<InstalledRuntime>, UnusablePrefix> {
-    let look = |prefix: &PathBuf| {
-        look_at(language, prefix).map_err(|problem| UnusablePrefix {
-            language,
-            prefix: prefix.clone(),
-            problem,
-        })
-    };
-    prefixes.iter().map(look).collect()
-}
-
-/// What is not usable is passed over: nobody asked for it.
-fn search(language: Language) -> Vec<InstalledRuntime> {
-    let own = own_prefix(language);
-    let system = SYSTEM_PREFIXES.iter().map(PathBuf::from);
-    let candidates = own.into_iter().chain(system);
-    candidates.filter_map(|prefix| look_at(language, &prefix).ok()).collect()
+const fn program_of(language: Language) -> &'static str {
+    match language {
+        Language::Python => "bin/python3",
+        Language::Node => "bin/node",
+    }
 }
 
 /// The prefix of the interpreter that this user starts by its plain name, through whatever version manager.
 fn own_prefix(language: Language) -> Option<PathBuf> {
-    let output = match language {
-        Language::Python => ask("python3", &["-c", "import sys; print(sys.base_prefix)"]),
+    let answer = match language {
+        Language::Python => ask_own("python3", &["-I", "-c", "import sys; print(sys.base_prefix)"]),
         Language::Node => {
-            ask("node", &["-p", "require('path').dirname(require('path').dirname(process.execPath))"])
+            ask_own("node", &["-p", "require('path').dirname(require('path').dirname(process.execPath))"])
         }
     };
-    output.map(PathBuf::from)
+    answer.ok().map(PathBuf::from)
 }
 
-/// The installation at a prefix, or why it cannot be used.
-fn look_at(language: Language, prefix: &Path) -> Result<InstalledRuntime, String> {
-    let prefix = prefix.canonicalize().map_err(|error| format!("which cannot be opened: {error}"))?;
-    if is_more_than_an_installation(&prefix) {
-        return Err("which holds more than an installation: apps would see all of it".to_owned());
+/// Of `Python 3.11.7` and `v20.1.0`.
+fn parse_version(language: Language, answer: &str) -> &str {
+    match language {
+        Language::Python => answer.strip_prefix("Python ").and_then(|rest| rest.split(' ').next()),
+        Language::Node => answer.strip_prefix('v'),
     }
-    let (program, arguments): (_, &[&str]) = match language {
-        Language::Python => ("bin/python3", &["-c", "import platform; print(platform.python_version())"]),
-        Language::Node => ("bin/node", &["-p", "process.versions.node"]),
+    .unwrap_or(answer)
+}
+
+/// By the file that Python itself looks for. CPython's and PyPy's folders have the series in their names.
+fn has_standard_library(prefix: &Path, series: &str) -> bool {
+    let folders = ["lib", "lib64"].map(|name| std::fs::read_dir(prefix.join(name)));
+    folders.into_iter().flatten().flatten().flatten().any(|entry| {
+        let name = entry.file_name();
+        name.to_str().is_some_and(|name| name.starts_with("py") && name.contains(series))
+            && entry.path().join("os.py").is_file()
+    })
+}
+
+/// The Rust toolchain of the settings, or that of whoever starts us.
+pub fn find_rust(settings: &Settings) -> Result<Option<PathBuf>, UnusablePrefix> {
+    let private = Private::of_machine(settings);
+    let check = |prefix: &Path| {
+        let prefix = real(prefix);
+        judge(&prefix, &private)?;
+        check_prefix(Toolchain::Rust, &prefix).map_err(|error| error.to_string())
     };
-    let version = ask(prefix.join(program), arguments)
-        .ok_or_else(|| format!("where {program} does not run and tell its version"))?;
-    let runtime = Runtime::of_version(language, &version)
-        .ok_or_else(|| format!("whose version \"{version}\" is not understood"))?;
-    Ok(InstalledRuntime { runtime, version, prefix })
+    match &settings.rust_prefix {
+        Some(named) => match check(named) {
+            Ok(()) => Ok(Some(real(named))),
+            Err(problem) => {
+                Err(UnusablePrefix { setting: "DOZEN_RUST_PREFIX", prefix: named.clone(), problem })
+            }
+        },
+        None => Ok(own_rust().filter(|prefix| check(prefix).is_ok())),
+    }
 }
 
-/// Homes, and the folders in them that hold a bit of everything.
-fn is_more_than_an_installation(prefix: &Path) -> bool {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let is_home = home.as_ref().is_some_and(|home| home.starts_with(prefix));
-    is_home || prefix.ends_with(".local") || prefix.parent().is_none() || prefix == Path::new("/home")
-}
-
-/// The toolchain of whoever starts us.
-pub fn find_rust() -> Option<PathBuf> {
-    let sysroot = PathBuf::from(ask("rustc", &["--print", "sysroot"])?);
+fn own_rust() -> Option<PathBuf> {
+    let sysroot = PathBuf::from(ask_own("rustc", &["--print", "sysroot"]).ok()?);
     sysroot.join("bin/cargo").is_file().then_some(sysroot)
 }
 
@@ -109,34 +217,52 @@ pub fn find_certificates(settings: &Settings) -> Option<PathBuf> {
     named.into_iter().chain(own).chain(system).find(|path| path.is_file())
 }
 
-/// The first line that a program prints.
-fn ask(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Option<String> {
-    let output =
-        Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().next().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemons::settings::Who;
     use std::os::unix::fs::PermissionsExt;
 
     fn installation(folder: &Path, script: &str) {
         std::fs::create_dir_all(folder.join("bin")).unwrap();
+        std::fs::create_dir_all(folder.join("lib/python3.12")).unwrap();
+        std::fs::write(folder.join("lib/python3.12/os.py"), "").unwrap();
         std::fs::write(folder.join("bin/python3"), script).unwrap();
         std::fs::set_permissions(folder.join("bin/python3"), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    fn named(name: &'static str, prefix: &Path) -> Settings {
+        let value = prefix.display().to_string();
+        Settings::from_env(Who::of_process(), move |asked| match asked {
+            "DOZEN_DATA" => Some("/nowhere/dozen".to_owned()),
+            asked => (asked == name).then(|| value.clone()),
+        })
+        .unwrap()
     }
 
     #[test]
     fn an_installation_tells_its_version() {
         let place = tempfile::tempdir().unwrap();
         let prefix = place.path().canonicalize().unwrap().join("py");
-        installation(&prefix, "#!/bin/sh\necho 3.12.1\n");
-        let found = look_at(Language::Python, &prefix).unwrap();
+        installation(&prefix, "#!/bin/sh\necho Python 3.12.1\n");
+        let found = find_runtimes(&named("DOZEN_PYTHON_PREFIX", &prefix)).unwrap().remove(0);
         assert_eq!((found.runtime.to_string().as_str(), found.version.as_str()), ("python-3.12", "3.12.1"));
         assert_eq!(found.prefix, prefix);
+        assert_eq!(parse_version(Language::Node, "v20.19.2"), "20.19.2");
+        assert_eq!(parse_version(Language::Python, "Python 3.10.14 (PyPy)"), "3.10.14");
+    }
+
+    /// What is asked of a prefix is whatever lies there: root does not do it itself.
+    #[test]
+    fn root_executes_nothing_of_an_installation() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root to be somebody else than root");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let prefix = place.path().join("py");
+        installation(&prefix, "#!/bin/sh\necho Python 3.12.$(id -u)\n");
+        let found = find_runtimes(&named("DOZEN_PYTHON_PREFIX", &prefix)).unwrap().remove(0);
+        assert_eq!(found.version, "3.12.2099999");
     }
 
     #[test]
@@ -145,17 +271,32 @@ mod tests {
         let prefix = place.path().join("broken");
         installation(&prefix, "#!/bin/sh\nexit 1\n");
         let local = place.path().join(".local");
-        installation(&local, "#!/bin/sh\necho 3.12.1\n");
+        installation(&local, "#!/bin/sh\necho Python 3.12.1\n");
+        let without = place.path().join("venv");
+        installation(&without, "#!/bin/sh\necho Python 3.11.1\n");
         for (prefix, expected) in [
-            (prefix, "does not run"),
+            (prefix, "does not run and tell its version: it ended with"),
             (place.path().join("absent"), "cannot be opened"),
             (local, "more than an installation"),
+            (without, "no standard library"),
             ("/".into(), "more than an installation"),
+            ("/root".into(), "more than an installation"),
         ] {
-            let lookup = |name: &str| (name == "DOZEN_PYTHON_PREFIX").then(|| prefix.display().to_string());
-            let settings = Settings::from_env(Who::Root, lookup).unwrap();
-            let problem = find_runtimes(&settings).unwrap_err().to_string();
+            let problem = find_runtimes(&named("DOZEN_PYTHON_PREFIX", &prefix)).unwrap_err().to_string();
             assert!(problem.contains(expected) && problem.contains("DOZEN_PYTHON_PREFIX"), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_rust_toolchain_is_guarded_as_well() {
+        let find = |prefix: &str| find_rust(&named("DOZEN_RUST_PREFIX", Path::new(prefix)));
+        for prefix in ["/root", "/home/ada", "/nowhere/dozen/rust", "/opt/rust/stable"] {
+            let problem = find(prefix).unwrap_err().to_string();
+            assert!(
+                problem.starts_with(&format!("the setting DOZEN_RUST_PREFIX names {prefix}, which ")),
+                "{problem}"
+            );
+        }
+        assert_eq!(find("/opt/rust").unwrap(), Some("/opt/rust".into()));
     }
 }
