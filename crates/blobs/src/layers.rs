@@ -106,6 +106,15 @@ impl LayerStore {
         Ok(old.len())
     }
 
+    /// Apps that have any, living or not.
+    pub fn apps(&self) -> io::Result<Vec<AppId>> {
+        let names = match open_own_folder(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => sorted_names(opened?)?,
+        };
+        Ok(names.iter().filter_map(|(name, _)| std::str::from_utf8(name).ok()?.parse().ok()).collect())
+    }
+
     /// Removes everything of an app. Nothing there is success.
     pub fn remove(&self, app: AppId) -> Result<(), LayerError> {
         match open_own_folder(&self.path) {
@@ -146,6 +155,7 @@ mod tests {
         let (app, other) = (AppId::from_u128(1), AppId::from_u128(2));
         assert!(layers.find(app, &key("a")).expect("looks").is_none());
         assert_eq!(layers.prune(app, 1).expect("prunes"), 0);
+        assert_eq!(layers.apps().expect("lists"), []);
         for name in ["a", "b", "c"] {
             let staged = slugs.stage().expect("stages");
             std::fs::write(staged.tree_path().join("file"), name).expect("written");
@@ -157,8 +167,12 @@ mod tests {
         assert_eq!(layers.prune(app, 2).expect("prunes"), 1);
         let is_there = |name| layers.find(app, &key(name)).expect("looks").is_some();
         assert_eq!(["a", "b", "c"].map(is_there), [true, false, true]);
+        std::fs::create_dir(place.path().join("layers").join(other.to_string())).expect("made");
+        std::fs::create_dir(place.path().join("layers/of-nobody")).expect("made");
+        assert_eq!(layers.apps().expect("lists"), [app, other]);
         layers.remove(app).expect("removed");
         layers.remove(app).expect("again");
+        assert_eq!(layers.apps().expect("lists"), [other]);
         assert!(layers.find(app, &key("a")).expect("looks").is_none());
     }
 }

@@ -116,11 +116,16 @@ fn a_destroyed_app_leaves_nothing(server: &Server) {
     eventually("its processes have ended", 60, || {
         std::fs::read_dir(server.data().join("run/p")).map_or(0, Iterator::count).eq(&0).then_some(())
     });
+    let network = server.data().join("run/net").join(&id);
+    eventually("its network is gone", 30, || (!network.exists()).then_some(()));
+    let layers = server.data().join("layers").join(&id);
+    std::fs::create_dir_all(&layers).expect("layers as a server leaves them that dies right after that");
     server.kill("serve");
     server.wait_for_api();
-    eventually("its cache, its repository and its lines are gone", 30, || {
+    eventually("its cache, its dependencies, its repository and its lines are gone", 30, || {
         let repository = server.data().join(format!("git/{id}.git"));
-        (!cache.exists() && !repository.exists() && own_lines() == 0).then_some(())
+        let kept = [&cache, &layers, &repository].into_iter().any(|path| path.exists());
+        (!kept && own_lines() == 0).then_some(())
     });
 }
 

@@ -1,11 +1,11 @@
-//! What nobody uses any more: slugs of no release; logs, repositories and build caches of apps that are gone.
+//! What nobody uses any more: slugs of no release; logs, repositories, build caches and installed dependencies of apps that are gone.
 //!
 //! Looked for at the start and every hour, by what is there and what the ledger speaks of, so that nothing is forgotten by a
 //! server that died in between. What cannot be removed now is told and tried again.
 
 use super::super::settings::Settings;
 use ::logs::Hub;
-use blobs::SlugStore;
+use blobs::{LayerStore, SlugStore};
 use domain::cause::chain;
 use domain::ids::AppId;
 use engine::Engine;
@@ -30,6 +30,7 @@ pub struct Garbage {
     pub hub: Arc<Hub>,
     pub repositories: GitRepositories,
     pub slugs: Arc<SlugStore>,
+    pub layers: LayerStore,
 }
 
 impl Garbage {
@@ -40,6 +41,7 @@ impl Garbage {
             ("logs", self.logs()),
             ("repositories", self.repositories()),
             ("build caches", self.caches()),
+            ("dependency layers", self.layers()),
         ] {
             match outcome {
                 Ok(0) => {}
@@ -73,6 +75,10 @@ impl Garbage {
         let mut launcher = Launcher::connect(&self.settings.data.launcher_socket())?;
         launcher.hello(self.incarnation)?;
         self.of_gone_apps(found, |app| Ok(launcher.remove_cache(app)?))
+    }
+
+    fn layers(&self) -> Result<usize, Box<dyn Error>> {
+        self.of_gone_apps(self.layers.apps()?, |app| Ok(self.layers.remove(app)?))
     }
 
     /// `found` was listed before the ledger is asked: an app that is made in between is not among them.

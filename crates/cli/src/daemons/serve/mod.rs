@@ -185,7 +185,7 @@ fn start_workers(plane: &Plane) -> Result<Arc<SlugStore>, ServeError> {
     let (settings, data) = (&plane.settings, plane.settings.data.clone());
     let slugs = SlugStore::open(&data.root().join("slugs")).map_err(at("cannot open the slug store"))?;
     let slugs = Arc::new(slugs);
-    let layers = LayerStore::new(data.root().join("layers"));
+    let layers = layers(settings);
     clean_builds(plane)?;
     slugs.clean_leftovers().map_err(at("cannot clean up the slug store"))?;
     let host = HostSettings {
@@ -220,6 +220,10 @@ fn start_workers(plane: &Plane) -> Result<Arc<SlugStore>, ServeError> {
     Ok(slugs)
 }
 
+fn layers(settings: &Settings) -> LayerStore {
+    LayerStore::new(settings.data.root().join("layers"))
+}
+
 /// At once, then every so often, beside everything else.
 fn collect_garbage(plane: &Plane, slugs: Arc<SlugStore>) {
     let garbage = Arc::new(Garbage {
@@ -229,6 +233,7 @@ fn collect_garbage(plane: &Plane, slugs: Arc<SlugStore>) {
         hub: Arc::clone(&plane.hub),
         repositories: plane.repositories.clone(),
         slugs,
+        layers: layers(&plane.settings),
     });
     tokio::spawn(async move {
         let mut rounds = tokio::time::interval(garbage::EVERY);
