@@ -1,7 +1,7 @@
 //! Whether this machine is one that Dozen can be installed on. What is judged is pure; [`observe`] looks.
 
 use super::InstallError;
-use super::observed::Observed;
+use super::observed::{Activity, Observed};
 use super::units;
 use super::wanted::Wanted;
 use std::collections::BTreeSet;
@@ -137,17 +137,27 @@ pub fn check_users(wanted: &Wanted, observed: &Observed) -> Result<(), InstallEr
 
 /// Whether the listeners' ports are free, where our own sockets do not hold them.
 pub fn check_ports(wanted: &Wanted, observed: &Observed) -> Result<(), InstallError> {
-    let listeners = [
-        (units::ROUTER_SOCKET, wanted.settings.http_listen),
-        (units::SERVER_SOCKET, wanted.settings.api_listen),
-    ];
+    let listeners = listeners(wanted);
     for (unit, address) in listeners {
-        let ours = observed.unit(unit).activity == super::observed::Activity::Active;
-        if !ours && is_taken(address) {
+        if !is_ours(unit, address.port(), &listeners, observed) && is_taken(address) {
             return Err(InstallError::PortTaken { address });
         }
     }
     Ok(())
+}
+
+fn listeners(wanted: &Wanted) -> [(&'static str, SocketAddr); 2] {
+    [(units::ROUTER_SOCKET, wanted.settings.http_listen), (units::SERVER_SOCKET, wanted.settings.api_listen)]
+}
+
+/// Whether a socket unit holds a port that is to be its own, or that it is about to leave.
+fn is_ours(unit: &str, port: u16, listeners: &[(&'static str, SocketAddr)], observed: &Observed) -> bool {
+    let holds = |name: &str| {
+        let found = observed.unit_property(name, "ListenStream").and_then(|text| text.parse().ok());
+        observed.unit(name).activity == Activity::Active
+            && found.is_some_and(|held: SocketAddr| held.port() == port)
+    };
+    listeners.iter().any(|(name, address)| holds(name) && (*name == unit || address.port() != port))
 }
 
 fn is_taken(address: SocketAddr) -> bool {

@@ -1,6 +1,6 @@
 //! What a look at the machine finds. Values only.
 
-use super::units;
+use super::{units, wanted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -45,6 +45,12 @@ pub enum Activity {
 impl Observed {
     pub fn unit(&self, name: &str) -> FoundUnit {
         self.units.get(name).cloned().unwrap_or_default()
+    }
+
+    /// What a unit's file, as found, sets a property to.
+    pub fn unit_property(&self, name: &str, property: &str) -> Option<&str> {
+        let text = self.files.get(&wanted::unit_path(name))?;
+        text.lines().find_map(|line| line.strip_prefix(property)?.strip_prefix('='))
     }
 
     /// Whether the server runs, from this installation or an earlier one.

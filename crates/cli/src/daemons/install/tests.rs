@@ -173,6 +173,33 @@ fn what_cannot_be_used_is_refused_before_anything_is_done() {
     assert!(machine::check_users(&wanted, &observed).is_ok());
 }
 
+/// `ListenStream=` of what was installed tells which ports are ours; a unit that is active does not yet hold any.
+#[test]
+fn a_port_of_somebody_elses_is_not_moved_to() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = held.local_addr().unwrap();
+    let with = |http: SocketAddr, api: &str| {
+        let api = Some(api.parse().unwrap());
+        plan_settings(&Options { http_listen: Some(http), api_listen: api, ..options() }, &Known::default())
+            .unwrap()
+    };
+    let elsewhere = "127.0.0.1:1".parse().unwrap();
+    let check =
+        |before: &Wanted, after: &Wanted| machine::check_ports(after, &settled(before, &rendered(before)));
+    let (before, after) = (with(elsewhere, "127.0.0.1:2"), with(taken, "127.0.0.1:2"));
+    assert!(matches!(check(&before, &after), Err(InstallError::PortTaken { address }) if address == taken));
+    assert!(machine::check_ports(&after, &Observed::default()).is_err(), "at a first installation");
+    assert!(check(&after, &after).is_ok(), "it is our own socket that listens there");
+    let other_address = with(SocketAddr::from(([127, 0, 0, 2], taken.port())), "127.0.0.1:2");
+    assert!(check(&after, &other_address).is_ok());
+    let mut stopped = settled(&after, &rendered(&after));
+    stopped.units.get_mut(units::ROUTER_SOCKET).unwrap().activity = Activity::Inactive;
+    assert!(machine::check_ports(&after, &stopped).is_err(), "somebody took it while ours was stopped");
+    let api_there = with(elsewhere, &taken.to_string());
+    assert!(check(&api_there, &with(taken, "127.0.0.1:2")).is_ok(), "the API leaves it");
+    assert!(check(&api_there, &with(taken, &taken.to_string())).is_err(), "the API stays");
+}
+
 fn with_mirror() -> Wanted {
     let text =
         wanted().environment.render() + "DOZEN_NPM_MIRROR=https://ada:secret@mirror.example.com/npm/\n";
