@@ -1,6 +1,7 @@
 //! Whether this machine is one that Dozen can be installed on. What is judged is pure; [`observe`] looks.
 
 use super::InstallError;
+use super::environment_file::EnvironmentFile;
 use super::observed::{Activity, Observed};
 use super::units;
 use super::wanted::Wanted;
@@ -158,6 +159,21 @@ fn is_ours(unit: &str, port: u16, listeners: &[(&'static str, SocketAddr)], obse
             && found.is_some_and(|held: SocketAddr| held.port() == port)
     };
     listeners.iter().any(|(name, address)| holds(name) && (*name == unit || address.port() != port))
+}
+
+/// Whether the data lies where it did. Everything that runs holds on to the folder that it was started with, apps above all.
+pub fn check_data(wanted: &Wanted, observed: &Observed) -> Result<(), InstallError> {
+    let file = observed.files.get(&wanted.environment_file).map(|text| EnvironmentFile::parse(text));
+    let told = file.as_ref().and_then(|file| file.get("DOZEN_DATA"));
+    // Whoever has edited the file has not moved what runs.
+    let used = observed.unit_property(units::SERVER, "ReadWritePaths");
+    let data = wanted.settings.data.root();
+    match used.into_iter().chain(told).find(|found| Path::new(found) != data) {
+        Some(found) if observed.is_anything_active() => {
+            Err(InstallError::DataMoved { found: found.into(), wanted: data.to_owned() })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn is_taken(address: SocketAddr) -> bool {

@@ -109,6 +109,14 @@ pub enum InstallError {
         "something listens at {address} already: another web server, perhaps\n  fix: stop it (ss -ltnp names it), or choose another port by --http-listen or --api-listen"
     )]
     PortTaken { address: SocketAddr },
+    #[error(
+        "the data lies in {} and is used; with {} there would be a second, empty installation beside it\n  fix: systemctl stop dozen.target (apps stop, too), move the folder (mv {} {}), and dozen install --data {}", found.display(), wanted.display(), found.display(), wanted.display(), wanted.display()
+    )]
+    DataMoved { found: PathBuf, wanted: PathBuf },
+    #[error(
+        "the data folder {} lies below {folder}, which the services do not see\n  fix: choose another by --data, such as /var/lib/dozen", data.display()
+    )]
+    HiddenData { data: PathBuf, folder: &'static str },
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("cannot run `{command}`")]
@@ -142,6 +150,7 @@ impl Install {
         let digest = observe::own_digest()?;
         let observed = observe::observe(&wanted, &digest)?;
         machine::check_users(&wanted, &observed)?;
+        machine::check_data(&wanted, &observed)?;
         machine::check_ports(&wanted, &observed)?;
         let steps = plan::plan_install(&wanted, &units::render(&wanted, &digest), &observed);
         if self.dry_run {

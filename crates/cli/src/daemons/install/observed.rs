@@ -47,6 +47,11 @@ impl Observed {
         self.units.get(name).cloned().unwrap_or_default()
     }
 
+    /// Whether anything of an installation runs.
+    pub fn is_anything_active(&self) -> bool {
+        self.units.values().any(|unit| unit.activity == Activity::Active)
+    }
+
     /// What a unit's file, as found, sets a property to.
     pub fn unit_property(&self, name: &str, property: &str) -> Option<&str> {
         let text = self.files.get(&wanted::unit_path(name))?;

@@ -200,6 +200,41 @@ fn a_port_of_somebody_elses_is_not_moved_to() {
     assert!(check(&api_there, &with(taken, &taken.to_string())).is_err(), "the API stays");
 }
 
+#[test]
+fn the_data_folder_is_not_changed_under_what_runs() {
+    let before = wanted();
+    let observed = settled(&before, &rendered(&before));
+    let known = Known { environment: Some(before.environment.render()), ..Known::default() };
+    let moved = Options { data: Some("/srv/dozen".into()), ..Options::default() };
+    let after = plan_settings(&moved, &known).unwrap();
+    let told = machine::check_data(&after, &observed).unwrap_err().to_string();
+    assert!(told.contains("mv /var/lib/dozen /srv/dozen") && told.contains("--data /srv/dozen"), "{told}");
+    let mut edited = observed.clone();
+    edited.files.insert(after.environment_file.clone(), after.environment.render());
+    assert!(machine::check_data(&after, &edited).is_err(), "the file was changed by hand, what runs was not");
+    let mut stopped = observed.clone();
+    stopped.units.values_mut().for_each(|unit| unit.activity = Activity::Inactive);
+    assert!(machine::check_data(&after, &stopped).is_ok());
+    assert!(machine::check_data(&before, &observed).is_ok());
+    assert!(machine::check_data(&before, &Observed::default()).is_ok());
+}
+
+#[test]
+fn data_in_a_home_is_refused() {
+    for (data, visible) in [
+        ("/home/ada/dozen", false),
+        ("/home", false),
+        ("/root/dozen", false),
+        ("/run/user/1000/dozen", false),
+        ("/homes/dozen", true),
+        ("/srv/root", true),
+    ] {
+        let options = Options { data: Some(data.into()), ..options() };
+        let planned = plan_settings(&options, &Known::default());
+        assert_eq!(!matches!(planned, Err(InstallError::HiddenData { .. })), visible, "{data}");
+    }
+}
+
 fn with_mirror() -> Wanted {
     let text =
         wanted().environment.render() + "DOZEN_NPM_MIRROR=https://ada:secret@mirror.example.com/npm/\n";

@@ -15,6 +15,9 @@ pub const ROUTER_USER: &str = "dozen-router";
 const DEFAULT_HTTP_PORT: u16 = 80;
 const DEFAULT_API_PORT: u16 = 443;
 
+/// What `ProtectHome=` hides.
+const HIDDEN_FROM_UNITS: [&str; 3] = ["/home", "/root", "/run/user"];
+
 /// The address family that listeners are given unless somebody says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -63,6 +66,7 @@ pub fn plan_settings(options: &Options, known: &Known) -> Result<Wanted, Install
         }
     }
     let settings = read(&file)?;
+    check_visible(settings.data.root())?;
     Ok(Wanted {
         program: PathBuf::from(PROGRAM),
         environment_file: PathBuf::from(ENVIRONMENT_FILE),
@@ -112,6 +116,12 @@ fn defaults(base: &str, known: &Known) -> Vec<(&'static str, String)> {
     ];
     defaults.extend(known.rust.as_ref().map(|path| ("DOZEN_RUST_PREFIX", path.display().to_string())));
     defaults
+}
+
+/// The daemons' units see nothing of homes.
+fn check_visible(data: &Path) -> Result<(), InstallError> {
+    let hidden = HIDDEN_FROM_UNITS.into_iter().find(|folder| data.starts_with(folder));
+    hidden.map_or(Ok(()), |folder| Err(InstallError::HiddenData { data: data.to_owned(), folder }))
 }
 
 /// Where a unit's file lies.
