@@ -73,7 +73,7 @@ pub const ALL: &[Setting] = &[
     setting(
         "DOZEN_PYTHON_PREFIX",
         "",
-        "Python installations for apps, separated by commas, one for each series, the default one first. If it is not set: the one that `python3` is for whoever starts Dozen, then the system's.",
+        "Python installations for apps, separated by commas, one for each series, the default one first. `dozen install` writes those that it finds. If it is not set: the one that `python3` is for whoever starts Dozen, then the system's.",
     ),
     setting(
         "DOZEN_NODE_PREFIX",

@@ -16,6 +16,7 @@ mod observe;
 mod observed;
 mod plan;
 mod step;
+mod toolchains;
 pub mod units;
 mod wanted;
 
@@ -110,6 +111,10 @@ pub enum InstallError {
     )]
     PortTaken { address: SocketAddr },
     #[error(
+        "{0}\n  fix: name another in /etc/dozen/dozen.env, or take the line out: dozen install finds what there is"
+    )]
+    Prefix(#[from] super::toolchains::UnusablePrefix),
+    #[error(
         "the data lies in {} and is used; with {} there would be a second, empty installation beside it\n  fix: systemctl stop dozen.target (apps stop, too), move the folder (mv {} {}), and dozen install --data {}", found.display(), wanted.display(), found.display(), wanted.display(), wanted.display()
     )]
     DataMoved { found: PathBuf, wanted: PathBuf },
@@ -147,6 +152,8 @@ impl Install {
         machine::judge(&machine)?;
         machine::remark(&machine).into_iter().for_each(|text| tell(&format!("{text}\n")));
         let wanted = wanted::plan_settings(&self.options, &observe::known())?;
+        let toolchains = toolchains::look(&wanted.settings)?;
+        let wanted = wanted::with_toolchains(wanted, &toolchains)?;
         let digest = observe::own_digest()?;
         let observed = observe::observe(&wanted, &digest)?;
         machine::check_users(&wanted, &observed)?;
@@ -154,11 +161,12 @@ impl Install {
         machine::check_ports(&wanted, &observed)?;
         let steps = plan::plan_install(&wanted, &units::render(&wanted, &digest), &observed);
         if self.dry_run {
-            print(&render_dry_run(&steps));
+            print(&(render_dry_run(&steps) + &toolchains.render(&wanted)));
             return Ok(());
         }
         let first = apply_all(&steps, &wanted)?;
-        print(&advice::render_installed(&wanted, &steps, first.as_ref(), find_firewall()));
+        let told = advice::render_installed(&wanted, &steps, first.as_ref(), find_firewall());
+        print(&(told + &toolchains.render(&wanted)));
         Ok(())
     }
 }

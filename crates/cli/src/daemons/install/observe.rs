@@ -1,11 +1,9 @@
 //! Looks at the machine. Changes nothing.
 
 use super::InstallError;
-use super::environment_file::EnvironmentFile;
 use super::observed::{FoundUnit, Observed, find_variable, parse_accounts, parse_shown};
 use super::units;
 use super::wanted::{self, Family, Known, Wanted};
-use crate::daemons::toolchains::find_rust;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,7 +18,6 @@ pub fn known() -> Known {
     Known {
         environment: std::fs::read_to_string(wanted::ENVIRONMENT_FILE).ok(),
         family: Some(if Path::new("/proc/net/if_inet6").exists() { Family::Both } else { Family::V4Only }),
-        rust: wanted::read(&EnvironmentFile::default()).ok().and_then(|settings| find_rust(&settings).ok()?),
         server_uid: users.get(wanted::SERVER_USER).copied(),
         router_uid: users.get(wanted::ROUTER_USER).copied(),
     }

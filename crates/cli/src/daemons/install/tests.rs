@@ -3,9 +3,13 @@
 use super::observed::{Activity, FoundUnit, Observed, settled};
 use super::plan::{Data, plan_install, plan_uninstall};
 use super::step::Step;
+use super::toolchains::{Interpreters, Origin, Toolchains};
 use super::units::{self, Kind, Unit};
-use super::wanted::{Family, Known, Wanted, plan_settings};
+use super::wanted::{Family, Known, Wanted, plan_settings, with_toolchains};
 use super::*;
+use crate::daemons::toolchains::Search;
+use domain::runtime::{Language, Runtime};
+use sandbox::launcher::InstalledRuntime;
 use std::process::Command;
 
 const DIGEST: &str = "d1";
@@ -256,6 +260,85 @@ fn passwords_of_mirrors_are_for_root_alone() {
     assert!(!told.contains("secret@"), "{told}");
     assert!(matches!(&steps[..], [Step::WriteSettings { text, .. }] if text.contains("ada:secret@")));
     assert!(units.iter().all(|unit| !unit.text.contains("secret")));
+}
+
+fn installed(version: &str, prefix: &str) -> InstalledRuntime {
+    let language = if version.starts_with("3.") { Language::Python } else { Language::Node };
+    let runtime = Runtime::of_version(language, version).unwrap();
+    InstalledRuntime { runtime, version: version.to_owned(), prefix: prefix.into() }
+}
+
+fn interpreters(language: Language, found: Vec<InstalledRuntime>, refused: &[&str]) -> Interpreters {
+    let refused = refused.iter().map(|text| (*text).to_owned()).collect();
+    Interpreters { language, origin: Origin::Found, search: Search { found, refused } }
+}
+
+#[test]
+fn interpreters_that_are_found_are_kept_and_told() {
+    let python = vec![
+        installed("3.12.1", "/root/.pyenv/versions/3.12.1"),
+        installed("3.10.2", "/opt/a,b"),
+        installed("3.11.2", "/usr"),
+    ];
+    let found = Toolchains {
+        rust: Some("/root/.rustup/toolchains/stable".into()),
+        languages: vec![
+            interpreters(Language::Python, python, &[]),
+            interpreters(Language::Node, vec![], &["Node.js in /home/ada, which holds more"]),
+        ],
+    };
+    let wanted = with_toolchains(wanted(), &found).unwrap();
+    assert_eq!(wanted.environment.get("DOZEN_PYTHON_PREFIX"), Some("/root/.pyenv/versions/3.12.1,/usr"));
+    assert_eq!(wanted.environment.get("DOZEN_RUST_PREFIX"), Some("/root/.rustup/toolchains/stable"));
+    assert_eq!(wanted.environment.get("DOZEN_NODE_PREFIX"), None);
+    assert_eq!(wanted.settings.python_prefixes.len(), 2);
+    insta::assert_snapshot!(found.render(&wanted), @r"
+
+    Interpreters for apps:
+      Python 3.12.1 in /root/.pyenv/versions/3.12.1
+      Python 3.11.2 in /usr
+      DOZEN_PYTHON_PREFIX in /etc/dozen/dozen.env keeps this
+      passed over: Python in /opt/a,b, whose name holds a comma, a blank at its end or no text
+      no Node.js: install one, and `dozen install` again finds it
+      passed over: Node.js in /home/ada, which holds more
+    ");
+}
+
+#[test]
+fn interpreters_that_somebody_named_are_kept() {
+    let text = wanted().environment.render() + "DOZEN_PYTHON_PREFIX=/opt/py\nDOZEN_NODE_PREFIX=\n";
+    let known = Known { environment: Some(text), ..Known::default() };
+    let wanted = plan_settings(&options(), &known).unwrap();
+    let named = Interpreters {
+        origin: Origin::Setting,
+        ..interpreters(Language::Python, vec![installed("3.12.1", "/opt/py")], &[])
+    };
+    let node = interpreters(Language::Node, vec![installed("20.19.2", "/usr")], &[]);
+    let found = Toolchains { rust: None, languages: vec![named, node] };
+    let wanted = with_toolchains(wanted, &found).unwrap();
+    assert_eq!(wanted.environment.get("DOZEN_PYTHON_PREFIX"), Some("/opt/py"));
+    assert_eq!(wanted.environment.get("DOZEN_NODE_PREFIX"), Some("/usr"), "an empty setting says nothing");
+    insta::assert_snapshot!(found.render(&wanted), @r"
+
+    Interpreters for apps:
+      Python 3.12.1 in /opt/py
+      DOZEN_PYTHON_PREFIX in /etc/dozen/dozen.env says so; it is kept
+      Node.js 20.19.2 in /usr
+      DOZEN_NODE_PREFIX in /etc/dozen/dozen.env keeps this
+    ");
+}
+
+/// The launcher would not start with it.
+#[test]
+fn a_named_prefix_that_cannot_be_used_stops_the_installation() {
+    let text = wanted().environment.render() + "DOZEN_NODE_PREFIX=/root\n";
+    let known = Known { environment: Some(text), ..Known::default() };
+    let wanted = plan_settings(&options(), &known).unwrap();
+    let told = InstallError::from(toolchains::look(&wanted.settings).unwrap_err()).to_string();
+    assert!(
+        told.contains("DOZEN_NODE_PREFIX names /root, which holds more") && told.contains("fix: "),
+        "{told}"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a machine with Dozen on it looks like: the settings of whoever installs, merged with those of the last time. Pure.
 
 use super::environment_file::EnvironmentFile;
+use super::toolchains::Toolchains;
 use super::units;
 use super::{InstallError, Options};
 use crate::daemons::settings::{Settings, SettingsError, Who};
@@ -43,8 +44,6 @@ pub struct Known {
     /// The file of the last installation.
     pub environment: Option<String>,
     pub family: Option<Family>,
-    /// The Rust toolchain of whoever installs.
-    pub rust: Option<PathBuf>,
     /// Users of earlier installations keep their numbers.
     pub server_uid: Option<u32>,
     pub router_uid: Option<u32>,
@@ -105,7 +104,7 @@ fn defaults(base: &str, known: &Known) -> Vec<(&'static str, String)> {
         Some(Family::Both) => "[::]",
         Some(Family::V4Only) | None => "0.0.0.0",
     };
-    let mut defaults = vec![
+    vec![
         ("DOZEN_API_HOST", base.to_owned()),
         ("DOZEN_ADMIN_EMAIL", format!("admin@{base}")),
         ("DOZEN_HTTP_LISTEN", format!("{any}:{DEFAULT_HTTP_PORT}")),
@@ -113,15 +112,25 @@ fn defaults(base: &str, known: &Known) -> Vec<(&'static str, String)> {
         ("DOZEN_DATA", "/var/lib/dozen".to_owned()),
         ("DOZEN_UID", known.server_uid.unwrap_or(DEFAULT_SERVER_UID).to_string()),
         ("DOZEN_ROUTER_UID", known.router_uid.unwrap_or(DEFAULT_ROUTER_UID).to_string()),
-    ];
-    defaults.extend(known.rust.as_ref().map(|path| ("DOZEN_RUST_PREFIX", path.display().to_string())));
-    defaults
+    ]
 }
 
 /// The daemons' units see nothing of homes.
 fn check_visible(data: &Path) -> Result<(), InstallError> {
     let hidden = HIDDEN_FROM_UNITS.into_iter().find(|folder| data.starts_with(folder));
     hidden.map_or(Ok(()), |folder| Err(InstallError::HiddenData { data: data.to_owned(), folder }))
+}
+
+/// Puts what was found on this machine into the settings, where nobody has said anything else.
+pub fn with_toolchains(wanted: Wanted, found: &Toolchains) -> Result<Wanted, InstallError> {
+    let mut environment = wanted.environment;
+    for (name, value) in found.settings() {
+        if environment.get(name).is_none_or(str::is_empty) {
+            environment.set(name, &value);
+        }
+    }
+    let settings = read(&environment)?;
+    Ok(Wanted { environment, settings, ..wanted })
 }
 
 /// Where a unit's file lies.
