@@ -1,7 +1,7 @@
 //! Lock files of uv, Poetry and Pipenv, each as a requirements file with hashes: pip and uv install exactly that, and none of the
 //! three tools has to be on the server. What cannot be said so (packages from git, from a path) is refused by name.
 
-use super::graph::{self, GraphError, Need, Package, write_requirement};
+use super::graph::{self, GraphError, Listed, MOST_STEPS, Need, Package, write_requirement};
 use super::{PythonError, hash, normalised};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -150,15 +150,14 @@ pub(super) fn uv(text: &str, pyproject: &Table) -> Result<Rendered, PythonError>
     let packages: Vec<Package> = lock.package.iter().map(UvPackage::to_package).collect();
     let roots: Vec<Need> = root.dependencies.iter().map(UvNeed::to_need).collect();
     let listed = graph::render(&packages, &roots).map_err(graph_error(LOCK, FIX))?;
-    let used = |package: &&UvPackage| listed.contains(&format!("{}==", normalised(&package.name)));
-    for package in lock.package.iter().filter(used) {
+    for package in listed.used.iter().map(|index| &lock.package[*index]) {
         if !package.source.contains_key("registry") {
             return Err(elsewhere(LOCK, &package.name));
         }
     }
     let indexes = lock.package.iter().filter_map(|package| package.source.get("registry")?.as_str());
     Ok(Rendered {
-        requirements: extra_indexes(indexes) + &listed,
+        requirements: extra_indexes(indexes) + &listed.text,
         requires_python: lock.requires_python,
         python_version: None,
     })
@@ -267,40 +266,46 @@ pub(super) fn poetry(text: &str, pyproject: &Table) -> Result<Rendered, PythonEr
     if !hash::poetry_sums(pyproject).contains(&lock.metadata.content_hash) {
         return Err(PythonError::Drift { lock: LOCK, manifest: "pyproject.toml", fix: FIX });
     }
-    let listed =
-        if found == POETRY_WITH_GROUPS { poetry_groups(&lock) } else { poetry_graph(&lock, pyproject) };
-    let listed = listed.map_err(graph_error(LOCK, "poetry lock (with Poetry 2 or later)"))?;
-    let used = |package: &&PoetryPackage| listed.contains(&format!("{}==", normalised(&package.name)));
+    let listed = if found == POETRY_WITH_GROUPS {
+        poetry_groups(&lock)
+    } else {
+        poetry_graph(&lock, pyproject).map_err(graph_error(LOCK, "poetry lock (with Poetry 2 or later)"))?
+    };
     let is_foreign =
         |package: &PoetryPackage| package.source.as_ref().is_some_and(|one| one.kind != "legacy");
-    if let Some(package) = lock.package.iter().filter(used).find(|package| is_foreign(package)) {
+    let mut used = listed.used.iter().map(|index| &lock.package[*index]);
+    if let Some(package) = used.find(|package| is_foreign(package)) {
         return Err(elsewhere(LOCK, &package.name));
     }
     let indexes = lock.package.iter().filter_map(|package| Some(package.source.as_ref()?.url.as_str()));
     Ok(Rendered {
-        requirements: extra_indexes(indexes) + &listed,
+        requirements: extra_indexes(indexes) + &listed.text,
         requires_python: lock.metadata.python_versions.filter(|range| range != "*"),
         python_version: None,
     })
 }
 
-fn poetry_groups(lock: &PoetryLock) -> Result<String, GraphError> {
-    let mut text = String::new();
+fn poetry_groups(lock: &PoetryLock) -> Listed {
+    let mut listed = Listed::default();
     let is_main =
-        |package: &&PoetryPackage| package.groups.iter().any(|group| group == "main") && !package.optional;
-    for package in lock.package.iter().filter(is_main) {
+        |package: &PoetryPackage| package.groups.iter().any(|group| group == "main") && !package.optional;
+    for (index, package) in lock.package.iter().enumerate().filter(|(_, package)| is_main(package)) {
         let marker = package.markers.as_ref().and_then(|markers| {
             markers.as_str().or_else(|| markers.get("main").and_then(Value::as_str)).map(str::to_owned)
         });
         let hashes: Vec<String> = package.files.iter().map(|file| file.hash.clone()).collect();
         let name = normalised(&package.name);
-        write_requirement(&mut text, &name, &package.version, marker.as_deref(), &hashes);
+        write_requirement(&mut listed.text, &name, &package.version, marker.as_deref(), &hashes);
+        listed.used.insert(index);
     }
-    Ok(text)
+    listed
 }
 
-fn poetry_graph(lock: &PoetryLock, pyproject: &Table) -> Result<String, GraphError> {
-    let packages: Vec<Package> = lock.package.iter().map(PoetryPackage::to_package).collect();
+fn poetry_graph(lock: &PoetryLock, pyproject: &Table) -> Result<Listed, GraphError> {
+    let mut left = MOST_STEPS;
+    let packages: Result<Vec<Package>, _> =
+        lock.package.iter().map(|package| package.to_package(&mut left)).collect();
+    let packages = packages?;
     let declared = pyproject.get("tool").and_then(|tool| tool.get("poetry")?.get("dependencies")?.as_table());
     let roots: Vec<Need> = declared
         .into_iter()
@@ -312,27 +317,31 @@ fn poetry_graph(lock: &PoetryLock, pyproject: &Table) -> Result<String, GraphErr
 }
 
 impl PoetryPackage {
-    fn to_package(&self) -> Package {
-        let of = |name: &str, optional| {
-            self.dependencies.get(name).map_or_else(Vec::new, |value| poetry_needs(name, value, optional))
-        };
-        let needs = self.dependencies.keys().flat_map(|name| of(name, Optional::LeaveOut)).collect();
-        let extras = self.extras.iter().map(|(extra, all)| {
-            // `name (>=1.0)`, as written by the package.
-            let names = all.iter().map(|one| requirement_key(one).0);
-            let find = |wanted: String| {
-                let name = self.dependencies.keys().find(|name| normalised(name) == wanted);
-                name.map_or_else(Vec::new, |name| of(name, Optional::Include))
-            };
-            (extra.clone(), names.flat_map(find).collect())
-        });
-        Package {
+    /// Extras name dependencies that are written elsewhere, each as often as they like: `left` is what may still be made of them.
+    fn to_package(&self, left: &mut usize) -> Result<Package, GraphError> {
+        let by_name: BTreeMap<String, (&String, &Value)> =
+            self.dependencies.iter().rev().map(|one| (normalised(one.0), one)).collect();
+        let mut extras = BTreeMap::new();
+        for (extra, all) in &self.extras {
+            let mut needs = Vec::new();
+            for one in all {
+                // `name (>=1.0)`, as written by the package.
+                let found = by_name.get(&requirement_key(one).0);
+                let found =
+                    found.map_or_else(Vec::new, |(name, value)| poetry_needs(name, value, Optional::Include));
+                *left = left.checked_sub(found.len()).ok_or(GraphError::TooLarge)?;
+                needs.extend(found);
+            }
+            extras.insert(extra.clone(), needs);
+        }
+        let all = self.dependencies.iter();
+        Ok(Package {
             name: normalised(&self.name),
             version: self.version.clone(),
             hashes: self.files.iter().map(|file| file.hash.clone()).collect(),
-            needs,
-            extras: extras.collect(),
-        }
+            needs: all.flat_map(|(name, value)| poetry_needs(name, value, Optional::LeaveOut)).collect(),
+            extras,
+        })
     }
 }
 

@@ -95,3 +95,63 @@ fn other_indexes_are_named_once() {
     let expected = "--extra-index-url https://a/simple\n--extra-index-url https://b/simple\n";
     assert_eq!(extra_indexes(urls.into_iter()), expected);
 }
+
+/// A lock of uv for an app that needs these, without drift.
+fn uv_lock(root: &str, packages: &str) -> Result<Rendered, PythonError> {
+    let names = root.split(',').map(|name| format!("{{ name = \"{name}\" }}")).collect::<Vec<_>>().join(", ");
+    let quoted = root.split(',').map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "version = 1\n[[package]]\nname = \"app\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\n\
+         dependencies = [{names}]\n[package.metadata]\nrequires-dist = [{names}]\n{packages}"
+    );
+    uv(&text, &table(&format!("[project]\nname = \"app\"\ndependencies = [{quoted}]\n")))
+}
+
+#[test]
+fn a_long_marker_is_not_multiplied_by_what_a_package_needs() {
+    let package = |name: &str, needs: &str| {
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"1\"\nsource = {{ registry = \"https://pypi.org/simple\" }}\n\
+             dependencies = [{needs}]\n"
+        )
+    };
+    let marker = "x".repeat(1024 * 1024);
+    let one = package("a", &format!("{{ name = \"b\", marker = \"{marker}\" }}"));
+    let lock = one + &package("b", &"{ name = \"c\" }, ".repeat(1000)) + &package("c", "");
+    assert_eq!(uv_lock("a", &lock).expect("rendered").requirements, "a==1\nb==1\nc==1\n");
+}
+
+#[test]
+fn extras_that_name_a_dependency_over_and_over_are_refused() {
+    let several = "{ version = \"1\" }, ".repeat(500);
+    let extras = "\"b\", ".repeat(500);
+    let package = format!(
+        "name = \"a\"\nversion = \"1\"\n[dependencies]\nb = [{several}]\n[extras]\nmore = [{extras}]"
+    );
+    let package: PoetryPackage = toml::from_str(&package).expect("parses");
+    assert_eq!(package.to_package(&mut MOST_STEPS.clone()), Err(GraphError::TooLarge));
+    assert_eq!(package.to_package(&mut 250_000).expect("made").extras["more"].len(), 250_000);
+}
+
+#[test]
+fn only_packages_that_are_installed_have_to_come_from_an_index() {
+    let package = |name: &str, source: &str| {
+        format!("[[package]]\nname = \"{name}\"\nversion = \"1\"\nsource = {{ {source} }}\n")
+    };
+    let (pypi, git) = ("registry = \"https://pypi.org/simple\"", "git = \"https://example.com/x\"");
+    let lock = package("prometheus-client", pypi) + &package("client", git);
+    assert_eq!(uv_lock("prometheus-client", &lock).expect("rendered").requirements, "prometheus-client==1\n");
+    let refused = uv_lock("client", &lock).expect_err("refused").to_string();
+    assert!(refused.contains("\"client\" of uv.lock"), "{refused}");
+    let (lock, manifest) =
+        (include_str!("../samples/poetry-2.lock"), include_str!("../samples/poetry-2.toml"));
+    let (before, metadata) = lock.split_once("[metadata]").expect("both");
+    let foreign = "[[package]]\nname = \"ask\"\nversion = \"1\"\ngroups = [\"dev\"]\nfiles = []\n\
+                   [package.source]\ntype = \"git\"\nurl = \"https://example.com/x\"\n";
+    let with = format!("{before}{foreign}[metadata]{metadata}");
+    let rendered = poetry(&with, &table(manifest)).expect("a tool of developers may come from git");
+    assert!(!rendered.requirements.contains("\nask=="), "{rendered:?}");
+    let main = with.replace("groups = [\"dev\"]\nfiles = []", "groups = [\"main\"]\nfiles = []");
+    let refused = poetry(&main, &table(manifest)).expect_err("refused").to_string();
+    assert!(refused.contains("\"ask\" of poetry.lock"), "{refused}");
+}
