@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 const PYPI: &str = "https://pypi.org/simple";
-/// Poetry says in the lock itself, from this format on, which packages the app needs.
+/// Formats of Poetry's lock: that of its versions 1.3 to 1.8, and that of version 2, which says in the lock itself which packages the
+/// app needs.
+const POETRY_PLAIN: &str = "2.0";
 const POETRY_WITH_GROUPS: &str = "2.1";
 
 /// A lock as pip reads it, and what it says about the interpreter.
@@ -260,7 +262,7 @@ pub(super) fn poetry(text: &str, pyproject: &Table) -> Result<Rendered, PythonEr
     const FIX: &str = "poetry lock";
     let lock: PoetryLock = parse_toml(LOCK, text)?;
     let found = lock.metadata.lock_version.clone();
-    if !found.starts_with("2.") {
+    if ![POETRY_PLAIN, POETRY_WITH_GROUPS].contains(&found.as_str()) {
         return Err(PythonError::LockFormat { lock: LOCK, found, fix: FIX });
     }
     if !hash::poetry_sums(pyproject).contains(&lock.metadata.content_hash) {

@@ -82,6 +82,17 @@ fn a_lock_that_no_longer_fits_is_refused_with_the_command_that_mends_it() {
 }
 
 #[test]
+fn formats_that_nobody_has_read_yet_are_refused() {
+    let manifest = table(include_str!("../samples/poetry-2.toml"));
+    let lock = include_str!("../samples/poetry-2.lock");
+    for version in ["1.1", "2.2", "2.10", "3.0", ""] {
+        let other = lock.replace("lock-version = \"2.1\"", &format!("lock-version = \"{version}\""));
+        let refused = poetry(&other, &manifest).expect_err("refused").to_string();
+        assert!(refused.contains(&format!("has the format \"{version}\"")), "{refused}");
+    }
+}
+
+#[test]
 fn requirement_keys_ignore_form() {
     for text in ["Flask[async] >= 3.0, <4 ; python_version > '3'", "flask (<4,>=3.0)", "flask<4,>=3.0"] {
         assert_eq!(requirement_key(text), ("flask".to_owned(), "<4,>=3.0".to_owned()), "{text}");
