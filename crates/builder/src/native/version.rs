@@ -34,10 +34,15 @@ struct Partial {
 pub(crate) fn parse_version(text: &str) -> Option<Version> {
     let mut numbers = [0; 3];
     for (place, part) in numbers.iter_mut().zip(text.trim().trim_start_matches('v').split('.')) {
-        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-        *place = digits.parse().ok()?;
+        *place = parse_number(part)?;
     }
     Some(numbers)
+}
+
+/// The digits that a part of a version begins with. Larger numbers are nobody's version, and one more than these can be told.
+fn parse_number(part: &str) -> Option<u64> {
+    let digits = part.find(|c: char| !c.is_ascii_digit()).map_or(part, |end| &part[..end]);
+    digits.parse::<u32>().ok().map(u64::from)
 }
 
 impl Range {
@@ -133,8 +138,7 @@ impl Partial {
             if matches!(part, "*" | "x" | "X") {
                 return Some(partial);
             }
-            let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-            partial.numbers[partial.count] = digits.parse().ok()?;
+            partial.numbers[partial.count] = parse_number(part)?;
             partial.count += 1;
         }
         Some(partial)
@@ -197,6 +201,7 @@ mod tests {
             (Dialect::Npm, "^0.2.3", &["0.2.4"], &["0.3.0"]),
             (Dialect::Npm, "v20.20.2", &["20.20.2"], &["20.20.3"]),
             (Dialect::Npm, "", &["1.0.0"], &[]),
+            (Dialect::Npm, ">3.4294967295", &["4.0.0"], &["3.9.0"]),
         ];
         for (dialect, text, inside, outside) in cases {
             let range = Range::parse(text, *dialect).unwrap_or_else(|| panic!("{text:?} parses"));
@@ -204,7 +209,7 @@ mod tests {
             assert!(inside.iter().all(holds), "{text:?} should hold all of {inside:?}");
             assert!(!outside.iter().any(holds), "{text:?} should hold none of {outside:?}");
         }
-        for text in ["lts/*", "latest", ">=", "=>3", "~=3", "3.a"] {
+        for text in ["lts/*", "latest", ">=", "=>3", "~=3", "3.a", ">18446744073709551615", "^4294967296"] {
             assert_eq!(Range::parse(text, Dialect::Python), None, "{text}");
         }
     }
