@@ -42,6 +42,8 @@ impl Run<'_> {
         let key = self.key(language, &install, &chosen, &config)?;
         let is_reusable = install.depends_on == Code::Manifests;
         install.order.key = if is_reusable { key.hex().to_owned() } else { String::new() };
+        // They may be megabytes, and the installation minutes.
+        install.key_parts.retain(|(name, _)| name == node::PACKAGE);
         // Before minutes of installing rather than after; a build may still make what is to be started.
         if install.order.hand_out == HandOut::Dependencies {
             self.defaults(language, &install, None)?;

@@ -10,6 +10,7 @@ use crate::error::BuildError;
 use blobs::tree::SourceTree;
 use package::Package;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 
 /// The folder of packages in the slug.
@@ -22,8 +23,9 @@ const YARN_LOCK: &str = "yarn.lock";
 const LOCKS: [&str; 4] = [SHRINKWRAP, NPM_LOCK, PNPM_LOCK, YARN_LOCK];
 const BUN_LOCKS: [&str; 2] = ["bun.lock", "bun.lockb"];
 /// Settings of the package managers, and of which version is meant.
-const SETTINGS: [&str; 6] =
-    [".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "pnpm-workspace.yaml", ".pnp.cjs"];
+const SETTINGS: [&str; 5] = [".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "pnpm-workspace.yaml"];
+/// Yarn's table of where every locked package lies, as large as a lock.
+const PLUG_AND_PLAY: &str = ".pnp.cjs";
 const NODE_VERSION: &str = ".node-version";
 const NVMRC: &str = ".nvmrc";
 /// What tells that a `yarn.lock` is one of Yarn 2 or later.
@@ -73,16 +75,11 @@ pub enum NodeError {
 
 /// Everything that decides about the build of a Node.js app.
 pub(crate) fn plan(tree: &SourceTree) -> Result<Install, BuildError> {
-    let names: Vec<&str> = [PACKAGE, NODE_VERSION, NVMRC]
-        .iter()
-        .chain(&LOCKS)
-        .chain(&BUN_LOCKS)
-        .chain(&SETTINGS)
-        .copied()
-        .collect();
-    let manifests = Manifests::read(tree, &names)?;
+    let locks: Vec<&str> = LOCKS.iter().chain(&BUN_LOCKS).chain(&[PLUG_AND_PLAY]).copied().collect();
+    let others: Vec<&str> = [PACKAGE, NODE_VERSION, NVMRC].iter().chain(&SETTINGS).copied().collect();
+    let manifests = Manifests::read(tree, &locks, &others)?;
     let has_modules = tree.list(MODULES)?.is_some();
-    let mut install = decide(&manifests).map_err(super::NativeError::from)?;
+    let mut install = decide(manifests).map_err(super::NativeError::from)?;
     if has_modules {
         install.remarks.push(format!(
             "The folder {MODULES}/ of the repository is ignored: packages are installed from the lock file. Add it to .gitignore"
@@ -91,9 +88,9 @@ pub(crate) fn plan(tree: &SourceTree) -> Result<Install, BuildError> {
     Ok(install)
 }
 
-fn decide(manifests: &Manifests) -> Result<Install, NodeError> {
+fn decide(manifests: Manifests) -> Result<Install, NodeError> {
     let package = Package::parse(manifests.text(PACKAGE)?.unwrap_or("{}"))?;
-    let tool = choose_tool(manifests, &package)?;
+    let tool = choose_tool(&manifests, &package)?;
     let scripts = build_scripts(&package);
     let before = script(&package, PREBUILD);
     let runs_code = LIFECYCLE.iter().any(|name| package.scripts.contains_key(*name));
@@ -109,8 +106,8 @@ fn decide(manifests: &Manifests) -> Result<Install, NodeError> {
             before,
             scripts,
         },
-        wishes: wishes(manifests, &package)?,
-        key_parts: manifests.iter().map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect(),
+        wishes: wishes(&manifests, &package)?,
+        key_parts: manifests.into_parts(),
         depends_on: if reads_all { Code::All } else { Code::Manifests },
         remarks: Vec::new(),
         packages: package.dependencies.keys().cloned().collect(),
@@ -175,7 +172,7 @@ fn check_manager(package: &Package, tool: &Tool, lock: &'static str) -> Result<(
 #[derive(Deserialize)]
 struct NpmLock {
     /// By path; the app itself is the empty one. Absent in locks of npm 6.
-    packages: Option<BTreeMap<String, serde_json::Value>>,
+    packages: Option<BTreeMap<String, IgnoredAny>>,
 }
 
 /// A package that the lock does not hold at all. Whether the versions fit, `npm ci` finds out.
@@ -219,7 +216,7 @@ mod tests {
 
     fn decided(package: &str, files: &[(&str, &str)]) -> Result<Install, String> {
         let all: Vec<(&str, &str)> = files.iter().copied().chain([(PACKAGE, package)]).collect();
-        decide(&Manifests::of(&all)).map_err(|error| error.to_string())
+        decide(Manifests::of(&all)).map_err(|error| error.to_string())
     }
 
     fn summary(package: &str, files: &[(&str, &str)]) -> String {

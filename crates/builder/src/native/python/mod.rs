@@ -9,7 +9,7 @@ mod hash;
 pub(crate) mod locks;
 mod requirements;
 
-use super::manifests::{ManifestError, Manifests, first_line};
+use super::manifests::{ManifestError, Manifests, Role, first_line};
 use super::plan::{Code, HandOut, Install, InstallOrder, Tool};
 use super::runtime::Wanted;
 use crate::error::BuildError;
@@ -88,13 +88,14 @@ pub(crate) fn normalised(name: &str) -> String {
 
 /// Everything that decides about the build of a Python app.
 pub(crate) fn plan(tree: &SourceTree, config: &BTreeMap<String, String>) -> Result<Install, BuildError> {
-    let names: Vec<&str> = LOCKS.iter().chain(&MANIFESTS).chain(&OTHERS).copied().collect();
-    let mut manifests = Manifests::read(tree, &names)?;
+    let others: Vec<&str> = MANIFESTS.iter().chain(&OTHERS).copied().collect();
+    let mut manifests = Manifests::read(tree, &LOCKS, &others)?;
     let lock = choose_lock(&manifests).map_err(super::NativeError::from)?;
     let included = if lock == REQUIREMENTS { include(tree, &mut manifests)? } else { Included::default() };
-    let mut install = plan_lock(&manifests, lock, &included).map_err(super::NativeError::from)?;
+    let has_manage = manifests.has(MANAGE);
+    let mut install = plan_lock(manifests, lock, &included).map_err(super::NativeError::from)?;
     let collects = install.packages.contains("django")
-        && manifests.has(MANAGE)
+        && has_manage
         && !config.contains_key(DISABLE_COLLECTSTATIC)
         && defaults::has_static_root(tree)?;
     if collects {
@@ -120,8 +121,8 @@ fn choose_lock(manifests: &Manifests) -> Result<&'static str, PythonError> {
     Err(PythonError::NoLock { manifest, fix })
 }
 
-fn plan_lock(manifests: &Manifests, lock: &'static str, included: &Included) -> Result<Install, PythonError> {
-    let rendered = if lock == REQUIREMENTS { None } else { Some(render(manifests, lock)?) };
+fn plan_lock(manifests: Manifests, lock: &'static str, included: &Included) -> Result<Install, PythonError> {
+    let rendered = if lock == REQUIREMENTS { None } else { Some(render(&manifests, lock)?) };
     let packages = match &rendered {
         Some(rendered) => requirements::parse(&rendered.requirements).names,
         None => included.names.clone(),
@@ -135,11 +136,11 @@ fn plan_lock(manifests: &Manifests, lock: &'static str, included: &Included) -> 
     };
     Ok(Install {
         order,
-        wishes: wishes(manifests, rendered.as_ref())?,
-        key_parts: manifests.iter().map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect(),
+        wishes: wishes(&manifests, rendered.as_ref())?,
         depends_on: if included.is_local { Code::All } else { Code::Manifests },
-        remarks: remarks(manifests, lock, included),
+        remarks: remarks(&manifests, lock, included),
         packages,
+        key_parts: manifests.into_parts(),
     })
 }
 
@@ -186,7 +187,7 @@ fn include(tree: &SourceTree, manifests: &mut Manifests) -> Result<Included, Bui
         let found = requirements::parse(text.unwrap_or_default());
         for included in found.includes {
             let path = beside(&file, &included);
-            let is_there = !path.starts_with("..") && manifests.add(tree, &path)?;
+            let is_there = !path.starts_with("..") && manifests.add(tree, &path, Role::Lock)?;
             if !is_there && !included.contains("://") {
                 let error = PythonError::NoInclude { file, included };
                 return Err(super::NativeError::from(error).into());

@@ -74,7 +74,7 @@ impl Work<'_> {
         }
         let lock = LOCKS.into_iter().find(|known| *known == lock).unwrap_or(REQUIREMENTS);
         let tree = SourceTree::open(&self.places.source).map_err(InstallError::Copy)?;
-        let manifests = Manifests::read(&tree, &[lock, PYPROJECT, PIPFILE])
+        let manifests = Manifests::read(&tree, &[lock], &[PYPROJECT, PIPFILE])
             .map_err(|error| InstallError::Copy(io::Error::other(error)))?;
         let rendered = python::render(&manifests, lock).map_err(NativeError::from)?;
         fs::write(RENDERED, rendered.requirements).map_err(InstallError::Copy)?;
