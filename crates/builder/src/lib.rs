@@ -33,5 +33,5 @@ pub use clean::{Cleaned, clean_abandoned};
 pub use detect::{Choice, Detected, Listing, NotDetected, detect};
 pub use error::{BuildError, Fault};
 pub use mirrors::{InvalidMirrorUrl, MirrorUrl, Mirrors};
-pub use output::Output;
+pub use output::{Output, quoted};
 pub use request::{BuildEnvironment, BuildLimits, BuildRequest, BuiltSlug, PreviousBuild};

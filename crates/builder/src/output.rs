@@ -2,7 +2,8 @@
 //! what went wrong.
 //!
 //! Lines that come out of the sandbox are a stranger's bytes: they are cut at a length, control characters (escape sequences
-//! with them) are dropped, and after the limit only their number is told.
+//! with them) are dropped, and after the limit only their number is told. Lines of our own may quote what a stranger wrote into
+//! files: they are cleaned and cut as well, and never left out.
 
 /// Where lines go: the pusher's terminal, the build's record. Lines come whole, without line end, already safe to print.
 pub trait Output {
@@ -24,6 +25,8 @@ impl Output for Vec<String> {
 
 /// Longest line passed on, in bytes; longer ones are cut into several.
 const MAX_LINE_BYTES: usize = 8 * 1024;
+/// Stands for what was cut off.
+const CUT: char = '…';
 
 pub(crate) struct Printer<'a> {
     output: &'a mut dyn Output,
@@ -38,15 +41,19 @@ impl<'a> Printer<'a> {
     }
 
     pub(crate) fn heading(&mut self, text: &str) {
-        self.output.line(&format!("-----> {text}"));
+        self.own("-----> ", text);
     }
 
     pub(crate) fn detail(&mut self, text: &str) {
-        self.output.line(&format!("       {text}"));
+        self.own("       ", text);
     }
 
     pub(crate) fn warning(&mut self, text: &str) {
-        self.output.line(&format!(" !     {text}"));
+        self.own(" !     ", text);
+    }
+
+    fn own(&mut self, mark: &str, text: &str) {
+        self.output.line(&format!("{mark}{}", quoted(text, MAX_LINE_BYTES)));
     }
 
     /// A line of the sandbox's output, counted against the limit.
@@ -80,6 +87,15 @@ fn printable(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = line.rsplit(|byte| *byte == b'\r').next().unwrap_or_default();
     String::from_utf8_lossy(line).chars().filter(|c| !c.is_control() || *c == '\t').collect()
+}
+
+/// A text of ours that may quote a stranger's, fit for a terminal: in one line, without control characters, cut at a length in bytes.
+pub fn quoted(text: &str, most: usize) -> String {
+    let is_cut = text.len() > most;
+    let text = &text[..text.floor_char_boundary(most)];
+    let clean = text.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c });
+    let clean = clean.filter(|c| !c.is_control() || *c == '\t');
+    clean.chain(is_cut.then_some(CUT)).collect()
 }
 
 /// Makes lines of pieces.
@@ -128,6 +144,22 @@ mod tests {
         for (given, expected) in cases {
             assert_eq!(printable(given), *expected);
         }
+    }
+
+    #[test]
+    fn what_we_quote_is_made_safe_as_well() {
+        let mut lines: Vec<String> = Vec::new();
+        let mut printer = Printer::new(&mut lines, 0);
+        let text = "a\x1b]0;title\x07\u{9b}2Jb\nc\rd\te";
+        printer.heading(text);
+        printer.detail(text);
+        printer.warning(text);
+        printer.detail(&"é".repeat(MAX_LINE_BYTES));
+        let long = lines.pop().expect("four");
+        assert_eq!(lines, ["-----> ", "       ", " !     "].map(|mark| format!("{mark}a]0;title2Jb c d\te")));
+        assert_eq!(long, format!("       {}…", "é".repeat(MAX_LINE_BYTES / 2)));
+        assert_eq!(quoted("aéb", 2), "a…");
+        assert_eq!(quoted("aéb", 4), "aéb");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// How often a running build looks whether it is still wanted.
 const CANCEL_POLL: Duration = Duration::from_millis(100);
+/// Longest reason of a failed build, and longest advice, in bytes: both are kept, and both may quote what is in the source.
+const REASON_BYTES: usize = 2 * 1024;
 
 /// The machine's clocks.
 pub struct MachineClock {
@@ -123,9 +125,23 @@ fn render_failure(error: &BuildError) -> BuildFailure {
         Fault::Cancelled => BuildFailureKind::Cancelled,
     };
     let text = domain::cause::chain(error);
-    let (reason, hint) = match text.split_once(" Fix: ") {
-        Some((reason, fix)) => (reason.to_owned(), Some(fix.to_owned())),
-        None => (text, None),
-    };
-    BuildFailure { kind, reason, hint }
+    let (reason, fix) = text.split_once(" Fix: ").map_or((&*text, None), |(reason, fix)| (reason, Some(fix)));
+    let shown = |text: &str| builder::quoted(text, REASON_BYTES);
+    BuildFailure { kind, reason: shown(reason), hint: fix.map(shown) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_failure_is_safe_to_print_and_short_enough_to_keep() {
+        let failure = |status: String| render_failure(&BuildError::StepFailed { status });
+        let plain = failure("\x1b[2Jstatus 1\n. Fix: stop\x07".to_owned());
+        assert!(plain.reason.starts_with("the build ended with [2Jstatus 1 "), "{}", plain.reason);
+        assert!(plain.hint.is_some_and(|hint| hint.starts_with("stop;")));
+        let long = failure(format!("{}. Fix: {}", "x".repeat(REASON_BYTES), "y".repeat(REASON_BYTES)));
+        let most = REASON_BYTES + '…'.len_utf8();
+        assert_eq!((long.reason.len(), long.hint.map(|hint| hint.len())), (most, Some(most)));
+    }
 }
