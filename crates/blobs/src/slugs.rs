@@ -119,8 +119,13 @@ impl SlugStore {
         let packed = tree::pack(staged.tree(), "app", &mut layer).map_err(SlugError::Pack)?;
         let config = SlugConfig::new(meta, layer.finish());
         let id = config.id();
+        let bytes = config.to_bytes();
+        if bytes.len() as u64 > config::MAX_BYTES {
+            // It could be stored and never be read again.
+            return Err(SlugError::ConfigTooLarge { bytes: bytes.len() as u64 });
+        }
         let stage = open_folder(&self.folder, &staged.name).map_err(|error| failed(error.into()))?;
-        write_config(&stage, &config.to_bytes()).map_err(failed)?;
+        write_config(&stage, &bytes).map_err(failed)?;
         sync::tree(&stage).map_err(failed)?;
         let outcome = self.name(&staged, &id)?;
         Ok(Published { id, files: packed.files, bytes: packed.bytes, outcome })

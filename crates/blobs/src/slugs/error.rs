@@ -1,6 +1,6 @@
 //! How the store fails.
 
-use crate::config::ConfigError;
+use crate::config::{self, ConfigError};
 use crate::tree::{PackError, ReadError};
 use domain::names::SlugId;
 use std::io;
@@ -23,6 +23,11 @@ pub enum SlugError {
     },
     #[error("the slug's files could not be read back")]
     Pack(#[source] PackError),
+    #[error(
+        "the slug's configuration would have {bytes} bytes, {} are allowed: its process types or its environment are too long",
+        config::MAX_BYTES
+    )]
+    ConfigTooLarge { bytes: u64 },
     #[error("the slug {id} could not be published")]
     Publish {
         id: SlugId,

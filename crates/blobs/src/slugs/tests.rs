@@ -54,6 +54,21 @@ fn publishes_once_and_reads_back() {
 }
 
 #[test]
+fn what_could_not_be_read_back_is_not_published() {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = place.path().join("slugs");
+    let store = SlugStore::open(&path).expect("opens");
+    let publish = |command: usize| store.publish(store.stage().expect("staged"), &meta(&"x".repeat(command)));
+    // A command stands in it twice.
+    let half = usize::try_from(config::MAX_BYTES).expect("fits") / 2;
+    let id = publish(half - 1024).expect("just fits").id;
+    store.config(&id).expect("reads");
+    let refused = publish(half).expect_err("too large");
+    assert!(matches!(refused, SlugError::ConfigTooLarge { .. }), "{refused}");
+    assert_eq!(names(&path), [id.hex()]);
+}
+
+#[test]
 fn everything_published_is_readable_by_all() {
     let place = tempfile::tempdir().expect("a folder");
     let store = SlugStore::open(&place.path().join("slugs")).expect("opens");

@@ -6,11 +6,14 @@
 use super::package::Package;
 use crate::processes::{self, Processes};
 use blobs::tree::{ReadError, SourceTree};
+use domain::procfile::MAX_COMMAND_BYTES;
 
 const START: &str = "start";
 /// What npm starts if there is no script.
 const SERVER: &str = "server.js";
 const NEXT: &str = "next";
+/// Longest path of a file that is started, in bytes: what a file system takes as a name.
+const LONGEST_FILE: usize = 255;
 /// In a script, these words ask for what only a package manager gives.
 const MANAGERS: [&str; 5] = ["npm", "pnpm", "yarn", "npm_", "$INIT_CWD"];
 
@@ -35,18 +38,23 @@ pub(crate) fn find(tree: &SourceTree, package: &Package) -> Result<Option<(Proce
 fn start_command(package: &Package, start: &str) -> String {
     let has_neighbours = ["prestart", "poststart"].iter().any(|name| package.scripts.contains_key(*name));
     let asks_manager = MANAGERS.iter().any(|word| start.contains(word));
-    let is_one_line = !start.contains('\n') && !start.trim().is_empty();
-    if has_neighbours || asks_manager || !is_one_line {
+    // What a Procfile would not take as a command either.
+    let is_command = !start.trim().is_empty()
+        && start.len() <= MAX_COMMAND_BYTES
+        && !start.chars().any(|c| c.is_control() && c != '\t');
+    if has_neighbours || asks_manager || !is_command {
         "npm start".to_owned()
     } else {
         start.trim().to_owned()
     }
 }
 
-/// It becomes a word of a command line.
+/// It becomes a word of a command line, and names a file of the source tree.
 fn is_plain(file: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/');
-    !file.is_empty() && !file.starts_with('-') && file.bytes().all(is_plain)
+    let is_inside = !file.starts_with('/') && file.split('/').all(|part| part != "..");
+    let is_short = file.len() <= LONGEST_FILE;
+    !file.is_empty() && !file.starts_with('-') && is_inside && is_short && file.bytes().all(is_plain)
 }
 
 #[cfg(test)]
@@ -74,9 +82,20 @@ mod tests {
             (r#"{"main":"lib.js"}"#, &["lib.js", "server.js"], "node server.js"),
             (r#"{"main":"lib.js"}"#, &[], ""),
             (r#"{"main":"a; rm -rf"}"#, &[], ""),
+            (r#"{"main":"../lib.js"}"#, &[], ""),
+            (r#"{"main":"./lib/../../lib.js"}"#, &["lib.js"], ""),
+            (r#"{"main":".//etc/hostname"}"#, &[], ""),
+            (r#"{"main":"/etc/hostname"}"#, &[], ""),
             ("{}", &["server.js"], "node server.js"),
+            (r#"{"scripts":{"start":"node\ta"}}"#, &[], "node\ta"),
+            (r#"{"scripts":{"start":"node a\u001b[2J"}}"#, &[], "npm start"),
+            (r#"{"scripts":{"start":"node a\nnode b"}}"#, &[], "npm start"),
         ] {
             assert_eq!(web(package, files), expected, "{package}");
         }
+        let start = |length| format!(r#"{{"scripts":{{"start":"{}"}}}}"#, "x".repeat(length));
+        assert_eq!(web(&start(MAX_COMMAND_BYTES), &[]).len(), MAX_COMMAND_BYTES);
+        assert_eq!(web(&start(MAX_COMMAND_BYTES + 1), &[]), "npm start");
+        assert_eq!(web(&format!(r#"{{"main":"{}"}}"#, "x".repeat(5000)), &[]), "");
     }
 }
