@@ -11,13 +11,16 @@ pub struct Mirrors {
     pub crates: Option<MirrorUrl>,
 }
 
-/// A registry's URL. It may hold a password: Debug hides it, and it is passed on by environments only.
+/// A registry's URL. It may hold a password: Debug hides it, and it is passed on by environments and by files of the sandbox only.
+/// It can stand between the quotes of a string in TOML.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MirrorUrl(String);
 
 /// Why a text is no such URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a URL that begins with https://, http:// or sparse+https://, without blanks")]
+#[error(
+    "expected a URL that begins with https://, http:// or sparse+https://, without blanks, quotes and backslashes"
+)]
 pub struct InvalidMirrorUrl;
 
 impl MirrorUrl {
@@ -39,7 +42,8 @@ impl FromStr for MirrorUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let plain = text.strip_prefix("sparse+").unwrap_or(text);
         let rest = plain.strip_prefix("https://").or_else(|| plain.strip_prefix("http://"));
-        let is_clean = !text.contains(|c: char| c.is_whitespace() || c.is_control());
+        let is_clean =
+            !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\\'));
         match rest {
             Some(rest) if is_clean && !rest.is_empty() && !rest.starts_with('/') => Ok(Self(text.to_owned())),
             Some(_) | None => Err(InvalidMirrorUrl),
@@ -67,6 +71,10 @@ mod tests {
             ("http://", None),
             ("https://a b", None),
             ("file:///x", None),
+            ("https://a/\"\nx=\"", None),
+            ("https://a/\"", None),
+            ("https://a\\b/", None),
+            ("https://a/\u{7}", None),
         ] {
             let parsed = text.parse::<MirrorUrl>().ok();
             assert_eq!(parsed.as_ref().map(MirrorUrl::unprotected_host), expected, "{text}");

@@ -5,12 +5,17 @@ use super::cache::Cache;
 use super::child::{self, each_line, pass_on};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// Longest JSON message; longer ones are not about artifacts.
 const MAX_JSON_LINE: u64 = 4 * 1024 * 1024;
+
+/// Cargo's settings of a mirror, which end with the sandbox.
+const MIRROR_FILE: &str = "dozen-mirror.toml";
 
 /// Binaries by name.
 pub(super) type Binaries = BTreeMap<String, PathBuf>;
@@ -44,11 +49,10 @@ struct Package {
 }
 
 /// Cargo in the work folder, with its home and its target folder in the cache.
-pub(super) fn command(places: &Places, cache: &Cache) -> Command {
+pub(super) fn command(places: &Places, cache: &Cache) -> io::Result<Command> {
     let mut command = child::command(places, places.toolchain.join("bin/cargo"));
     if let Some(url) = &places.crates_mirror {
-        let replaced = "source.crates-io.replace-with=\"dozen-mirror\"".to_owned();
-        command.args(["--config", &replaced, "--config", &format!("source.dozen-mirror.registry=\"{url}\"")]);
+        command.arg("--config").arg(write_mirror(&places.temporary, url)?);
     }
     command
         .env("CARGO_HOME", cache.path("cargo"))
@@ -56,7 +60,22 @@ pub(super) fn command(places: &Places, cache: &Cache) -> Command {
         .env("CARGO_TERM_COLOR", "never")
         .env("CARGO_TERM_PROGRESS_WHEN", "never")
         .env("RUSTC", places.toolchain.join("bin/rustc"));
-    command
+    Ok(command)
+}
+
+/// The URL may hold a password, which everybody on the machine could read in an argument, and later builds in the cache.
+fn write_mirror(folder: &Path, url: &str) -> io::Result<PathBuf> {
+    let path = folder.join(MIRROR_FILE);
+    let text = format!(
+        "[source.crates-io]\nreplace-with = \"dozen-mirror\"\n[source.dozen-mirror]\nregistry = \"{url}\"\n"
+    );
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+    file.write_all(text.as_bytes())?;
+    Ok(path)
 }
 
 /// Builds. The second value is how cargo ended; the first is complete only if it succeeded.
@@ -65,7 +84,7 @@ pub(super) fn build(
     cache: &Cache,
     output: &mut (dyn Write + Send),
 ) -> io::Result<(Binaries, ExitStatus)> {
-    let mut child = command(places, cache)
+    let mut child = command(places, cache)?
         .args(["build", "--release", "--locked", "--message-format=json-render-diagnostics"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -106,7 +125,7 @@ fn binary_of(message: Message) -> Option<(String, PathBuf)> {
 
 /// Names of the binaries that a plain `cargo build` would make, without compiling. `None` when cargo does not say.
 pub(super) fn planned_binaries(places: &Places, cache: &Cache) -> io::Result<Option<Vec<String>>> {
-    let output = command(places, cache)
+    let output = command(places, cache)?
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
         .stderr(Stdio::null())
         .output()?;

@@ -67,6 +67,8 @@ pub struct Places {
     pub cache: PathBuf,
     pub toolchain: PathBuf,
     pub certificates: PathBuf,
+    /// What is written here ends with the build.
+    pub temporary: PathBuf,
     /// In place of crates.io.
     pub crates_mirror: Option<String>,
 }
@@ -79,6 +81,7 @@ impl Places {
             cache: "/cache".into(),
             toolchain: toolchain.into(),
             certificates: certificates(),
+            temporary: "/tmp".into(),
             crates_mirror: std::env::var(CRATES_MIRROR).ok(),
         }
     }

@@ -31,7 +31,7 @@ impl Bench {
     fn new() -> Self {
         let place = tempfile::tempdir().expect("a folder");
         let at = |name: &str| place.path().join(name);
-        for name in ["src", "cache"] {
+        for name in ["src", "cache", "tmp"] {
             fs::create_dir(at(name)).expect("made");
         }
         let places = Places {
@@ -40,6 +40,7 @@ impl Bench {
             cache: at("cache"),
             toolchain: sysroot(),
             certificates: at("none"),
+            temporary: at("tmp"),
             crates_mirror: None,
         };
         Self { place, places }
@@ -173,4 +174,34 @@ fn what_would_be_ignored_is_told() {
     assert!(built.says("rust-toolchain.toml is not followed"), "{:#?}", built.lines);
     assert_eq!(bench.run(&built), "one\n");
     assert!(!Path::new(&bench.places.work).join("target").exists());
+}
+
+#[test]
+fn a_mirror_is_used_and_its_password_is_in_no_argument() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut bench = Bench::new();
+    bench.places.crates_mirror = Some("sparse+http://user:secret@127.0.0.1:1/index/".to_owned());
+    bench.write_app();
+    bench.write(".cargo/config.toml", "[net]\nretry = 0\n");
+    bench.write(
+        "lib/Cargo.toml",
+        "[package]\nname = \"lib\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nserde = \"1\"\n",
+    );
+    bench.write("Cargo.lock", &format!(
+        "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"lib\",\n]\n\n[[package]]\nname = \"lib\"\n\
+         version = \"0.1.0\"\ndependencies = [\n \"serde\",\n]\n\n[[package]]\nname = \"serde\"\nversion = \"1.0.0\"\n\
+         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"{}\"\n",
+        "a".repeat(64)
+    ));
+    let built = bench.build(ProcfileThere::No);
+    assert!(matches!(built.outcome, Err(StepError::Build { .. })), "{:?} {:#?}", built.outcome, built.lines);
+    assert!(built.says("127.0.0.1"), "it asks the mirror: {:#?}", built.lines);
+    let (cache, _) = Cache::begin(&bench.places.cache).expect("begins");
+    let command = cargo::command(&bench.places, &cache).expect("written");
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    assert!(words.iter().all(|word| !word.contains("secret")), "{words:?}");
+    let files: Vec<_> = fs::read_dir(&bench.places.temporary).expect("reads").collect();
+    let [Ok(file)] = files.as_slice() else { panic!("one file: {files:?}") };
+    assert!(words.iter().any(|word| *word == file.path().to_string_lossy()), "{words:?}");
+    assert_eq!(file.metadata().expect("is there").permissions().mode() & 0o777, 0o600);
 }
