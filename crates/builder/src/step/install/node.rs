@@ -1,23 +1,28 @@
 //! Node.js packages and the app's own scripts. Packages are installed with those of its developers, which scripts need, and without
-//! them in the end. What was taken out is remembered with a kept installation, so that a build whose lock has not changed starts no
-//! package manager at all.
+//! them in the end. Where nothing else is done then, what was taken out is remembered with a kept installation, so that a build whose
+//! lock has not changed starts no package manager at all.
 
-use super::{InstallError, Work, tree};
+use super::tree::{self, Change};
+use super::{InstallError, Work, remove_if_there};
 use crate::native::NativeError;
 use crate::native::node::package::Package;
 use crate::native::node::{MODULES, PACKAGE};
 use crate::native::plan::Tool;
 use crate::step::{child, say};
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Beside a kept installation: which of its paths an app does without when it runs, each ended by a NUL.
-const DEVELOPMENT: &str = "development";
+const PRUNED: &str = "pruned";
+/// Beside it as well: what the package manager then wrote into its own records of what is installed.
+const RECORDS: &str = "records";
+/// What npm, and pnpm, note about an installation in the folder of packages.
+const NPM_RECORDS: [&str; 1] = [".package-lock.json"];
+const PNPM_RECORDS: [&str; 3] = [".modules.yaml", ".pnpm/lock.yaml", ".pnpm-workspace-state-v1.json"];
 /// Config vars by which people keep the packages of their developers, as on Heroku.
 const KEEPS: [(&str, &str); 3] =
     [("NPM_CONFIG_PRODUCTION", "false"), ("YARN_PRODUCTION", "false"), ("PNPM_SKIP_PRUNING", "true")];
@@ -148,14 +153,30 @@ impl Work<'_> {
         if keeps || !self.packages().is_dir() {
             return Ok(());
         }
-        if let Some(known) = self.known_development() {
-            return tree::remove(&self.packages(), &known).map_err(InstallError::Result);
+        if self.prune_as_before().map_err(InstallError::Result)? {
+            return Ok(());
+        }
+        if self.kept().is_none() {
+            return self.prune_by_manager();
         }
         let before = tree::list(&self.packages()).map_err(InstallError::Result)?;
         self.prune_by_manager()?;
         let after = tree::list(&self.packages()).map_err(InstallError::Result)?;
-        let gone: BTreeSet<PathBuf> = before.difference(&after).cloned().collect();
-        self.remember_development(&gone).map_err(InstallError::Cache)
+        match tree::compare(&before, &after).filter(|change| self.is_only_pruned(change)) {
+            Some(change) => self.remember_pruned(&change).map_err(InstallError::Cache),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether taking these paths out of another copy comes to the same. Without the packages of developers, Yarn puts others into
+    /// their places.
+    fn is_only_pruned(&self, change: &Change) -> bool {
+        let records: &[&str] = match self.order.tool {
+            Tool::Npm => &NPM_RECORDS,
+            Tool::Pnpm => &PNPM_RECORDS,
+            Tool::Yarn | Tool::YarnBerry | Tool::Nothing | Tool::Pip { .. } => return false,
+        };
+        change.written.iter().all(|path| records.iter().any(|record| Path::new(record) == path))
     }
 
     fn prune_by_manager(&mut self) -> Result<(), InstallError> {
@@ -187,25 +208,41 @@ impl Work<'_> {
         self.call(command, shown)
     }
 
-    fn development_list(&self) -> Option<PathBuf> {
-        Some(self.kept()?.join(DEVELOPMENT))
-    }
-
-    fn known_development(&self) -> Option<BTreeSet<PathBuf>> {
-        let bytes = fs::read(self.development_list()?).ok()?;
+    /// Says whether it was known what is to be taken out.
+    fn prune_as_before(&self) -> io::Result<bool> {
+        let Some(kept) = self.kept() else { return Ok(false) };
+        let bytes = match fs::read(kept.join(PRUNED)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            read => read?,
+        };
         let paths = bytes.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-        Some(paths.map(|path| PathBuf::from(OsStr::from_bytes(path))).collect())
+        let gone = paths.map(|path| PathBuf::from(OsStr::from_bytes(path))).collect();
+        tree::remove(&self.packages(), &gone)?;
+        tree::overwrite(&kept.join(RECORDS), &self.packages())?;
+        Ok(true)
     }
 
-    fn remember_development(&self, gone: &BTreeSet<PathBuf>) -> io::Result<()> {
-        let Some(list) = self.development_list() else { return Ok(()) };
+    fn remember_pruned(&self, change: &Change) -> io::Result<()> {
+        let Some(kept) = self.kept() else { return Ok(()) };
+        let records = kept.join(RECORDS);
+        remove_if_there(&records)?;
+        fs::create_dir(&records)?;
+        for path in &change.written {
+            let record = records.join(path);
+            fs::create_dir_all(record.parent().unwrap_or(&records))?;
+            fs::copy(self.packages().join(path), record)?;
+        }
         let mut bytes = Vec::new();
-        for path in gone {
+        for path in &change.gone {
             bytes.extend_from_slice(path.as_os_str().as_bytes());
             bytes.push(0);
         }
+        let list = kept.join(PRUNED);
         let new = list.with_extension("new");
         fs::write(&new, bytes)?;
         fs::rename(new, list)
     }
 }
+
+#[cfg(test)]
+mod tests;
