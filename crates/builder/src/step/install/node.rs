@@ -182,7 +182,7 @@ impl Work<'_> {
     fn prune_by_manager(&mut self) -> Result<(), InstallError> {
         let (words, shown): (&[&str], &str) = match self.order.tool {
             Tool::Npm => (
-                &["prune", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"],
+                &["prune", "--omit=dev", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"],
                 "npm prune --omit=dev",
             ),
             Tool::Pnpm => (&["prune", "--prod", "--ignore-scripts"], "pnpm prune --prod"),
