@@ -90,8 +90,7 @@ impl Run<'_> {
         part("version", chosen.version.as_bytes());
         part("tool", format!("{:?}", install.order.tool).as_bytes());
         install.key_parts.iter().for_each(|(name, bytes)| part(name, bytes));
-        for (name, value) in config.iter().filter(|(name, _)| variables::decides_installation(language, name))
-        {
+        for (name, value) in variables::deciding(language, config, &self.builder.mirrors) {
             part(name, value.as_bytes());
         }
         if install.depends_on == Code::All {

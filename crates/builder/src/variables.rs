@@ -54,9 +54,30 @@ fn has_prefix(table: &[(Language, &[&str])], language: Language, name: &str) -> 
     prefixes.into_iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether a config var is part of an installation's key.
-pub(crate) fn decides_installation(language: Language, name: &str) -> bool {
-    has_prefix(&INSTALLING, language, name)
+/// Whether the app itself names a config var for builds; `more` is the value of [`MORE`].
+fn is_named(more: &str, name: &str) -> bool {
+    more.split([',', ' ', '\n']).any(|one| one == name)
+}
+
+fn mirror(language: Language, mirrors: &Mirrors) -> Option<&MirrorUrl> {
+    match language {
+        Language::Python => mirrors.pypi.as_ref(),
+        Language::Node => mirrors.npm.as_ref(),
+    }
+}
+
+/// What of a build's environment decides what is installed, for the installation's key: where packages come from, the config vars of
+/// package managers, and those that the app names, since only the app knows what for. Among them are passwords.
+pub(crate) fn deciding<'a>(
+    language: Language,
+    config: &'a BTreeMap<String, String>,
+    mirrors: &'a Mirrors,
+) -> Vec<(&'a str, &'a str)> {
+    let more = config.get(MORE).map_or("", String::as_str);
+    let decides = |name: &str| has_prefix(&INSTALLING, language, name) || is_named(more, name);
+    let config = config.iter().filter(|(name, _)| decides(name));
+    let config = config.map(|(name, value)| (name.as_str(), value.as_str()));
+    config.chain(mirror(language, mirrors).map(|mirror| ("package mirror", mirror.as_str()))).collect()
 }
 
 /// The environment of a build: mirrors, then what the app says, then what is not for the app to say.
@@ -66,16 +87,19 @@ pub(crate) fn at_build(
     mirrors: &Mirrors,
 ) -> Vec<(String, String)> {
     let mut all = match language {
-        Language::Python => pypi(mirrors.pypi.as_ref()),
-        Language::Node => npm(mirrors.npm.as_ref()),
+        Language::Python => pypi(mirror(language, mirrors)),
+        Language::Node => npm(mirror(language, mirrors)),
     };
     if language == Language::Node {
         all.insert("NODE_ENV".to_owned(), "production".to_owned());
     }
     let more = request.environment.iter().find(|(name, _)| *name == MORE).map_or("", |(_, value)| value);
-    let named = |name: &str| more.split([',', ' ', '\n']).any(|one| one == name);
+    let is_meant = |name: &str| {
+        [&INSTALLING, &BUILDING].iter().any(|table| has_prefix(*table, language, name))
+            || is_named(more, name)
+    };
     for (name, value) in request.environment.iter() {
-        if decides_installation(language, name) || has_prefix(&BUILDING, language, name) || named(name) {
+        if is_meant(name) {
             all.insert(name.to_owned(), value.to_owned());
         }
     }
@@ -179,5 +203,28 @@ mod tests {
             all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
         };
         insta::assert_snapshot!(format!("{}\n\n{}", shown(Language::Python), shown(Language::Node)));
+    }
+
+    #[test]
+    fn a_change_of_what_decides_about_packages_is_told_from_others() {
+        let config = pairs(&[
+            ("DATABASE_URL", "secret"),
+            ("NPM_TOKEN", "t"),
+            ("NEXT_PUBLIC_URL", "u"),
+            ("PIP_INDEX_URL", "mine"),
+            ("API_KEY", "named"),
+            (MORE, "API_KEY, OTHER"),
+        ]);
+        let url: MirrorUrl = "https://u:p@mirror.example.com/".parse().expect("a URL");
+        let mirrors = Mirrors { pypi: Some(url), npm: None, crates: None };
+        assert_eq!(
+            deciding(Language::Python, &config, &mirrors),
+            [
+                ("API_KEY", "named"),
+                ("PIP_INDEX_URL", "mine"),
+                ("package mirror", "https://u:p@mirror.example.com/")
+            ]
+        );
+        assert_eq!(deciding(Language::Node, &config, &mirrors), [("API_KEY", "named"), ("NPM_TOKEN", "t")]);
     }
 }
