@@ -1,7 +1,7 @@
 //! The environment variables that the client reads: all of them, once, here.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 /// A variable and what it is for: the source of the reference page.
@@ -19,8 +19,11 @@ const CONFIG_HOME: &str = "DOZEN_CONFIG_HOME";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 const HOME: &str = "HOME";
 const APPDATA: &str = "APPDATA";
+const GIT_CONFIG_COUNT: &str = "GIT_CONFIG_COUNT";
 const GIT_CONFIG_GLOBAL: &str = "GIT_CONFIG_GLOBAL";
 const GIT_SSL_CAINFO: &str = "GIT_SSL_CAINFO";
+const NODE_OPTIONS: &str = "NODE_OPTIONS";
+const BROWSER: &str = "BROWSER";
 const NO_COLOR: &str = "NO_COLOR";
 const TERM: &str = "TERM";
 
@@ -55,8 +58,20 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "Git's own: the user's configuration, in place of ~/.gitconfig; `dozen heroku` lets git read it.",
     },
     Variable {
+        name: GIT_CONFIG_COUNT,
+        meaning: "Git's own: how many settings the environment holds; `dozen heroku` adds its own behind them.",
+    },
+    Variable {
         name: GIT_SSL_CAINFO,
         meaning: "Git's own: the certificates that it trusts for every server. `git:remote` warns, since it goes before what the repository says.",
+    },
+    Variable {
+        name: NODE_OPTIONS,
+        meaning: "Node.js's own: `dozen heroku` passes it on to the Heroku client, behind an option of its own.",
+    },
+    Variable {
+        name: BROWSER,
+        meaning: "The program that `apps:open` starts. Default: the desktop's own choice.",
     },
     Variable { name: NO_COLOR, meaning: "Set to anything but nothing: no colour, even on a terminal." },
     Variable {
@@ -128,6 +143,19 @@ impl Environment {
         let in_home = self.path(HOME).map(|home| home.join(".config"));
         let in_xdg = self.path(XDG_CONFIG_HOME).or(in_home).map(|path| path.join("git").join("config"));
         in_xdg.into_iter().chain(self.path(HOME).map(|home| home.join(".gitconfig"))).collect()
+    }
+
+    /// How many settings of git's the environment holds, by number from 0.
+    pub fn git_config_count(&self) -> usize {
+        self.text(GIT_CONFIG_COUNT).and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
+    pub fn node_options(&self) -> Option<&str> {
+        self.text(NODE_OPTIONS)
+    }
+
+    pub fn browser(&self) -> Option<&OsStr> {
+        self.values.get(BROWSER).map(OsString::as_os_str)
     }
 
     pub fn terminal_kind(&self) -> Option<&str> {

@@ -12,6 +12,7 @@ use api::formation::Formation;
 use api::reference::ReleaseReference;
 use clap::Args;
 use serde::Serialize;
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 /// `dozen apps`.
@@ -193,7 +194,7 @@ impl Open {
         let base = app.web_url.ok_or_else(|| Failure::new(format!("{name} has no address")))?;
         let url = format!("{}/{}", base.trim_end_matches('/'), self.path.trim_start_matches('/'));
         session.output.note(&format!("Opening {url}"));
-        if let Err(error) = open_in_browser(&url) {
+        if let Err(error) = open_in_browser(session.environment.browser(), &url) {
             session.output.warn(&format!("no browser could be started: {error}"));
         }
         session.output.data(&url, |_| format!("{url}\n"))
@@ -210,9 +211,8 @@ const OPENER: &str = if cfg!(target_os = "macos") {
 };
 
 /// `BROWSER` goes before the desktop's own choice.
-fn open_in_browser(url: &str) -> std::io::Result<()> {
-    let program = std::env::var_os("BROWSER").filter(|name| !name.is_empty());
-    let mut command = Command::new(program.unwrap_or_else(|| OPENER.into()));
+fn open_in_browser(browser: Option<&OsStr>, url: &str) -> std::io::Result<()> {
+    let mut command = Command::new(browser.unwrap_or(OPENER.as_ref()));
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map(drop)
 }

@@ -3,6 +3,7 @@
 //! That client sends its token to loopback or to Heroku's hosts and nowhere else, so it gets a door on this machine
 //! (`api::client::forwarder`) for as long as it runs, and an environment in which every host that it knows is that door.
 
+mod guard;
 mod variables;
 
 use crate::failure::Failure;
@@ -41,6 +42,7 @@ pub struct Heroku {
 
 impl Heroku {
     pub fn act(self, session: &Session) -> Result<ExitCode, Failure> {
+        refuse_what_talks_to_heroku(&self.arguments)?;
         let target = session.target()?;
         let style = session.output.error_style;
         let refused = move |host: &str| {
@@ -56,12 +58,27 @@ impl Heroku {
     }
 }
 
+/// The topic of a server for assistants, that has Heroku's own address and the token's name in its source.
+const OWN_SERVER: &str = "mcp";
+
+/// What could only ever talk to Heroku's hosts is not even started.
+fn refuse_what_talks_to_heroku(arguments: &[OsString]) -> Result<(), Failure> {
+    let command = arguments.first().and_then(|word| word.to_str()).unwrap_or_default();
+    if command.split(':').next() != Some(OWN_SERVER) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("heroku {command} talks to api.heroku.com and to no other server"))
+        .hint("It would send your token there, so it is not started."))
+}
+
 /// Writes what the client reads from files, and tells it of them.
 fn wire(session: &Session, target: &Target, door: &Forwarder, folder: &Folder) -> Result<Variables, Failure> {
     let authority = folder.0.join("authority.pem");
     std::fs::write(&authority, door.authority())?;
     let git_config = folder.0.join("gitconfig");
     std::fs::write(&git_config, variables::render_git_config(&session.environment.git_config()))?;
+    let guard = folder.0.join("guard.cjs");
+    std::fs::write(&guard, guard::render(target.url.host(), target.url.port()))?;
     Ok(Variables::of(&Place {
         door: door.address(),
         server: target.url.to_string(),
@@ -71,6 +88,9 @@ fn wire(session: &Session, target: &Target, door: &Forwarder, folder: &Folder) -
         app: session.environment.app(),
         authority: &authority,
         git_config: &git_config,
+        git_config_count: session.environment.git_config_count(),
+        guard: &guard,
+        node_options: session.environment.node_options(),
         program: &std::env::current_exe()?,
     }))
 }

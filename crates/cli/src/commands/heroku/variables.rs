@@ -16,6 +16,12 @@ pub struct Place<'a> {
     pub app: Option<&'a str>,
     pub authority: &'a Path,
     pub git_config: &'a Path,
+    /// How many settings of git's the environment holds already.
+    pub git_config_count: usize,
+    /// What every program on Node.js runs first.
+    pub guard: &'a Path,
+    /// The user's own options of Node.js.
+    pub node_options: Option<&'a str>,
     /// Ourselves.
     pub program: &'a Path,
 }
@@ -69,6 +75,9 @@ impl Variables {
             add(name, value.into());
         }
         add("NODE_EXTRA_CA_CERTS", place.authority.into());
+        add("NODE_OPTIONS", node_options(place).into());
+        // From Node.js 24 on, and late in 22, what it fetches by itself heeds the proxy, too.
+        add("NODE_USE_ENV_PROXY", "1".into());
         // Some of Heroku's hosts are written into the client; the door refuses them. Nothing is exempt from the proxy, not even
         // loopback: the client looks for exemptions by the host that it should ask, not by the one that it does.
         add("HTTPS_PROXY", proxy.clone().into());
@@ -91,6 +100,12 @@ const QUIET: [(&str, &str); 6] = [
     ("HEROKU_NETRC_WRITE", "true"),
 ];
 
+/// As Node.js reads them: quotes keep blanks together, and backslashes count within them.
+fn node_options(place: &Place<'_>) -> String {
+    let guard = place.guard.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\"");
+    format!("--require=\"{guard}\" {}", place.node_options.unwrap_or_default()).trim_end().to_owned()
+}
+
 /// Git asks us for the token of the server, whatever else is configured, and trusts it as we do.
 fn git_settings(place: &Place<'_>) -> Vec<(String, OsString)> {
     let helper = format!("credential.{}.helper", place.server);
@@ -100,8 +115,9 @@ fn git_settings(place: &Place<'_>) -> Vec<(String, OsString)> {
     if let Some(file) = &place.server_ca {
         settings.push((format!("http.{}.sslCAInfo", place.server), file.into()));
     }
-    let count = ("GIT_CONFIG_COUNT".to_owned(), settings.len().to_string().into());
-    let numbered = settings.into_iter().enumerate().flat_map(|(number, (key, value))| {
+    let first = place.git_config_count;
+    let count = ("GIT_CONFIG_COUNT".to_owned(), (first + settings.len()).to_string().into());
+    let numbered = (first..).zip(settings).flat_map(|(number, (key, value))| {
         [(format!("GIT_CONFIG_KEY_{number}"), key.into()), (format!("GIT_CONFIG_VALUE_{number}"), value)]
     });
     std::iter::once(count).chain(numbered).collect()
@@ -129,11 +145,14 @@ mod tests {
             app: Some("hello"),
             authority: Path::new("/h/authority.pem"),
             git_config: Path::new("/h/gitconfig"),
+            git_config_count: 2,
+            guard: Path::new("/h/my \"h\"/guard.cjs"),
+            node_options: Some("--no-warnings"),
             program: Path::new("/opt/my tools/dozen"),
         });
         let lines: Vec<String> =
             variables.set.iter().map(|(name, value)| format!("{name}={}", value.to_string_lossy())).collect();
-        insta::assert_snapshot!(lines.join("\n"), @r"
+        insta::assert_snapshot!(lines.join("\n"), @r#"
         HEROKU_HOST=https://127.0.0.1:40000
         HEROKU_PARTICLEBOARD_URL=https://127.0.0.1:40000
         HEROKU_LOGIN_HOST=https://127.0.0.1:40000
@@ -153,17 +172,19 @@ mod tests {
         HEROKU_NOTIFICATIONS=0
         HEROKU_NETRC_WRITE=true
         NODE_EXTRA_CA_CERTS=/h/authority.pem
+        NODE_OPTIONS=--require="/h/my \"h\"/guard.cjs" --no-warnings
+        NODE_USE_ENV_PROXY=1
         HTTPS_PROXY=http://127.0.0.1:40000
         HTTP_PROXY=http://127.0.0.1:40000
         GIT_CONFIG_GLOBAL=/h/gitconfig
-        GIT_CONFIG_COUNT=3
-        GIT_CONFIG_KEY_0=credential.https://paas.example.com:8443.helper
-        GIT_CONFIG_VALUE_0=
-        GIT_CONFIG_KEY_1=credential.https://paas.example.com:8443.helper
-        GIT_CONFIG_VALUE_1=!'/opt/my tools/dozen' git:credentials
-        GIT_CONFIG_KEY_2=http.https://paas.example.com:8443.sslCAInfo
-        GIT_CONFIG_VALUE_2=/h/ca.pem
-        ");
+        GIT_CONFIG_COUNT=5
+        GIT_CONFIG_KEY_2=credential.https://paas.example.com:8443.helper
+        GIT_CONFIG_VALUE_2=
+        GIT_CONFIG_KEY_3=credential.https://paas.example.com:8443.helper
+        GIT_CONFIG_VALUE_3=!'/opt/my tools/dozen' git:credentials
+        GIT_CONFIG_KEY_4=http.https://paas.example.com:8443.sslCAInfo
+        GIT_CONFIG_VALUE_4=/h/ca.pem
+        "#);
     }
 
     #[test]
