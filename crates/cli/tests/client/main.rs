@@ -4,6 +4,7 @@
 
 mod attached;
 mod dozen;
+mod heroku;
 mod login;
 mod logs;
 mod repository;

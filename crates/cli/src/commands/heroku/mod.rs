@@ -4,6 +4,7 @@
 //! (`api::client::forwarder`) for as long as it runs, and an environment in which every host that it knows is that door.
 
 mod guard;
+mod signals;
 mod variables;
 
 use crate::failure::Failure;
@@ -11,6 +12,7 @@ use crate::session::Session;
 use api::client::Target;
 use api::client::forwarder::Forwarder;
 use clap::Args;
+use signals::Signals;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use variables::{Place, Variables};
 
 /// The client's program.
 const PROGRAM: &str = "heroku";
+/// How the folders of runs are called, before the program's number.
+const FOLDER_PREFIX: &str = "heroku-";
 /// What a shell reports of a program that a signal ended, less the signal.
 #[cfg(unix)]
 const ENDED_BY_SIGNAL: i32 = 128;
@@ -102,26 +106,13 @@ fn run(arguments: Vec<OsString>, variables: &Variables) -> Result<ExitCode, Fail
         command.env_remove(name);
     }
     command.envs(variables.set.iter().map(|(name, value)| (name, value)));
-    outlive_interrupts()?;
-    let status = command.status().map_err(|error| match error.kind() {
+    let signals = Signals::listen()?;
+    let mut client = command.spawn().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::new("the Heroku client is not installed")
             .hint("Install it with `npm install -g heroku`, or use Dozen's own commands: `dozen --help`."),
         _ => Failure::of(&error),
     })?;
-    Ok(code_of(status))
-}
-
-/// The key for an interrupt goes to both programs; the client is the one that ends by it, and we end with it.
-#[cfg(unix)]
-fn outlive_interrupts() -> Result<(), Failure> {
-    let noted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, noted)?;
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn outlive_interrupts() -> Result<(), Failure> {
-    Ok(())
+    Ok(code_of(signals.wait_for(&mut client)?))
 }
 
 /// The client's exit code, as a shell would tell it.
@@ -140,7 +131,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn make(config_home: &Path) -> Result<Self, Failure> {
-        let folder = config_home.join(format!("heroku-{}", std::process::id()));
+        remove_abandoned(config_home);
+        let folder = config_home.join(format!("{FOLDER_PREFIX}{}", std::process::id()));
         // One of an earlier program with the same number, that was killed.
         let _absent = std::fs::remove_dir_all(&folder);
         crate::credentials::create_private_folder(&folder)?;
@@ -148,8 +140,62 @@ impl Folder {
     }
 }
 
+/// Of programs that were killed. What cannot be removed is in nobody's way.
+fn remove_abandoned(config_home: &Path) {
+    for entry in std::fs::read_dir(config_home).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX)?.parse().ok());
+        if number.is_some_and(|number| !signals::is_running(number)) {
+            let _left_behind = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         let _left_behind = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Style;
+
+    fn refusal(words: &[&str]) -> Option<String> {
+        let words: Vec<_> = words.iter().map(OsString::from).collect();
+        refuse_what_talks_to_heroku(&words).err().map(|failure| failure.render(Style::Plain))
+    }
+
+    #[test]
+    fn what_has_herokus_address_in_its_source_is_refused() {
+        insta::assert_snapshot!(refusal(&["mcp:start"]).unwrap(), @r"
+        error: heroku mcp:start talks to api.heroku.com and to no other server
+        hint: It would send your token there, so it is not started.
+        ");
+        assert!(refusal(&["mcp"]).is_some() && refusal(&["mcp", "start"]).is_some());
+        for words in [&[][..], &["ps"], &["config:get", "mcp"], &["mcpx"]] {
+            assert_eq!(refusal(words), None);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_of_programs_that_are_gone_are_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let mut gone = Command::new("true").spawn().unwrap();
+        let mut there = Command::new("sleep").arg("60").spawn().unwrap();
+        gone.wait().unwrap();
+        let folder = |name: String| home.path().join(name);
+        let abandoned = folder(format!("heroku-{}", gone.id()));
+        let kept = [folder(format!("heroku-{}", there.id())), folder("heroku-notes".to_owned())];
+        for path in kept.iter().chain([&abandoned]) {
+            std::fs::create_dir(path).unwrap();
+        }
+        let own = Folder::make(home.path()).unwrap();
+        assert!(own.0.is_dir() && !abandoned.exists());
+        assert!(kept.iter().all(|path| path.is_dir()));
+        there.kill().unwrap();
+        there.wait().unwrap();
     }
 }
