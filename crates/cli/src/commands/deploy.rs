@@ -118,6 +118,7 @@ impl From<PackError> for Failure {
         match error {
             PackError::Empty { .. } => failure.hint("Files that .gitignore names are not deployed."),
             PackError::Changed { .. } => failure.hint("Run it again when nothing writes into the folder."),
+            PackError::Sparse { .. } => failure.hint("Get the rest: `git sparse-checkout disable`."),
             PackError::NotAFolder { .. }
             | PackError::Read { .. }
             | PackError::Write { .. }

@@ -1,5 +1,6 @@
 //! Packs a folder for an upload: the files that git would commit, or all of them outside a repository, as a gzipped tar whose
-//! bytes depend on names, contents and execute bits alone.
+//! bytes depend on names, contents and execute bits alone. Where there is a repository and git cannot tell, nothing is packed: what it
+//! was told to ignore may be secret.
 
 mod archive;
 mod list;
@@ -25,4 +26,6 @@ pub enum PackError {
     Write { path: PathBuf, source: io::Error },
     #[error("git cannot list the files of {path}: {message}")]
     Git { path: PathBuf, message: String },
+    #[error("{path} holds only a part of its repository: {missing} is left out of the checkout")]
+    Sparse { path: PathBuf, missing: PathBuf },
 }
