@@ -316,7 +316,7 @@ enum Command {
     /// List the regions
     #[command(name = "regions")]
     Regions(catalogue::Regions),
-    /// Make an access token: for deploying one app and nothing else with --deploy
+    /// Make an access token that deploys one app and does nothing else
     #[command(name = "tokens:create")]
     TokensCreate(tokens::Create),
 

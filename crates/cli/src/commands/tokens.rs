@@ -23,17 +23,19 @@ pub struct Create {
 
 impl Create {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, scope) = match self.deploy {
-            true => {
-                let (client, app) = session.client_and_app(&self.flags)?;
-                (client, vec![format!("deploy:{app}")])
-            }
-            false => (session.client()?, Vec::new()),
-        };
-        let request =
-            CreateAuthorization { description: self.description, expires_in: self.expires_in, scope };
-        let made = client.create_authorization(&request)?;
+        if !self.deploy {
+            return Err(Failure::new("tokens:create makes tokens that deploy one app: pass --deploy").hint(
+                "A token for everything that your account may do is made by `dozen authorizations:create`.",
+            ));
+        }
+        let (client, app) = session.client_and_app(&self.flags)?;
+        let made = client.create_authorization(&CreateAuthorization {
+            description: self.description,
+            expires_in: self.expires_in,
+            scope: vec![format!("deploy:{app}")],
+        })?;
         session.output.note("This token is shown once; keep it where your machine keeps its secrets.");
+        session.output.note(&format!("To revoke it: dozen authorizations:revoke {}", made.id));
         session.output.data(&made, |_| token_line(&made))
     }
 }

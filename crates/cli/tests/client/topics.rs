@@ -152,6 +152,25 @@ fn a_new_token_is_data() {
 }
 
 #[test]
+fn a_token_of_the_whole_account_is_not_made_by_leaving_a_word_out() {
+    let made = samples::authorization("ci", None);
+    let stub = server(vec![("POST /oauth/authorizations", json(&made))]);
+    let dozen = Dozen::at(&stub.url());
+    let refused = dozen.run(&["tokens:create", "-a", "hello"]);
+    assert_eq!((refused.code, refused.stdout(), stub.lines().len()), (Some(1), "", 0));
+    assert_eq!(
+        refused.stderr,
+        "error: tokens:create makes tokens that deploy one app: pass --deploy\n\
+         hint: A token for everything that your account may do is made by `dozen authorizations:create`.\n"
+    );
+    let ended = dozen.run(&["tokens:create", "--deploy", "-a", "hello"]);
+    assert_eq!((ended.code, ended.stdout()), (Some(0), "dzn_01234567**********\n"), "{}", ended.stderr);
+    let revoke = format!("To revoke it: dozen authorizations:revoke {}\n", made.id);
+    assert!(ended.stderr.ends_with(&revoke), "{}", ended.stderr);
+    assert_eq!(stub.requests()[0].body, r#"{"scope":["deploy:hello"]}"#);
+}
+
+#[test]
 fn stops_and_waits() {
     let newest = samples::dyno("web.1", DynoState::Up).release.version.0;
     let looks = AtomicUsize::new(0);
