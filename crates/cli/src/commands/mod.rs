@@ -11,6 +11,8 @@ mod catalogue;
 mod config;
 mod deploy;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod domains;
 mod features;
 mod git;

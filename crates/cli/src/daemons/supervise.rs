@@ -281,7 +281,7 @@ fn render_form(status: &LauncherStatus) -> String {
 fn first_login_text(first: &FirstLogin, ca: &Path) -> String {
     format!(
         "First start. The administrator is {}; the token is shown this once:\n\n    {}\n\nThis user's client is logged in. \
-         Elsewhere: dozen login --server {} --ca-file {}\n\nNext:\n  dozen apps:create hello\n  dozen git:remote -a hello\n  git push dozen main\n",
+         Elsewhere: dozen login --url {} --ca-file {}\n\nNext:\n  dozen apps:create hello\n  dozen git:remote -a hello\n  git push dozen main\n",
         first.email,
         first.token,
         first.url,

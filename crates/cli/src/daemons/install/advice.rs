@@ -71,7 +71,7 @@ fn url(scheme: &str, host: &str, port: u16, usual: u16) -> String {
 fn render_first(settings: &Settings, first: &FirstLogin) -> String {
     format!(
         "\nThe administrator is {}. The token is shown this once:\n\n    {}\n\nRoot's client on this machine is logged in with it.\n\
-         On your own machine: copy {}/ca/ca.pem there, then\n  dozen login --server {} --ca-file ca.pem\n",
+         On your own machine: copy {}/ca/ca.pem there, then\n  dozen login --url {} --ca-file ca.pem\n",
         first.email,
         first.token,
         settings.data.root().display(),
