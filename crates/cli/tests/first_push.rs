@@ -1,4 +1,4 @@
-//! The main job, black box: from `git push` to a served request and through everything that people do in their first hour.
+//! Black box: from `git push` to a served request and through everything that people do in their first hour.
 
 mod support;
 

@@ -72,8 +72,15 @@ fn render_argument(argument: &Arg) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "server")]
     #[test]
-    fn the_page() {
-        insta::assert_snapshot!(render_reference(super::super::definition()));
+    fn the_page_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/cli.md");
+        let page = render_reference(super::super::definition());
+        if std::env::var_os("DOZEN_WRITE_DOCS").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(written, page, "run the tests once with DOZEN_WRITE_DOCS=1");
     }
 }
