@@ -94,6 +94,20 @@ pub fn tell(text: &str) {
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// Standard error, as [`tell`] writes to it.
+pub struct Told;
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _unread = io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Pretty-printed, with an end of line.
 pub fn render_json(object: &impl Serialize) -> String {
     let mut text =

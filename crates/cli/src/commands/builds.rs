@@ -118,10 +118,7 @@ impl PrintOutput {
         follow_text(session, &client, &build.output_stream_url, "The build has not started yet.")?;
         let build = client.build(&app, &build.id.to_string())?;
         session.output.note(&format!("Build {}: {}", build.id, build.status.as_str()));
-        Ok(match build.status {
-            BuildStatus::Failed => Code::Failed.into(),
-            BuildStatus::Pending | BuildStatus::Succeeded => Code::Done.into(),
-        })
+        Ok(end_code(&build))
     }
 }
 
@@ -186,7 +183,7 @@ impl Cancel {
     }
 }
 
-/// Follows the output, to standard error if data is wanted as JSON, and gives the build as it is then.
+/// Follows the output on standard error, since data comes after it, and gives the build as it is then.
 fn follow_build(session: &Session, client: &Client, app: &str, build: Build) -> Result<Build, Failure> {
     super::deploy::follow_build(client, app, build).inspect(|build| {
         session.output.note(&format!("Build {}: {}", build.id, build.status.as_str()));
@@ -221,17 +218,25 @@ pub fn follow_text(session: &Session, client: &Client, url: &str, absent: &str) 
         }
         Stream::Open(stream) => stream,
     };
-    let mut buffer = [0; 16 * 1024];
-    let mut stdout = io::stdout().lock();
+    copy_text(&mut stream, &mut io::stdout().lock(), &mut 0)
+}
+
+/// Copies what lies behind the first `seen` bytes, as it comes. NULs are no text: they keep the connection alive.
+pub fn copy_text(stream: &mut impl Read, out: &mut impl Write, seen: &mut usize) -> Result<(), Failure> {
+    let (mut buffer, mut passed) = ([0; 16 * 1024], 0);
     loop {
-        let read = stream.read(&mut buffer).map_err(|error| {
+        let count = stream.read(&mut buffer).map_err(|error| {
             Failure::of(&error).hint("The stream broke off; run the command again to see all of it.")
         })?;
-        if read == 0 {
+        if count == 0 {
             return Ok(());
         }
-        stdout.write_all(&buffer[..read])?;
-        stdout.flush()?;
+        let text: Vec<u8> = buffer[..count].iter().copied().filter(|byte| *byte != 0).collect();
+        let old = seen.saturating_sub(passed).min(text.len());
+        passed += text.len();
+        *seen = passed.max(*seen);
+        out.write_all(&text[old..])?;
+        out.flush()?;
     }
 }
 
@@ -249,6 +254,33 @@ mod tests {
         ];
         insta::assert_snapshot!(render_builds("hello", &builds, samples::now(), Style::Plain));
         assert_eq!(render_builds("hello", &[], samples::now(), Style::Plain), "");
+    }
+
+    /// Gives one chunk a read, and breaks at the end if it is told to.
+    struct Chunks {
+        left: Vec<&'static [u8]>,
+        breaks: bool,
+    }
+
+    impl Read for Chunks {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.left.is_empty() {
+                return if self.breaks { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(0) };
+            }
+            (&mut self.left.remove(0)).read(buffer)
+        }
+    }
+
+    #[test]
+    fn text_is_copied_by_the_byte_and_once() {
+        let whole = "caf\u{e9} \u{1f389} done\n";
+        let (mut out, mut seen) = (Vec::new(), 0);
+        let mut broken = Chunks { left: vec![b"caf\xc3", b"\0\0", b"\xa9 \xf0\x9f"], breaks: true };
+        assert!(copy_text(&mut broken, &mut out, &mut seen).is_err());
+        let mut again =
+            Chunks { left: vec![b"\0ca", b"f\xc3\xa9 \xf0\x9f\x8e", b"\x89 done\n\0"], breaks: false };
+        copy_text(&mut again, &mut out, &mut seen).unwrap();
+        assert_eq!((String::from_utf8(out).unwrap().as_str(), seen), (whole, whole.len()));
     }
 
     #[test]

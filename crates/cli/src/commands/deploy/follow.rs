@@ -1,13 +1,13 @@
 //! Follows a build and then its release. Everything told here is for the person; the result is told elsewhere.
 
+use crate::commands::builds::copy_text;
 use crate::failure::Failure;
-use crate::output::tell;
+use crate::output::Told;
 use crate::session::{Session, app_failure};
 use api::build::{Build, BuildStatus};
 use api::client::Client;
 use api::client::stream::Stream;
 use api::dozen::release::ReleaseReport;
-use std::io::Read;
 use std::time::Duration;
 
 /// Between two looks at a release, and at a build whose output has just ended.
@@ -32,21 +32,10 @@ pub fn build(client: &Client, app: &str, mut build: Build) -> Result<Build, Fail
         .hint(format!("To follow it: dozen builds:output {} -a {app}", build.id)))
 }
 
-/// Prints what lies behind the first `seen` bytes. NULs are what keeps the connection alive.
+/// Prints what lies behind the first `seen` bytes.
 fn print_from(client: &Client, url: &str, seen: &mut usize) -> Result<(), Failure> {
     let Stream::Open(mut stream) = client.open_text(url)? else { return Ok(()) };
-    let (mut buffer, mut passed) = ([0; 16 * 1024], 0);
-    loop {
-        let count = stream.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
-        }
-        let text: Vec<u8> = buffer[..count].iter().copied().filter(|byte| *byte != 0).collect();
-        let old = seen.saturating_sub(passed).min(text.len());
-        passed += text.len();
-        *seen = passed.max(*seen);
-        tell(&String::from_utf8_lossy(&text[old..]));
-    }
+    copy_text(&mut stream, &mut Told, seen)
 }
 
 fn ended(client: &Client, app: &str, mut build: Build) -> Result<Build, Failure> {
