@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::text::Style;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// In which form data is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +61,20 @@ impl Output {
         tell(&format!("{text}\n"));
     }
 
+    /// A line as well; one that was begun before begins again behind it.
     pub fn warn(&self, text: &str) {
-        tell(&format!("{} {text}\n", self.error_style.yellow("warning:")));
+        let warning = format!("{} {text}\n", self.error_style.yellow("warning:"));
+        match &*begun() {
+            Some(line) => tell(&format!("\n{warning}{line}")),
+            None => tell(&warning),
+        }
     }
 
     /// Announces an action. If it fails, dropping the progress ends the line.
     pub fn begin(&self, what: &str) -> Progress {
-        tell(&format!("{what}... "));
+        let line = format!("{what}... ");
+        tell(&line);
+        *begun() = Some(line);
         Progress { style: self.error_style, open: true }
     }
 }
@@ -75,6 +83,7 @@ impl Progress {
     /// `done`, or `done, v14`.
     pub fn done(mut self, detail: &str) {
         self.open = false;
+        *begun() = None;
         let separator = if detail.is_empty() { "" } else { ", " };
         tell(&format!("{}{separator}{detail}\n", self.style.green("done")));
     }
@@ -83,9 +92,16 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.open {
+            *begun() = None;
             tell(&format!("{}\n", self.style.red("failed")));
         }
     }
+}
+
+/// The action that is announced and has not ended.
+fn begun() -> MutexGuard<'static, Option<String>> {
+    static BEGUN: Mutex<Option<String>> = Mutex::new(None);
+    BEGUN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes to standard error. If nobody reads it, nothing can be done about it.

@@ -82,7 +82,13 @@ impl Session {
     }
 
     pub fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.target()?, user_agent())?)
+        self.client_of(self.target()?)
+    }
+
+    /// A client whose server's remarks are told as they come.
+    pub fn client_of(&self, target: Target) -> Result<Client, Failure> {
+        let output = self.output;
+        Ok(Client::new(target, user_agent())?.with_warnings(move |remark| output.warn(remark)))
     }
 
     /// The client and the name of the app that is meant.

@@ -14,6 +14,7 @@ pub mod rendezvous;
 pub mod stream;
 pub mod trust;
 pub mod url;
+mod warnings;
 
 pub use error::ClientError;
 pub use trust::Trust;
@@ -27,6 +28,7 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 use ureq::http::{HeaderMap, Method, Request, Response, header};
 use ureq::{Agent, Body};
+use warnings::Warnings;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +57,7 @@ pub struct Client {
     agent: Agent,
     target: Target,
     user_agent: String,
+    warnings: Warnings,
 }
 
 /// An answer that has been read.
@@ -78,7 +81,14 @@ impl Client {
         if target.url.is_this_machine() {
             config = config.proxy(None);
         }
-        Ok(Self { agent: config.build().new_agent(), target, user_agent: user_agent.into() })
+        let agent = config.build().new_agent();
+        Ok(Self { agent, target, user_agent: user_agent.into(), warnings: Warnings::default() })
+    }
+
+    /// Tells `listener` of each remark that the server makes beside an answer, once.
+    #[must_use]
+    pub fn with_warnings(self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { warnings: Warnings::told_to(listener), ..self }
     }
 
     pub const fn target(&self) -> &Target {
@@ -184,7 +194,9 @@ impl Client {
         &self,
         request: Result<Request<impl ureq::AsSendBody>, ureq::http::Error>,
     ) -> Result<Response<Body>, ureq::Error> {
-        self.agent.run(request?)
+        let response = self.agent.run(request?)?;
+        self.warnings.observe(response.headers());
+        Ok(response)
     }
 
     fn decode<T: DeserializeOwned>(&self, path: &str, answer: &Answer) -> Result<T, ClientError> {

@@ -3,9 +3,9 @@
 use crate::credentials::{self, Credentials, Login as StoredLogin};
 use crate::failure::Failure;
 use crate::prompt;
-use crate::session::{Session, trust_in, user_agent};
+use crate::session::{Session, trust_in};
 use api::account::Account;
-use api::client::{Client, ServerUrl, Target};
+use api::client::{ServerUrl, Target};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ impl Login {
         let trust = trust_in(given_ca.clone().or_else(|| known_ca.clone()))?;
         let token = if self.token_stdin { prompt::read_token()? } else { prompt::ask_token()? };
         let target = Target { url: url.clone(), token: Some(token.clone()), trust };
-        let account = Client::new(target, user_agent())?.account()?;
+        let account = session.client_of(target)?.account()?;
         let ca_file = match given_ca {
             None => known_ca,
             Some(path) => Some(credentials::keep_ca(&home, &url, &std::fs::read(path)?)?),

@@ -1,6 +1,7 @@
 //! Names, host names, builders, people and tokens: requests in order, bodies, output.
 
 use crate::dozen::Dozen;
+use crate::stub::Reply;
 use crate::{json, samples, server};
 use api::buildpack::BuildpackInstallation;
 use api::dyno::{DynoState, Empty};
@@ -194,6 +195,20 @@ fn stops_and_waits() {
     let told = format!("Waiting for every process to run v{newest}... done, 1 up\n");
     assert_eq!((waited.code, waited.stderr), (Some(0), told));
     assert_eq!(dozen.run(&["ps:stop"]).code, Some(1), "of what?");
+}
+
+#[test]
+fn remarks_of_the_server_go_to_standard_error_once() {
+    let remarks =
+        ["X-Heroku-Warning", "Warning-Message"].map(|name| (name.to_owned(), "Warning: Slow.".to_owned()));
+    let app = serde_json::to_string(&samples::app("hello")).expect("json");
+    let reply = Reply::Full(200, remarks.into(), "application/json", app);
+    let stub = server(vec![("GET /apps/hello", reply.clone()), ("PATCH /apps/hello", reply)]);
+    let dozen = Dozen::at(&stub.url()).with("DOZEN_APP", "hello");
+    let shown = dozen.run(&["maintenance", "--json"]);
+    assert_eq!((shown.stdout(), shown.stderr.as_str()), ("false\n", "warning: Slow.\n"));
+    let begun = "Enabling maintenance mode for hello... ";
+    assert_eq!(dozen.run(&["maintenance:on"]).stderr, format!("{begun}\nwarning: Slow.\n{begun}done\n"));
 }
 
 #[test]
