@@ -6,9 +6,11 @@ use crate::failure::Failure;
 use crate::git::{self, Remote};
 use crate::output::Output;
 use crate::suggest::nearest;
+use crate::text::Style;
 use api::Timestamp;
 use api::client::{Client, ClientError, ServerUrl, Target, Trust};
 use clap::Args;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -92,7 +94,7 @@ impl Session {
     }
 
     /// The client and the name of the app that is meant.
-    pub fn client_and_app(&self, flags: &AppFlags) -> Result<(Client, String), Failure> {
+    pub fn app_client(&self, flags: &AppFlags) -> Result<AppClient, Failure> {
         let client = self.client()?;
         let host = client.target().url.host_and_port();
         let app = match (&flags.app, &flags.remote, self.environment.app()) {
@@ -101,7 +103,78 @@ impl Session {
             (None, None, Some(app)) => app.to_owned(),
             (None, None, None) => infer_app(&git::observe_remotes(), &host)?,
         };
-        Ok((client, app))
+        Ok(AppClient { client, app })
+    }
+}
+
+/// A client, and the app that it is about.
+pub struct AppClient {
+    pub client: Client,
+    pub app: String,
+}
+
+impl AppClient {
+    /// Asks about the app. If there is none of that name, the failure has the one that was probably meant.
+    pub fn ask<T>(
+        &self,
+        request: impl FnOnce(&Client, &str) -> Result<T, ClientError>,
+    ) -> Result<T, Failure> {
+        request(&self.client, &self.app).map_err(|error| self.failure(error))
+    }
+
+    /// Shows all of something that the app has.
+    pub fn show_list<T: Serialize>(
+        &self,
+        session: &Session,
+        request: impl FnOnce(&Client, &str) -> Result<Vec<T>, ClientError>,
+        render: impl FnOnce(&str, &[T], Style) -> String,
+    ) -> Result<(), Failure> {
+        let list = self.ask(request)?;
+        session.output.data(&list, |style| render(&self.app, &list, style))
+    }
+
+    pub fn failure(&self, error: ClientError) -> Failure {
+        if !is_about(&error, "app") {
+            return Failure::from(error);
+        }
+        let apps = self.client.apps().unwrap_or_default();
+        let names = apps.iter().map(|known| known.name.as_str());
+        near_failure(error, &self.app, names, "Your apps are listed by `dozen apps`.")
+    }
+
+    /// As [`AppClient::failure`], for one of the parts that the app has several of, such as a domain.
+    pub fn part_failure<T>(
+        &self,
+        kind: &str,
+        typed: &str,
+        known: impl FnOnce(&Client, &str) -> Result<Vec<T>, ClientError>,
+        name: impl Fn(&T) -> &str,
+        error: ClientError,
+    ) -> Failure {
+        if !is_about(&error, kind) {
+            return self.failure(error);
+        }
+        let known = known(&self.client, &self.app).unwrap_or_default();
+        let listed = format!("The app's {kind}s are listed by `dozen {kind}s`.");
+        near_failure(error, typed, known.iter().map(name), &listed)
+    }
+}
+
+/// Whether a thing of this kind is what the server does not know.
+fn is_about(error: &ClientError, kind: &str) -> bool {
+    error.api().is_some_and(|body| body.resource.as_deref() == Some(kind))
+}
+
+fn near_failure<'a>(
+    error: ClientError,
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    listed: &str,
+) -> Failure {
+    let failure = Failure::from(error);
+    match nearest(typed, known) {
+        Some(near) => failure.hint(format!("Did you mean {near}?")),
+        None => failure.hint(listed),
     }
 }
 
@@ -143,20 +216,6 @@ fn infer_app(remotes: &[Remote], host: &str) -> Result<String, Failure> {
             Err(Failure::new(format!("several git remotes lead to apps: {}", names.join(", ")))
                 .hint("Choose one with --remote, or pass --app NAME."))
         }
-    }
-}
-
-/// An error of a request about an app, with the app that was probably meant if there is none of that name.
-pub fn app_failure(client: &Client, app: &str, error: ClientError) -> Failure {
-    let unknown = error.api().is_some_and(|body| body.resource.as_deref() == Some("app"));
-    let failure = Failure::from(error);
-    if !unknown {
-        return failure;
-    }
-    let apps = client.apps().unwrap_or_default();
-    match nearest(app, apps.iter().map(|known| known.name.as_str())) {
-        Some(near) => failure.hint(format!("Did you mean {near}?")),
-        None => failure.hint("Your apps are listed by `dozen apps`."),
     }
 }
 

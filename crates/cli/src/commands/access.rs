@@ -2,7 +2,7 @@
 //! `accounts:token`: who may use the server at all.
 
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Style, Table, render_heading};
 use api::client::Client;
 use api::collaborator::{Collaborator, CreateCollaborator};
@@ -40,9 +40,7 @@ pub struct List {
 
 impl List {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let people = client.collaborators(&app).map_err(|error| app_failure(&client, &app, error))?;
-        session.output.data(&people, |style| render_people(&app, &people, style))
+        session.app_client(&self.flags)?.show_list(session, Client::collaborators, render_people)
     }
 }
 
@@ -90,8 +88,8 @@ pub struct Add {
 
 impl Add {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.grant.flags)?;
-        self.grant.send(session, &client, &app, "Adding")
+        let at = session.app_client(&self.grant.flags)?;
+        self.grant.send(session, &at, "Adding")
     }
 }
 
@@ -107,26 +105,25 @@ impl Update {
         if self.grant.role.is_none() && self.grant.permissions.is_empty() {
             return Err(Failure::new("what may they do from now on?").hint("Pass --role or --permissions."));
         }
-        let (client, app) = session.client_and_app(&self.grant.flags)?;
-        let people = client.collaborators(&app).map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.grant.flags)?;
+        let people = at.ask(Client::collaborators)?;
         if !people.iter().any(|person| person.user.email.eq_ignore_ascii_case(&self.grant.email)) {
-            return Err(Failure::new(format!("{app} is not shared with {}", self.grant.email))
-                .hint(format!("Share it: `dozen access:add {} --app {app}`.", self.grant.email)));
+            return Err(Failure::new(format!("{} is not shared with {}", at.app, self.grant.email))
+                .hint(format!("Share it: `dozen access:add {} --app {}`.", self.grant.email, at.app)));
         }
-        self.grant.send(session, &client, &app, "Updating")
+        self.grant.send(session, &at, "Updating")
     }
 }
 
 impl Grant {
-    fn send(self, session: &Session, client: &Client, app: &str, what: &str) -> Result<(), Failure> {
-        let progress = session.output.begin(&format!("{what} {} access to {app}", self.email));
+    fn send(self, session: &Session, at: &AppClient, what: &str) -> Result<(), Failure> {
+        let progress = session.output.begin(&format!("{what} {} access to {}", self.email, at.app));
         let request = CreateCollaborator {
             user: Identity(self.email),
             role: self.role.map(|role| role.name().to_owned()),
             permissions: self.permissions.into_iter().map(Identity).collect(),
         };
-        let added =
-            client.add_collaborator(app, &request).map_err(|error| app_failure(client, app, error))?;
+        let added = at.ask(|client, app| client.add_collaborator(app, &request))?;
         progress.done(our_word(&added));
         session.output.data(&added, |_| String::new())
     }
@@ -144,10 +141,9 @@ pub struct Remove {
 
 impl Remove {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let progress = session.output.begin(&format!("Removing {} access from {app}", self.email));
-        let removed = client.remove_collaborator(&app, &self.email);
-        let removed = removed.map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.flags)?;
+        let progress = session.output.begin(&format!("Removing {} access from {}", self.email, at.app));
+        let removed = at.ask(|client, app| client.remove_collaborator(app, &self.email))?;
         progress.done("");
         session.output.data(&removed, |_| String::new())
     }

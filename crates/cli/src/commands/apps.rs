@@ -3,10 +3,11 @@
 use super::git::{Wiring, wire_remote};
 use crate::failure::Failure;
 use crate::git;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppFlags, Session};
 use crate::text::{Fields, Style, render_heading, render_size, render_when};
 use api::Timestamp;
 use api::app::{App, CreateApp, UpdateApp};
+use api::client::Client;
 use api::dozen::status::AppStatus;
 use api::formation::Formation;
 use api::reference::ReleaseReference;
@@ -112,9 +113,10 @@ struct AppInfo {
 impl Info {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
         let flags = AppFlags { app: self.name.or(self.flags.app), ..self.flags };
-        let (client, name) = session.client_and_app(&flags)?;
-        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
-        let info = AppInfo { formation: client.formation(&name)?, status: client.app_status(&name)?, app };
+        let at = session.app_client(&flags)?;
+        let app = at.ask(Client::app)?;
+        let info =
+            AppInfo { formation: at.ask(Client::formation)?, status: at.ask(Client::app_status)?, app };
         session.output.data(&info, |style| render_info(&info, session.now(), style))
     }
 }
@@ -164,14 +166,15 @@ pub struct Rename {
 
 impl Rename {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, old) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
+        let old = &at.app;
         let name = self.name.parse().map_err(|error: domain::names::InvalidName| Failure::of(&error))?;
         let progress = session.output.begin(&format!("Renaming {old} to {}", self.name));
         let change = UpdateApp { name: Some(name), ..UpdateApp::default() };
-        let app = client.update_app(&old, &change).map_err(|error| app_failure(&client, &old, error))?;
+        let app = at.ask(|client, app| client.update_app(app, &change))?;
         progress.done("");
-        for remote in git::observe_remotes().iter().filter(|remote| remote.app == old) {
-            wire_remote(session, &Wiring::of(session, client.target(), &app, &remote.name)?)?;
+        for remote in git::observe_remotes().iter().filter(|remote| remote.app == *old) {
+            wire_remote(session, &Wiring::of(session, at.client.target(), &app, &remote.name)?)?;
         }
         session.output.data(&app, |style| render_created(&app, style))
     }
@@ -189,9 +192,9 @@ pub struct Open {
 
 impl Open {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, name) = session.client_and_app(&self.flags)?;
-        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
-        let base = app.web_url.ok_or_else(|| Failure::new(format!("{name} has no address")))?;
+        let at = session.app_client(&self.flags)?;
+        let app = at.ask(Client::app)?;
+        let base = app.web_url.ok_or_else(|| Failure::new(format!("{} has no address", at.app)))?;
         let url = format!("{}/{}", base.trim_end_matches('/'), self.path.trim_start_matches('/'));
         session.output.note(&format!("Opening {url}"));
         if let Err(error) = open_in_browser(session.environment.browser(), &url) {
@@ -232,8 +235,8 @@ pub struct Destroy {
 impl Destroy {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
         let flags = AppFlags { app: self.name.or(self.flags.app), ..self.flags };
-        let (client, name) = session.client_and_app(&flags)?;
-        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
+        let at = session.app_client(&flags)?;
+        let app = at.ask(Client::app)?;
         match self.confirm.as_deref() {
             Some(confirmed) if confirmed == app.name.as_str() => {}
             Some(other) => {
@@ -248,7 +251,7 @@ impl Destroy {
             }
         }
         let progress = session.output.begin(&format!("Destroying {}", app.name));
-        let destroyed = client.destroy_app(app.name.as_str())?;
+        let destroyed = at.client.destroy_app(app.name.as_str())?;
         progress.done("");
         session.output.data(&destroyed, |_| String::new())
     }

@@ -1,7 +1,7 @@
 //! `buildpacks`, `buildpacks:set`, `buildpacks:add`, `buildpacks:remove`, `buildpacks:clear`.
 
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppClient, AppFlags, Session};
 use crate::suggest::nearest;
 use crate::text::{Style, render_heading};
 use api::buildpack::{BuildpackInstallation, BuildpackUpdate, UpdateBuildpacks};
@@ -17,12 +17,14 @@ pub struct List {
 
 impl List {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let chosen = client.buildpacks(&app).map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.flags)?;
+        let chosen = at.ask(Client::buildpacks)?;
         if chosen.is_empty() {
-            session.output.note(&format!("No buildpack is chosen for {app}: the one that fits is used."));
+            session
+                .output
+                .note(&format!("No buildpack is chosen for {}: the one that fits is used.", at.app));
         }
-        session.output.data(&chosen, |style| render_buildpacks(&app, &chosen, style))
+        session.output.data(&chosen, |style| render_buildpacks(&at.app, &chosen, style))
     }
 }
 
@@ -153,19 +155,19 @@ fn change(
     what: &str,
     edit: impl FnOnce(Vec<String>) -> Result<Vec<String>, Failure>,
 ) -> Result<(), Failure> {
-    let (client, app) = session.client_and_app(flags)?;
-    let before = observe_names(&client, &app)?;
+    let at = session.app_client(flags)?;
+    let before = observe_names(&at)?;
     let updates = edit(before)?.into_iter().map(|buildpack| BuildpackUpdate { buildpack }).collect();
-    let progress = session.output.begin(&format!("{what} {app}"));
-    let chosen = client.set_buildpacks(&app, &UpdateBuildpacks { updates });
-    let chosen = chosen.map_err(|error| app_failure(&client, &app, error))?;
+    let progress = session.output.begin(&format!("{what} {}", at.app));
+    let wanted = UpdateBuildpacks { updates };
+    let chosen = at.ask(|client, app| client.set_buildpacks(app, &wanted))?;
     progress.done("");
     session.output.note("The next build follows it: `git push dozen main`.");
-    session.output.data(&chosen, |style| render_buildpacks(&app, &chosen, style))
+    session.output.data(&chosen, |style| render_buildpacks(&at.app, &chosen, style))
 }
 
-fn observe_names(client: &Client, app: &str) -> Result<Vec<String>, Failure> {
-    let chosen = client.buildpacks(app).map_err(|error| app_failure(client, app, error))?;
+fn observe_names(at: &AppClient) -> Result<Vec<String>, Failure> {
+    let chosen = at.ask(Client::buildpacks)?;
     Ok(chosen.iter().map(|one| name(one).to_owned()).collect())
 }
 

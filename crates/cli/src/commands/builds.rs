@@ -1,11 +1,12 @@
 //! `builds`, `builds:info`, `builds:output`, `builds:create`, `builds:cancel`; and the following of output for other topics.
 
+use super::deploy::create_build;
 use crate::exit::Code;
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Fields, Style, Table, render_heading, render_when};
 use api::Timestamp;
-use api::build::{Build, BuildStatus, CreateBuild, CreateSourceBlob};
+use api::build::{Build, BuildStatus};
 use api::client::Client;
 use api::client::stream::Stream;
 use clap::Args;
@@ -29,13 +30,12 @@ pub struct List {
 
 impl List {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let builds =
-            client.newest_builds(&app, self.num).map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.flags)?;
+        let builds = at.ask(|client, app| client.newest_builds(app, self.num))?;
         if builds.is_empty() {
-            session.output.note(&format!("{app} has no builds."));
+            session.output.note(&format!("{} has no builds.", at.app));
         }
-        session.output.data(&builds, |style| render_builds(&app, &builds, session.now(), style))
+        session.output.data(&builds, |style| render_builds(&at.app, &builds, session.now(), style))
     }
 }
 
@@ -81,8 +81,8 @@ pub struct Info {
 
 impl Info {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let build = find_build(&client, &app, self.build.as_deref())?;
+        let at = session.app_client(&self.flags)?;
+        let build = find_build(&at, self.build.as_deref())?;
         session.output.data(&build, |style| render_build(&build, session.now(), style))
     }
 }
@@ -113,10 +113,10 @@ pub struct PrintOutput {
 impl PrintOutput {
     /// Ends as the build did.
     pub fn act(self, session: &Session) -> Result<ExitCode, Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let build = find_build(&client, &app, self.build.as_deref())?;
-        follow_text(session, &client, &build.output_stream_url, "The build has not started yet.")?;
-        let build = client.build(&app, &build.id.to_string())?;
+        let at = session.app_client(&self.flags)?;
+        let build = find_build(&at, self.build.as_deref())?;
+        follow_text(session, &at.client, &build.output_stream_url, "The build has not started yet.")?;
+        let build = at.ask(|client, app| client.build(app, &build.id.to_string()))?;
         session.output.note(&format!("Build {}: {}", build.id, build.status.as_str()));
         Ok(end_code(&build))
     }
@@ -140,19 +140,13 @@ pub struct Create {
 
 impl Create {
     pub fn act(self, session: &Session) -> Result<ExitCode, Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let told = |error| app_failure(&client, &app, error);
-        let source_blob = match self.source_url {
-            Some(url) => CreateSourceBlob { checksum: None, url, version: self.version },
-            None => {
-                let url = client.app(&app).map_err(told)?.git_url;
-                CreateSourceBlob { checksum: None, url, version: self.commit }
-            }
+        let at = session.app_client(&self.flags)?;
+        let build = match self.source_url {
+            Some(url) => create_build(&at, url, self.version)?,
+            None => create_build(&at, at.ask(Client::app)?.git_url, self.commit)?,
         };
-        let build =
-            client.create_build(&app, &CreateBuild { buildpacks: None, source_blob }).map_err(told)?;
-        session.output.note(&format!("Build {} of {app} has begun", build.id));
-        let build = follow_build(session, &client, &app, build)?;
+        session.output.note(&format!("Build {} of {} has begun", build.id, at.app));
+        let build = follow_build(session, &at, build)?;
         let code = end_code(&build);
         session.output.data(&build, |style| render_build(&build, session.now(), style))?;
         Ok(code)
@@ -170,22 +164,22 @@ pub struct Cancel {
 
 impl Cancel {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let build = find_build(&client, &app, self.build.as_deref())?;
+        let at = session.app_client(&self.flags)?;
+        let build = find_build(&at, self.build.as_deref())?;
         if build.status.is_over() {
             session.output.note(&format!("Build {} has ended already: {}", build.id, build.status.as_str()));
             return session.output.data(&build, |_| String::new());
         }
         let progress = session.output.begin(&format!("Cancelling build {}", build.id));
-        let build = client.cancel_build(&app, &build.id.to_string())?;
+        let build = at.ask(|client, app| client.cancel_build(app, &build.id.to_string()))?;
         progress.done("");
         session.output.data(&build, |_| String::new())
     }
 }
 
 /// Follows the output on standard error, since data comes after it, and gives the build as it is then.
-fn follow_build(session: &Session, client: &Client, app: &str, build: Build) -> Result<Build, Failure> {
-    super::deploy::follow_build(client, app, build).inspect(|build| {
+fn follow_build(session: &Session, at: &AppClient, build: Build) -> Result<Build, Failure> {
+    super::deploy::follow_build(at, build).inspect(|build| {
         session.output.note(&format!("Build {}: {}", build.id, build.status.as_str()));
     })
 }
@@ -198,13 +192,12 @@ fn end_code(build: &Build) -> ExitCode {
 }
 
 /// The build that is named, else the newest.
-fn find_build(client: &Client, app: &str, build: Option<&str>) -> Result<Build, Failure> {
-    let told = |error| app_failure(client, app, error);
+fn find_build(at: &AppClient, build: Option<&str>) -> Result<Build, Failure> {
     match build {
-        Some(build) => client.build(app, build).map_err(told),
+        Some(build) => at.ask(|client, app| client.build(app, build)),
         None => {
-            let newest = client.newest_builds(app, 1).map_err(told)?;
-            newest.into_iter().next().ok_or_else(|| Failure::new(format!("{app} has no builds")))
+            let newest = at.ask(|client, app| client.newest_builds(app, 1))?;
+            newest.into_iter().next().ok_or_else(|| Failure::new(format!("{} has no builds", at.app)))
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `stack`, `stack:set`, `regions`, `ps:sizes`: what a server has to choose from.
 
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppFlags, Session};
 use crate::text::{Style, Table, render_heading};
 use api::app::UpdateApp;
+use api::client::Client;
 use api::dyno_size::DynoSize;
 use api::reference::Identity;
 use api::region::Region;
@@ -19,10 +20,10 @@ pub struct ShowStack {
 
 impl ShowStack {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, name) = session.client_and_app(&self.flags)?;
-        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
-        let stacks = client.stacks()?;
-        session.output.data(&stacks, |style| render_stacks(&name, &app.stack.name, &stacks, style))
+        let at = session.app_client(&self.flags)?;
+        let app = at.ask(Client::app)?;
+        let stacks = at.client.stacks()?;
+        session.output.data(&stacks, |style| render_stacks(&at.app, &app.stack.name, &stacks, style))
     }
 }
 
@@ -48,10 +49,10 @@ pub struct SetStack {
 
 impl SetStack {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, name) = session.client_and_app(&self.flags)?;
-        let progress = session.output.begin(&format!("Setting stack of {name} to {}", self.stack));
+        let at = session.app_client(&self.flags)?;
+        let progress = session.output.begin(&format!("Setting stack of {} to {}", at.app, self.stack));
         let change = UpdateApp { build_stack: Some(Identity(self.stack)), ..UpdateApp::default() };
-        let app = client.update_app(&name, &change).map_err(|error| app_failure(&client, &name, error))?;
+        let app = at.ask(|client, app| client.update_app(app, &change))?;
         progress.done("");
         session.output.data(&app, |_| String::new())
     }

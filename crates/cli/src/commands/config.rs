@@ -1,10 +1,10 @@
 //! `config`, `config:get`, `config:set`, `config:unset`.
 
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppClient, AppFlags, Session};
 use crate::suggest::nearest;
 use crate::text::{Fields, Style, quote_for_shell, render_heading, render_list};
-use api::client::{Client, ClientError};
+use api::client::Client;
 use api::config_vars::{ConfigPatch, ConfigVars};
 use api::release::Release;
 use clap::Args;
@@ -24,10 +24,10 @@ pub struct Show {
 
 impl Show {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let vars = client.config_vars(&app).map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.flags)?;
+        let vars = at.ask(Client::config_vars)?;
         session.output.data(&vars, |style| {
-            if self.shell { render_shell(&vars) } else { render_vars(&app, &vars, style) }
+            if self.shell { render_shell(&vars) } else { render_vars(&at.app, &vars, style) }
         })
     }
 }
@@ -60,10 +60,10 @@ pub struct Get {
 
 impl Get {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         let key = parse_key(&self.key)?;
-        let vars = client.config_vars(&app).map_err(|error| app_failure(&client, &app, error))?;
-        let Some(value) = vars.0.get(&key) else { return Err(unknown_key(&app, &key, &vars)) };
+        let vars = at.ask(Client::config_vars)?;
+        let Some(value) = vars.0.get(&key) else { return Err(unknown_key(&at.app, &key, &vars)) };
         let render =
             || if self.shell { format!("{key}={}\n", quote_for_shell(value)) } else { format!("{value}\n") };
         session.output.data(&BTreeMap::from([(&key, value)]), |_| render())
@@ -94,11 +94,11 @@ pub struct Set {
 
 impl Set {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         let pairs: Vec<_> = self.pairs.iter().map(|pair| parse_pair(pair)).collect::<Result<_, _>>()?;
         let patch = pairs.iter().map(|(key, source)| Ok((key.clone(), Some(observe_value(source)?))));
         let patch = ConfigPatch(patch.collect::<Result<_, Failure>>()?);
-        let vars = patch_config(session, &client, &app, "Setting", &patch)?;
+        let vars = patch_config(session, &at, "Setting", &patch)?;
         let set = || vars.0.iter().filter(|(key, _)| patch.0.contains_key(*key));
         session.output.data(&vars, |style| render_pairs(set(), style))
     }
@@ -166,10 +166,10 @@ pub struct Unset {
 
 impl Unset {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         let patch = self.keys.iter().map(|key| Ok((parse_key(key)?, None)));
         let patch = ConfigPatch(patch.collect::<Result<_, Failure>>()?);
-        let vars = patch_config(session, &client, &app, "Unsetting", &patch)?;
+        let vars = patch_config(session, &at, "Unsetting", &patch)?;
         session.output.data(&vars, |_| String::new())
     }
 }
@@ -177,17 +177,16 @@ impl Unset {
 /// Sends a patch and tells which release it made: `Setting FOO and restarting hello... done, v14`.
 fn patch_config(
     session: &Session,
-    client: &Client,
-    app: &str,
+    at: &AppClient,
     verb: &str,
     patch: &ConfigPatch,
 ) -> Result<ConfigVars, Failure> {
-    let told = |error: ClientError| app_failure(client, app, error);
-    let before = client.newest_releases(app, 1).map_err(told)?;
+    let newest = |client: &Client, app: &str| client.newest_releases(app, 1);
+    let before = at.ask(newest)?;
     let names: Vec<_> = patch.0.keys().map(ToString::to_string).collect();
-    let progress = session.output.begin(&format!("{verb} {} and restarting {app}", render_list(&names)));
-    let vars = client.patch_config_vars(app, patch).map_err(told)?;
-    let after = client.newest_releases(app, 1).map_err(told)?;
+    let progress = session.output.begin(&format!("{verb} {} and restarting {}", render_list(&names), at.app));
+    let vars = at.ask(|client, app| client.patch_config_vars(app, patch))?;
+    let after = at.ask(newest)?;
     progress.done(&render_effect(before.first(), after.first()));
     Ok(vars)
 }

@@ -7,7 +7,7 @@ mod upload;
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::pack::{self, Listed, PackError};
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppClient, AppFlags, Session};
 use api::build::{Build, BuildStatus, CreateBuild, CreateSourceBlob};
 use api::client::Client;
 use api::dozen::release::{Progress, ReleaseReport};
@@ -42,49 +42,43 @@ struct Deployed {
 
 impl Deploy {
     pub fn act(self, session: &Session) -> Result<ExitCode, Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let watch = Watch::start(&app)?;
+        let at = session.app_client(&self.flags)?;
+        let watch = Watch::start(&at.app)?;
         let listed = pack::list_files(&self.folder)?;
         for path in &listed.left_out {
             session.output.warn(&format!("{} is left out: it is no file of this folder", path.display()));
         }
         let version = self.version.clone().or_else(|| listed.commit.clone());
-        let address = self.upload(session, &client, &app, &listed)?;
-        let build = create_build(&client, &app, address, version)?;
+        let address = self.upload(session, &at, &listed)?;
+        let build = create_build(&at, address, version)?;
         watch.enter(Stage::Building { build: build.id.to_string() });
-        let build = follow::build(&client, &app, build)?;
+        let build = follow::build(&at, build)?;
         let release = match (&build.status, &build.release) {
             (BuildStatus::Succeeded, Some(release)) => {
                 watch.enter(Stage::Releasing);
-                Some(follow::release(session, &client, &app, &release.id.to_string())?)
+                Some(follow::release(session, &at, &release.id.to_string())?)
             }
             (BuildStatus::Succeeded | BuildStatus::Failed | BuildStatus::Pending, _) => None,
         };
-        let url = release.as_ref().and_then(|_| client.app(&app).ok()?.web_url);
+        let url = release.as_ref().and_then(|_| at.client.app(&at.app).ok()?.web_url);
         watch.end();
-        tell(session, Deployed { app, build, release, url })
+        tell(session, Deployed { app: at.app, build, release, url })
     }
 
-    fn upload(
-        &self,
-        session: &Session,
-        client: &Client,
-        app: &str,
-        listed: &Listed,
-    ) -> Result<String, Failure> {
+    fn upload(&self, session: &Session, at: &AppClient, listed: &Listed) -> Result<String, Failure> {
         let progress = session.output.begin(&format!("Packing {}", self.folder.display()));
         let packed = pack::pack(&self.folder, &listed.files)?;
         progress.done(&format!("{} files, {}", packed.files, upload::render_bytes(packed.bytes)));
-        let source = client.create_source(app).map_err(|error| app_failure(client, app, error))?.source_blob;
-        upload::send(session, client, &source.put_url, packed)?;
+        let source = at.ask(Client::create_source)?.source_blob;
+        upload::send(session, &at.client, &source.put_url, packed)?;
         Ok(source.get_url)
     }
 }
 
-fn create_build(client: &Client, app: &str, url: String, version: Option<String>) -> Result<Build, Failure> {
+pub fn create_build(at: &AppClient, url: String, version: Option<String>) -> Result<Build, Failure> {
     let source_blob = CreateSourceBlob { checksum: None, url, version };
     let request = CreateBuild { buildpacks: None, source_blob };
-    client.create_build(app, &request).map_err(|error| app_failure(client, app, error))
+    at.ask(|client, app| client.create_build(app, &request))
 }
 
 /// The result, and what a script goes by: whether it serves.

@@ -1,11 +1,10 @@
 //! `domains`, `domains:add`, `domains:info`, `domains:wait`, `domains:remove`, `domains:clear`.
 
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
-use crate::suggest::nearest;
+use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Fields, Style, Table, render_heading, render_when};
 use api::Timestamp;
-use api::client::Client;
+use api::client::{Client, ClientError};
 use api::domain_name::{AddDomain, Domain};
 use clap::Args;
 use std::time::{Duration, Instant};
@@ -24,9 +23,7 @@ pub struct List {
 
 impl List {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let domains = client.domains(&app).map_err(|error| app_failure(&client, &app, error))?;
-        session.output.data(&domains, |style| render_domains(&app, &domains, style))
+        session.app_client(&self.flags)?.show_list(session, Client::domains, render_domains)
     }
 }
 
@@ -70,16 +67,15 @@ pub struct Add {
 
 impl Add {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let progress = session.output.begin(&format!("Adding {} to {app}", self.hostname));
+        let at = session.app_client(&self.flags)?;
+        let progress = session.output.begin(&format!("Adding {} to {}", self.hostname, at.app));
         let wanted = AddDomain { hostname: self.hostname, sni_endpoint: None };
-        let domain = client.add_domain(&app, &wanted).map_err(|error| app_failure(&client, &app, error))?;
+        let domain = at.ask(|client, app| client.add_domain(app, &wanted))?;
         progress.done("");
         if let Some(target) = &domain.cname {
             session.output.note(&format!("Let the DNS record of {} point to {target}", domain.hostname));
         }
-        let domain =
-            if self.wait { wait(session, &client, &app, domain, DEFAULT_WAIT_SECONDS)? } else { domain };
+        let domain = if self.wait { wait(session, &at, domain, DEFAULT_WAIT_SECONDS)? } else { domain };
         session.output.data(&domain, |_| String::new())
     }
 }
@@ -96,9 +92,8 @@ pub struct Info {
 
 impl Info {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let found = client.domain(&app, &self.hostname);
-        let domain = found.map_err(|error| domain_failure(&client, &app, &self.hostname, error))?;
+        let at = session.app_client(&self.flags)?;
+        let domain = find(&at, &self.hostname)?;
         session.output.data(&domain, |style| render_domain(&domain, session.now(), style))
     }
 }
@@ -128,15 +123,12 @@ pub struct Wait {
 
 impl Wait {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         let wanted = match &self.hostname {
-            Some(name) => {
-                let found = client.domain(&app, name);
-                vec![found.map_err(|error| domain_failure(&client, &app, name, error))?]
-            }
-            None => client.domains(&app).map_err(|error| app_failure(&client, &app, error))?,
+            Some(name) => vec![find(&at, name)?],
+            None => at.ask(Client::domains)?,
         };
-        let waited = wanted.into_iter().map(|domain| wait(session, &client, &app, domain, self.timeout));
+        let waited = wanted.into_iter().map(|domain| wait(session, &at, domain, self.timeout));
         let waited = waited.collect::<Result<Vec<_>, _>>()?;
         session.output.data(&waited, |_| String::new())
     }
@@ -145,8 +137,7 @@ impl Wait {
 /// Asks until the domain answers or has failed.
 fn wait(
     session: &Session,
-    client: &Client,
-    app: &str,
+    at: &AppClient,
     mut domain: Domain,
     timeout_seconds: u64,
 ) -> Result<Domain, Failure> {
@@ -161,7 +152,7 @@ fn wait(
                 .hint("Whether the router runs is told by `dozen doctor`."));
         }
         std::thread::sleep(LOOK);
-        domain = client.domain(app, domain.hostname.as_str())?;
+        domain = find(at, domain.hostname.as_str())?;
     }
     match domain.status.as_str() {
         "failed" => Err(Failure::new(format!("{} could not be set up", domain.hostname))),
@@ -184,10 +175,9 @@ pub struct Remove {
 
 impl Remove {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let progress = session.output.begin(&format!("Removing {} from {app}", self.hostname));
-        let removed = client.remove_domain(&app, &self.hostname);
-        let domain = removed.map_err(|error| domain_failure(&client, &app, &self.hostname, error))?;
+        let at = session.app_client(&self.flags)?;
+        let progress = session.output.begin(&format!("Removing {} from {}", self.hostname, at.app));
+        let domain = remove(&at, &self.hostname)?;
         progress.done("");
         session.output.data(&domain, |_| String::new())
     }
@@ -202,11 +192,11 @@ pub struct Clear {
 
 impl Clear {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let domains = client.domains(&app).map_err(|error| app_failure(&client, &app, error))?;
-        let progress = session.output.begin(&format!("Removing all custom domains from {app}"));
+        let at = session.app_client(&self.flags)?;
+        let domains = at.ask(Client::domains)?;
+        let progress = session.output.begin(&format!("Removing all custom domains from {}", at.app));
         let custom = domains.iter().filter(is_custom);
-        let removed = custom.map(|domain| client.remove_domain(&app, domain.hostname.as_str()));
+        let removed = custom.map(|domain| remove(&at, domain.hostname.as_str()));
         let removed = removed.collect::<Result<Vec<_>, _>>()?;
         progress.done(&removed.len().to_string());
         session.output.data(&removed, |_| String::new())
@@ -214,16 +204,16 @@ impl Clear {
 }
 
 /// With the domain that was probably meant, if there is none of that name.
-fn domain_failure(client: &Client, app: &str, typed: &str, error: api::client::ClientError) -> Failure {
-    if error.api().is_none_or(|body| body.resource.as_deref() != Some("domain")) {
-        return app_failure(client, app, error);
-    }
-    let known = client.domains(app).unwrap_or_default();
-    let failure = Failure::from(error);
-    match nearest(typed, known.iter().map(|domain| domain.hostname.as_str())) {
-        Some(near) => failure.hint(format!("Did you mean {near}?")),
-        None => failure.hint("The app's domains are listed by `dozen domains`."),
-    }
+fn domain_failure(at: &AppClient, typed: &str, error: ClientError) -> Failure {
+    at.part_failure("domain", typed, Client::domains, |domain| domain.hostname.as_str(), error)
+}
+
+fn find(at: &AppClient, hostname: &str) -> Result<Domain, Failure> {
+    at.client.domain(&at.app, hostname).map_err(|error| domain_failure(at, hostname, error))
+}
+
+fn remove(at: &AppClient, hostname: &str) -> Result<Domain, Failure> {
+    at.client.remove_domain(&at.app, hostname).map_err(|error| domain_failure(at, hostname, error))
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! `features`, `features:info`, `features:enable`, `features:disable`.
 
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
-use crate::suggest::nearest;
+use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Fields, Style, Table, render_heading};
 use api::client::{Client, ClientError};
 use api::feature::{Feature, UpdateFeature};
@@ -17,9 +16,7 @@ pub struct List {
 
 impl List {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let features = client.features(&app).map_err(|error| app_failure(&client, &app, error))?;
-        session.output.data(&features, |style| render_features(&app, &features, style))
+        session.app_client(&self.flags)?.show_list(session, Client::features, render_features)
     }
 }
 
@@ -43,9 +40,9 @@ pub struct Info {
 
 impl Info {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let found = client.feature(&app, &self.feature);
-        let feature = found.map_err(|error| feature_failure(&client, &app, &self.feature, error))?;
+        let at = session.app_client(&self.flags)?;
+        let found = at.client.feature(&at.app, &self.feature);
+        let feature = found.map_err(|error| feature_failure(&at, &self.feature, error))?;
         session.output.data(&feature, |style| render_feature(&feature, style))
     }
 }
@@ -88,23 +85,15 @@ impl Disable {
 }
 
 fn switch(session: &Session, flags: &AppFlags, feature: &str, on: bool) -> Result<(), Failure> {
-    let (client, app) = session.client_and_app(flags)?;
+    let at = session.app_client(flags)?;
     let what = if on { "Enabling" } else { "Disabling" };
-    let progress = session.output.begin(&format!("{what} {feature} for {app}"));
-    let switched = client.update_feature(&app, feature, &UpdateFeature { enabled: Some(on) });
-    let switched = switched.map_err(|error| feature_failure(&client, &app, feature, error))?;
+    let progress = session.output.begin(&format!("{what} {feature} for {}", at.app));
+    let switched = at.client.update_feature(&at.app, feature, &UpdateFeature { enabled: Some(on) });
+    let switched = switched.map_err(|error| feature_failure(&at, feature, error))?;
     progress.done("");
     session.output.data(&switched, |_| String::new())
 }
 
-fn feature_failure(client: &Client, app: &str, typed: &str, error: ClientError) -> Failure {
-    if error.api().is_none_or(|body| body.resource.as_deref() != Some("feature")) {
-        return app_failure(client, app, error);
-    }
-    let known = client.features(app).unwrap_or_default();
-    let failure = Failure::from(error);
-    match nearest(typed, known.iter().map(|feature| feature.name.as_str())) {
-        Some(near) => failure.hint(format!("Did you mean {near}?")),
-        None => failure.hint("Features are listed by `dozen features`."),
-    }
+fn feature_failure(at: &AppClient, typed: &str, error: ClientError) -> Failure {
+    at.part_failure("feature", typed, Client::features, |feature| &feature.name, error)
 }

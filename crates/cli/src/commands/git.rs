@@ -7,10 +7,10 @@
 
 use crate::failure::Failure;
 use crate::git::{self, GitError};
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppFlags, Session};
 use crate::text::quote_for_shell;
 use api::app::App;
-use api::client::{ServerUrl, Target};
+use api::client::{Client, ServerUrl, Target};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::io::Read;
@@ -40,9 +40,9 @@ impl SetRemote {
         if !git::is_in_repository() {
             return Err(Failure::new("this is no git repository").hint("Make it one with `git init`."));
         }
-        let (client, name) = session.client_and_app(&AppFlags { app: self.app, remote: None })?;
-        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
-        wire_remote(session, &Wiring::of(session, client.target(), &app, &self.remote)?)
+        let at = session.app_client(&AppFlags { app: self.app, remote: None })?;
+        let app = at.ask(Client::app)?;
+        wire_remote(session, &Wiring::of(session, at.client.target(), &app, &self.remote)?)
     }
 }
 
@@ -62,11 +62,11 @@ pub struct Clone {
 
 impl Clone {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, name) = session.client_and_app(&AppFlags { app: self.app, remote: None })?;
-        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
-        let wiring = Wiring::of(session, client.target(), &app, &self.remote)?;
+        let at = session.app_client(&AppFlags { app: self.app, remote: None })?;
+        let app = at.ask(Client::app)?;
+        let wiring = Wiring::of(session, at.client.target(), &app, &self.remote)?;
         let folder = self.directory.unwrap_or_else(|| PathBuf::from(app.name.as_str()));
-        let progress = session.output.begin(&format!("Cloning {name} into {}", folder.display()));
+        let progress = session.output.begin(&format!("Cloning {} into {}", at.app, folder.display()));
         git::run(&wiring.clone_command(&folder))?;
         progress.done("");
         std::env::set_current_dir(&folder)?;

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output::Format;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppFlags, Session};
 use crate::text::Style;
 use api::client::stream::{Lines, Stream};
 use api::client::{Client, ClientError};
@@ -43,7 +43,7 @@ pub struct Logs {
 
 impl Logs {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         // `--ps web.1` is how older clients name one process.
         let (process_type, dyno) = match self.ps {
             Some(name) if name.contains('.') => (None, Some(name)),
@@ -56,10 +56,9 @@ impl Logs {
             source: self.source,
             tail: Some(self.tail),
         };
-        let created =
-            client.create_log_session(&app, &request).map_err(|error| app_failure(&client, &app, error))?;
+        let created = at.ask(|client, app| client.create_log_session(app, &request))?;
         let mut reader =
-            Reader { session, client: &client, url: &created.logplex_url, parser: Parser::default() };
+            Reader { session, client: &at.client, url: &created.logplex_url, parser: Parser::default() };
         if self.tail { reader.tail() } else { reader.read_once().map(drop).map_err(Failure::from) }
     }
 }

@@ -1,8 +1,9 @@
 //! `maintenance`, `maintenance:on`, `maintenance:off`.
 
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppFlags, Session};
 use api::app::UpdateApp;
+use api::client::Client;
 use clap::Args;
 
 /// `dozen maintenance`.
@@ -14,8 +15,8 @@ pub struct Show {
 
 impl Show {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, name) = session.client_and_app(&self.flags)?;
-        let app = client.app(&name).map_err(|error| app_failure(&client, &name, error))?;
+        let at = session.app_client(&self.flags)?;
+        let app = at.ask(Client::app)?;
         session.output.data(&app.maintenance, |_| format!("{}\n", word(app.maintenance)))
     }
 }
@@ -51,11 +52,11 @@ impl Off {
 }
 
 fn set(session: &Session, flags: &AppFlags, on: bool) -> Result<(), Failure> {
-    let (client, name) = session.client_and_app(flags)?;
+    let at = session.app_client(flags)?;
     let what = if on { "Enabling" } else { "Disabling" };
-    let progress = session.output.begin(&format!("{what} maintenance mode for {name}"));
+    let progress = session.output.begin(&format!("{what} maintenance mode for {}", at.app));
     let change = UpdateApp { maintenance: Some(on), ..UpdateApp::default() };
-    let app = client.update_app(&name, &change).map_err(|error| app_failure(&client, &name, error))?;
+    let app = at.ask(|client, app| client.update_app(app, &change))?;
     progress.done("");
     session.output.data(&app, |_| String::new())
 }

@@ -1,10 +1,11 @@
 //! `ps`, `ps:scale`, `ps:restart`.
 
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppFlags, Session};
 use crate::suggest::nearest;
 use crate::text::{Style, Table, render_heading, render_when};
 use api::Timestamp;
+use api::client::Client;
 use api::dyno::{Dyno, DynoState};
 use api::formation::{Formation, FormationChange, FormationUpdate, UpdateFormation};
 use api::lenient::{InvalidQuantity, Quantity};
@@ -23,14 +24,14 @@ pub struct List {
 
 impl List {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let mut dynos = client.dynos(&app).map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.flags)?;
+        let mut dynos = at.ask(Client::dynos)?;
         dynos.retain(|dyno| {
             self.process_type.as_deref().is_none_or(|wanted| dyno.process_type.as_str() == wanted)
         });
-        let status = client.app_status(&app)?;
+        let status = at.ask(Client::app_status)?;
         if dynos.is_empty() {
-            session.output.note(&format!("No processes run for {app}."));
+            session.output.note(&format!("No processes run for {}.", at.app));
         }
         status.warnings.iter().for_each(|warning| session.output.warn(warning));
         session.output.data(&dynos, |style| render_processes(&dynos, &status.waits, session.now(), style))
@@ -105,17 +106,17 @@ pub struct Scale {
 
 impl Scale {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         let updates = self.changes.iter().map(|text| parse_change(text)).collect::<Result<Vec<_>, _>>()?;
-        let told = |error| app_failure(&client, &app, error);
-        let formation = client.formation(&app).map_err(told)?;
+        let formation = at.ask(Client::formation)?;
         if updates.is_empty() {
             return session.output.data(&formation, |_| render_quantities(&formation));
         }
-        refuse_unknown_types(&app, &updates, &formation)?;
+        refuse_unknown_types(&at.app, &updates, &formation)?;
         let types: Vec<_> = updates.iter().map(|update| update.process_type.0.clone()).collect();
         let progress = session.output.begin(&format!("Scaling {}", crate::text::render_list(&types)));
-        let formation = client.update_formation(&app, &UpdateFormation { updates }).map_err(told)?;
+        let wanted = UpdateFormation { updates };
+        let formation = at.ask(|client, app| client.update_formation(app, &wanted))?;
         progress.done(&render_scaled(&types, &formation));
         session.output.data(&formation, |_| String::new())
     }
@@ -142,14 +143,16 @@ fn refuse_unknown_types(
     updates: &[FormationUpdate],
     formation: &[Formation],
 ) -> Result<(), Failure> {
+    updates.iter().try_for_each(|update| refuse_unknown_type(app, update.process_type.as_str(), formation))
+}
+
+pub fn refuse_unknown_type(app: &str, typed: &str, formation: &[Formation]) -> Result<(), Failure> {
     let known: Vec<_> = formation.iter().map(|share| share.process_type.as_str()).collect();
-    let Some(unknown) =
-        updates.iter().map(|update| update.process_type.as_str()).find(|name| !known.contains(name))
-    else {
+    if known.contains(&typed) {
         return Ok(());
-    };
-    let failure = Failure::new(format!("{app} has no process type {unknown}"));
-    Err(match nearest(unknown, known.iter().copied()) {
+    }
+    let failure = Failure::new(format!("{app} has no process type {typed}"));
+    Err(match nearest(typed, known.iter().copied()) {
         Some(near) => failure.hint(format!("Did you mean {near}?")),
         None if known.is_empty() => failure.hint("Process types come from the Procfile of the first push."),
         None => failure.hint(format!("It has {}.", known.join(", "))),
@@ -187,15 +190,14 @@ pub struct Restart {
 
 impl Restart {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         let what = self.name.as_deref().unwrap_or("all processes");
-        let progress = session.output.begin(&format!("Restarting {what} of {app}"));
-        let answer = match self.name.as_deref() {
-            None => client.restart_all(&app),
-            Some(name) if name.contains('.') => client.restart_dyno(&app, name),
-            Some(process_type) => client.restart_type(&app, process_type),
-        };
-        let empty = answer.map_err(|error| app_failure(&client, &app, error))?;
+        let progress = session.output.begin(&format!("Restarting {what} of {}", at.app));
+        let empty = at.ask(|client, app| match self.name.as_deref() {
+            None => client.restart_all(app),
+            Some(name) if name.contains('.') => client.restart_dyno(app, name),
+            Some(process_type) => client.restart_type(app, process_type),
+        })?;
         progress.done("");
         session.output.data(&empty, |_| String::new())
     }

@@ -2,7 +2,7 @@
 
 use super::ps::parse_change;
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Table, render_list};
 use api::client::Client;
 use api::dyno::{Dyno, DynoState};
@@ -30,12 +30,11 @@ pub struct Stop {
 
 impl Stop {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         let name = self.name.or(self.dyno).or(self.process_type).unwrap_or_default();
-        let progress = session.output.begin(&format!("Stopping {name} of {app}"));
-        let answer =
-            if name.contains('.') { client.stop_dyno(&app, &name) } else { client.stop_type(&app, &name) };
-        let empty = answer.map_err(|error| app_failure(&client, &app, error))?;
+        let progress = session.output.begin(&format!("Stopping {name} of {}", at.app));
+        let stop = if name.contains('.') { Client::stop_dyno } else { Client::stop_type };
+        let empty = at.ask(|client, app| stop(client, app, &name))?;
         progress.done("");
         session.output.note("It starts again when it is restarted or scaled, or with the next release.");
         session.output.data(&empty, |_| String::new())
@@ -54,16 +53,16 @@ pub struct Type {
 
 impl Type {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let formation = client.formation(&app).map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.flags)?;
+        let formation = at.ask(Client::formation)?;
         if self.changes.is_empty() {
             return session.output.data(&formation, |_| render_sizes(&formation));
         }
         let updates = parse_sizes(&self.changes, &formation)?;
         let types: Vec<_> = updates.iter().map(|update| update.process_type.0.clone()).collect();
         let progress = session.output.begin(&format!("Scaling {}", render_list(&types)));
-        let sent = client.update_formation(&app, &UpdateFormation { updates });
-        let formation = sent.map_err(|error| app_failure(&client, &app, error))?;
+        let wanted = UpdateFormation { updates };
+        let formation = at.ask(|client, app| client.update_formation(app, &wanted))?;
         progress.done("");
         session.output.data(&formation, |_| render_sizes(&formation))
     }
@@ -128,22 +127,21 @@ pub struct Wait {
 
 impl Wait {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let releases = client.newest_releases(&app, 1).map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.flags)?;
+        let releases = at.ask(|client, app| client.newest_releases(app, 1))?;
         let Some(newest) = releases.first().map(|release| release.version) else {
-            return Err(
-                Failure::new(format!("{app} has no releases")).hint("Push first: `git push dozen main`.")
-            );
+            return Err(Failure::new(format!("{} has no releases", at.app))
+                .hint("Push first: `git push dozen main`."));
         };
         let progress = session.output.begin(&format!("Waiting for every process to run {newest}"));
         let end = Instant::now() + Duration::from_secs(self.timeout);
         let dynos = loop {
-            let dynos = self.wanted(client.dynos(&app)?);
+            let dynos = self.wanted(at.ask(Client::dynos)?);
             if dynos.iter().all(|dyno| is_there(dyno, newest)) {
                 break dynos;
             }
             if Instant::now() >= end {
-                return Err(self.give_up(&client, &app, newest, &dynos));
+                return Err(self.give_up(&at, newest, &dynos));
             }
             std::thread::sleep(Duration::from_secs(self.wait_interval.max(1)));
         };
@@ -161,14 +159,14 @@ impl Wait {
     }
 
     /// What is not up, and why as far as the server tells.
-    fn give_up(&self, client: &Client, app: &str, newest: ReleaseVersion, dynos: &[Dyno]) -> Failure {
+    fn give_up(&self, at: &AppClient, newest: ReleaseVersion, dynos: &[Dyno]) -> Failure {
         let late: Vec<_> = dynos
             .iter()
             .filter(|dyno| !is_there(dyno, newest))
             .map(|dyno| format!("{} ({} {})", dyno.name, dyno.release.version, dyno.state.as_str()))
             .collect();
         let failure = Failure::new(format!("not up after {} s: {}", self.timeout, late.join(", ")));
-        let waits = client.app_status(app).map(|status| status.waits).unwrap_or_default();
+        let waits = at.client.app_status(&at.app).map(|status| status.waits).unwrap_or_default();
         waits.into_iter().fold(failure, Failure::hint)
     }
 }

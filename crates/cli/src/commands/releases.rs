@@ -2,10 +2,9 @@
 
 use super::builds::follow_text;
 use crate::failure::Failure;
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Fields, Style, Table, render_heading, render_when};
 use api::Timestamp;
-use api::client::Client;
 use api::dozen::release::{ConfigChanges, Progress, ReleaseReport};
 use api::release::{Release, ReleaseStatus};
 use clap::Args;
@@ -28,13 +27,12 @@ pub struct List {
 
 impl List {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let releases =
-            client.newest_releases(&app, self.num).map_err(|error| app_failure(&client, &app, error))?;
+        let at = session.app_client(&self.flags)?;
+        let releases = at.ask(|client, app| client.newest_releases(app, self.num))?;
         if releases.is_empty() {
-            session.output.note(&format!("{app} has no releases."));
+            session.output.note(&format!("{} has no releases.", at.app));
         }
-        session.output.data(&releases, |style| render_releases(&app, &releases, session.now(), style))
+        session.output.data(&releases, |style| render_releases(&at.app, &releases, session.now(), style))
     }
 }
 
@@ -96,10 +94,9 @@ pub struct Info {
 
 impl Info {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
+        let at = session.app_client(&self.flags)?;
         let wanted = self.release.as_deref().unwrap_or("head");
-        let report =
-            client.release_report(&app, wanted).map_err(|error| app_failure(&client, &app, error))?;
+        let report = at.ask(|client, app| client.release_report(app, wanted))?;
         session.output.data(&report, |style| render_report(&report, session.now(), style))
     }
 }
@@ -158,26 +155,25 @@ pub struct PrintOutput {
 
 impl PrintOutput {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let release = find_release(&client, &app, self.release.as_deref())?;
+        let at = session.app_client(&self.flags)?;
+        let release = find_release(&at, self.release.as_deref())?;
         match &release.output_stream_url {
             None => session
                 .output
                 .note(&format!("Release {} has no release phase, so it has no output.", release.version)),
-            Some(url) => follow_text(session, &client, url, "The release phase has not started yet.")?,
+            Some(url) => follow_text(session, &at.client, url, "The release phase has not started yet.")?,
         }
         Ok(())
     }
 }
 
 /// The release that is named, else the newest.
-fn find_release(client: &Client, app: &str, release: Option<&str>) -> Result<Release, Failure> {
-    let told = |error| app_failure(client, app, error);
+fn find_release(at: &AppClient, release: Option<&str>) -> Result<Release, Failure> {
     match release {
-        Some(release) => client.release(app, release).map_err(told),
+        Some(release) => at.ask(|client, app| client.release(app, release)),
         None => {
-            let newest = client.newest_releases(app, 1).map_err(told)?;
-            newest.into_iter().next().ok_or_else(|| Failure::new(format!("{app} has no releases")))
+            let newest = at.ask(|client, app| client.newest_releases(app, 1))?;
+            newest.into_iter().next().ok_or_else(|| Failure::new(format!("{} has no releases", at.app)))
         }
     }
 }
@@ -193,14 +189,16 @@ pub struct Rollback {
 
 impl Rollback {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let told = |error| app_failure(&client, &app, error);
+        let at = session.app_client(&self.flags)?;
         let target = match &self.release {
-            Some(release) => client.release(&app, release).map_err(told)?,
-            None => find_rollback_target(&app, client.newest_releases(&app, ROLLBACK_SEARCH).map_err(told)?)?,
+            Some(release) => at.ask(|client, app| client.release(app, release))?,
+            None => find_rollback_target(
+                &at.app,
+                at.ask(|client, app| client.newest_releases(app, ROLLBACK_SEARCH))?,
+            )?,
         };
-        let progress = session.output.begin(&format!("Rolling back {app} to {}", target.version));
-        let release = client.roll_back(&app, &target.version.to_string()).map_err(told)?;
+        let progress = session.output.begin(&format!("Rolling back {} to {}", at.app, target.version));
+        let release = at.ask(|client, app| client.roll_back(app, &target.version.to_string()))?;
         progress.done(&release.version.to_string());
         session.output.note("Code, process types and config vars are those of then; backing services and their data are as they are now.");
         session.output.data(&release, |_| String::new())

@@ -7,7 +7,7 @@
 use crate::exit::Code;
 use crate::failure::Failure;
 use crate::output::{Progress, tell};
-use crate::session::{AppFlags, Session, app_failure};
+use crate::session::{AppFlags, Session};
 use crate::terminal::{self, Raw};
 use crate::text::quote_for_shell;
 use api::client::Client;
@@ -107,16 +107,17 @@ impl Run {
     }
 
     fn attach(&self, session: &Session) -> Result<ExitCode, Failure> {
-        let (client, app) = session.client_and_app(&self.flags.app)?;
+        let at = session.app_client(&self.flags.app)?;
+        let app = &at.app;
         let ends = self.ends();
         let mut request = self.flags.request(true)?;
         if ends == Ends::Terminal {
             tell_of_terminal(&mut request, session.environment.terminal_kind());
         }
         let progress = session.output.begin(&format!("Running {} on {app}", request.command));
-        let dyno = client.create_dyno(&app, &request).map_err(|error| app_failure(&client, &app, error))?;
+        let dyno = at.ask(|client, app| client.create_dyno(app, &request))?;
         let url: AttachUrl = dyno.attach_url.as_deref().unwrap_or_default().parse()?;
-        let (input, output) = rendezvous::attach(&url, &client.target().trust, Mode::Dozen)?;
+        let (input, output) = rendezvous::attach(&url, &at.client.target().trust, Mode::Dozen)?;
         announce(progress, &dyno);
         let raw = match ends {
             Ends::Terminal => Some(enter_raw(&input)?),
@@ -131,11 +132,11 @@ impl Run {
         match received? {
             Received::ExitCode(code) => Ok(ExitCode::from(code)),
             Received::NobodyListens => Ok(ExitCode::from(NOBODY_LISTENS)),
-            Received::Nothing => observe_end(&client, &app, &dyno).map(ExitCode::from),
-            Received::Broken(_) if left.load(Ordering::Relaxed) => Err(disconnected(&app, &dyno)),
+            Received::Nothing => observe_end(&at.client, app, &dyno).map(ExitCode::from),
+            Received::Broken(_) if left.load(Ordering::Relaxed) => Err(disconnected(app, &dyno)),
             Received::Broken(error) => {
                 session.output.warn(&format!("{error}; asking the server how the process ended"));
-                observe_end(&client, &app, &dyno).map(ExitCode::from)
+                observe_end(&at.client, app, &dyno).map(ExitCode::from)
             }
         }
     }
@@ -319,10 +320,11 @@ pub struct Detached {
 
 impl Detached {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
-        let (client, app) = session.client_and_app(&self.flags.app)?;
+        let at = session.app_client(&self.flags.app)?;
+        let app = &at.app;
         let request = CreateDyno { time_to_live: self.time_to_live, ..self.flags.request(false)? };
         let progress = session.output.begin(&format!("Running {} on {app}", request.command));
-        let dyno = client.create_dyno(&app, &request).map_err(|error| app_failure(&client, &app, error))?;
+        let dyno = at.ask(|client, app| client.create_dyno(app, &request))?;
         announce(progress, &dyno);
         session
             .output

@@ -28,11 +28,11 @@ impl Create {
                 "A token for everything that your account may do is made by `dozen authorizations:create`.",
             ));
         }
-        let (client, app) = session.client_and_app(&self.flags)?;
-        let made = client.create_authorization(&CreateAuthorization {
+        let at = session.app_client(&self.flags)?;
+        let made = at.client.create_authorization(&CreateAuthorization {
             description: self.description,
             expires_in: self.expires_in,
-            scope: vec![format!("deploy:{app}")],
+            scope: vec![format!("deploy:{}", at.app)],
         })?;
         session.output.note("This token is shown once; keep it where your machine keeps its secrets.");
         session.output.note(&format!("To revoke it: dozen authorizations:revoke {}", made.id));

@@ -198,6 +198,21 @@ fn stops_and_waits() {
 }
 
 #[test]
+fn an_app_that_is_gone_meanwhile_is_told_with_the_near_one() {
+    let gone = r#"{"id":"not_found","message":"There is no app of that name.","resource":"app"}"#;
+    let domain = || json(&[samples::domain("*.example.com", "custom")]);
+    let stub = server(vec![
+        ("GET /apps/hallo/domains", domain()),
+        ("DELETE /apps/hallo/domains/*.example.com", Reply::Json(404, gone.to_owned())),
+        ("DELETE /apps/hallo/domains/%2A.example.com", Reply::Json(404, gone.to_owned())),
+        ("GET /users/~/apps", json(&[samples::app("hello")])),
+    ]);
+    let ended = Dozen::at(&stub.url()).run(&["domains:clear", "-a", "hallo"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("hint: Did you mean hello?\n"), "{}", ended.stderr);
+}
+
+#[test]
 fn remarks_of_the_server_go_to_standard_error_once() {
     let remarks =
         ["X-Heroku-Warning", "Warning-Message"].map(|name| (name.to_owned(), "Warning: Slow.".to_owned()));

@@ -3,7 +3,7 @@
 use crate::commands::builds::copy_text;
 use crate::failure::Failure;
 use crate::output::Told;
-use crate::session::{Session, app_failure};
+use crate::session::{AppClient, Session};
 use api::build::{Build, BuildStatus};
 use api::client::Client;
 use api::client::stream::Stream;
@@ -18,18 +18,18 @@ const LOOKS_AFTER_OUTPUT: usize = 60;
 const RECONNECTS: usize = 5;
 
 /// Prints a build's output and gives it as it is at its end.
-pub fn build(client: &Client, app: &str, mut build: Build) -> Result<Build, Failure> {
+pub fn build(at: &AppClient, mut build: Build) -> Result<Build, Failure> {
     let mut seen = 0;
     for _ in 0..=RECONNECTS {
-        if print_from(client, &build.output_stream_url, &mut seen).is_ok() {
-            return ended(client, app, build);
+        if print_from(&at.client, &build.output_stream_url, &mut seen).is_ok() {
+            return ended(at, build);
         }
         std::thread::sleep(LOOK);
         // The address may have died with the server that gave it.
-        build = client.build(app, &build.id.to_string()).map_err(|error| app_failure(client, app, error))?;
+        build = at.ask(|client, app| client.build(app, &build.id.to_string()))?;
     }
     Err(Failure::new("the build's output broke off; the build goes on")
-        .hint(format!("To follow it: dozen builds:output {} -a {app}", build.id)))
+        .hint(format!("To follow it: dozen builds:output {} -a {}", build.id, at.app)))
 }
 
 /// Prints what lies behind the first `seen` bytes.
@@ -38,23 +38,23 @@ fn print_from(client: &Client, url: &str, seen: &mut usize) -> Result<(), Failur
     copy_text(&mut stream, &mut Told, seen)
 }
 
-fn ended(client: &Client, app: &str, mut build: Build) -> Result<Build, Failure> {
+fn ended(at: &AppClient, mut build: Build) -> Result<Build, Failure> {
     for _ in 0..LOOKS_AFTER_OUTPUT {
-        build = client.build(app, &build.id.to_string()).map_err(|error| app_failure(client, app, error))?;
+        build = at.ask(|client, app| client.build(app, &build.id.to_string()))?;
         if build.status != BuildStatus::Pending {
             return Ok(build);
         }
         std::thread::sleep(LOOK);
     }
     Err(Failure::new("the build has not ended yet; it goes on")
-        .hint(format!("How it ends: dozen builds:info {} -a {app}", build.id)))
+        .hint(format!("How it ends: dozen builds:info {} -a {}", build.id, at.app)))
 }
 
 /// Tells why a release waits, each reason once, until it is settled.
-pub fn release(session: &Session, client: &Client, app: &str, id: &str) -> Result<ReleaseReport, Failure> {
+pub fn release(session: &Session, at: &AppClient, id: &str) -> Result<ReleaseReport, Failure> {
     let mut told = None;
     loop {
-        let report = client.release_report(app, id).map_err(|error| app_failure(client, app, error))?;
+        let report = at.ask(|client, app| client.release_report(app, id))?;
         if report.progress.is_over() {
             return Ok(report);
         }
