@@ -50,6 +50,7 @@ impl Deploy {
         }
         let version = self.version.clone().or_else(|| listed.commit.clone());
         let address = self.upload(session, &at, &listed)?;
+        watch.enter(Stage::Asking);
         let build = create_build(&at, address, version)?;
         watch.enter(Stage::Building { build: build.id.to_string() });
         let build = follow::build(&at, build)?;
@@ -75,10 +76,14 @@ impl Deploy {
     }
 }
 
+/// Without an answer nobody knows whether there is a build.
 pub fn create_build(at: &AppClient, url: String, version: Option<String>) -> Result<Build, Failure> {
     let source_blob = CreateSourceBlob { checksum: None, url, version };
     let request = CreateBuild { buildpacks: None, source_blob };
-    at.ask(|client, app| client.create_build(app, &request))
+    at.client.create_build(&at.app, &request).map_err(|error| match error.api() {
+        Some(_) => at.failure(error),
+        None => at.failure(error).hint(stage::render_asked(&at.app)),
+    })
 }
 
 /// The result, and what a script goes by: whether it serves.

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod attached;
+mod deploy;
 mod dozen;
 mod heroku;
 mod login;

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How far a deploy is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// Until the server has accepted a build.
+    /// The server has not been asked for a build.
     Uploading,
+    /// It has, and has not answered.
+    Asking,
     Building {
         build: String,
     },
@@ -41,9 +43,15 @@ impl Watch {
     }
 }
 
+/// Of a build for which the server was asked, and nothing came back.
+pub fn render_asked(app: &str) -> String {
+    format!("The server may have accepted the build: dozen builds -a {app}")
+}
+
 fn render_interrupted(stage: &Stage, app: &str) -> String {
     match stage {
         Stage::Uploading => "\nInterrupted: nothing was deployed.\n".to_owned(),
+        Stage::Asking => format!("\nInterrupted. {}\n", render_asked(app)),
         Stage::Building { build } => format!(
             "\nInterrupted: the build goes on without you.\n  To follow it:  dozen builds:output {build} -a {app}\n  \
              To cancel it:  dozen builds:cancel {build} -a {app}\n"
@@ -88,8 +96,8 @@ mod tests {
 
     #[test]
     fn what_goes_on_is_told() {
-        let stages =
-            [Stage::Uploading, Stage::Building { build: "BUILD".into() }, Stage::Releasing, Stage::Over];
+        let building = Stage::Building { build: "BUILD".into() };
+        let stages = [Stage::Uploading, Stage::Asking, building, Stage::Releasing, Stage::Over];
         let told: String = stages.iter().map(|stage| render_interrupted(stage, "hello")).collect();
         insta::assert_snapshot!(told);
     }
