@@ -1,5 +1,6 @@
 //! `domains`, `domains:add`, `domains:info`, `domains:wait`, `domains:remove`, `domains:clear`.
 
+use super::ps_wait::wait_seconds;
 use crate::failure::Failure;
 use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Fields, Style, Table, render_heading, render_when};
@@ -117,7 +118,7 @@ pub struct Wait {
     #[command(flatten)]
     flags: AppFlags,
     /// Give up after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_WAIT_SECONDS)]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_WAIT_SECONDS, value_parser = wait_seconds())]
     timeout: u64,
 }
 

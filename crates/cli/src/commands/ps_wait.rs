@@ -1,6 +1,6 @@
 //! `ps:stop`, `ps:type`, `ps:wait`.
 
-use super::ps::parse_change;
+use super::ps::{parse_change, refuse_unknown_type};
 use crate::failure::Failure;
 use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Table, render_list};
@@ -9,6 +9,7 @@ use api::dyno::{Dyno, DynoState};
 use api::formation::{Formation, FormationChange, FormationUpdate, UpdateFormation};
 use api::reference::Identity;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use domain::names::ReleaseVersion;
 use std::time::{Duration, Instant};
 
@@ -105,6 +106,16 @@ fn render_sizes(formation: &[Formation]) -> String {
 
 /// How long `ps:wait` waits when it is not told.
 const DEFAULT_WAIT_SECONDS: u64 = 600;
+/// Nobody waits for longer than a day.
+const MAX_WAIT_SECONDS: u64 = 86_400;
+
+/// Reads for how long to wait.
+pub fn wait_seconds() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(..=MAX_WAIT_SECONDS)
+}
+
+/// What runs beside the formation.
+const JOBS: [&str; 2] = ["run", "release"];
 
 /// `dozen ps:wait`.
 #[derive(Debug, Args)]
@@ -113,13 +124,13 @@ pub struct Wait {
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     process_type: Option<String>,
     /// Seconds between two looks
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 2)]
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 2, value_parser = wait_seconds())]
     wait_interval: u64,
     /// One-off processes too
     #[arg(short = 'R', long)]
     with_run: bool,
     /// Give up after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_WAIT_SECONDS)]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_WAIT_SECONDS, value_parser = wait_seconds())]
     timeout: u64,
     #[command(flatten)]
     flags: AppFlags,
@@ -129,24 +140,45 @@ impl Wait {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
         let at = session.app_client(&self.flags)?;
         let releases = at.ask(|client, app| client.newest_releases(app, 1))?;
-        let Some(newest) = releases.first().map(|release| release.version) else {
-            return Err(Failure::new(format!("{} has no releases", at.app))
+        let formation = at.ask(Client::formation)?;
+        let Some(newest) = releases.first().map(|release| release.version).filter(|_| !formation.is_empty())
+        else {
+            return Err(Failure::new(format!("{} has no release with processes", at.app))
                 .hint("Push first: `git push dozen main`."));
         };
+        if let Some(wanted) = self.process_type.as_deref().filter(|wanted| !JOBS.contains(wanted)) {
+            refuse_unknown_type(&at.app, wanted, &formation)?;
+        }
         let progress = session.output.begin(&format!("Waiting for every process to run {newest}"));
         let end = Instant::now() + Duration::from_secs(self.timeout);
         let dynos = loop {
-            let dynos = self.wanted(at.ask(Client::dynos)?);
-            if dynos.iter().all(|dyno| is_there(dyno, newest)) {
+            let (dynos, formation) = (self.wanted(at.ask(Client::dynos)?), at.ask(Client::formation)?);
+            let late = self.late(newest, &dynos, &formation);
+            if late.is_empty() {
                 break dynos;
             }
             if Instant::now() >= end {
-                return Err(self.give_up(&at, newest, &dynos));
+                return Err(self.give_up(&at, &late));
             }
             std::thread::sleep(Duration::from_secs(self.wait_interval.max(1)));
         };
         progress.done(&format!("{} up", dynos.len()));
         session.output.data(&dynos, |_| String::new())
+    }
+
+    /// The processes that are not up yet, and the types of which there are too few.
+    fn late(&self, newest: ReleaseVersion, dynos: &[Dyno], formation: &[Formation]) -> Vec<String> {
+        let late = dynos.iter().filter(|dyno| !is_there(dyno, newest));
+        let late =
+            late.map(|dyno| format!("{} ({} {})", dyno.name, dyno.release.version, dyno.state.as_str()));
+        let of_type = |name: &str| self.process_type.as_deref().is_none_or(|wanted| wanted == name);
+        let too_few =
+            formation.iter().filter(|share| of_type(share.process_type.as_str())).filter_map(|share| {
+                let wanted = usize::try_from(share.quantity).unwrap_or(usize::MAX);
+                let there = dynos.iter().filter(|dyno| dyno.process_type == share.process_type).count();
+                (there < wanted).then(|| format!("{} ({there} of {wanted})", share.process_type))
+            });
+        late.chain(too_few).collect()
     }
 
     fn wanted(&self, mut dynos: Vec<Dyno>) -> Vec<Dyno> {
@@ -159,12 +191,7 @@ impl Wait {
     }
 
     /// What is not up, and why as far as the server tells.
-    fn give_up(&self, at: &AppClient, newest: ReleaseVersion, dynos: &[Dyno]) -> Failure {
-        let late: Vec<_> = dynos
-            .iter()
-            .filter(|dyno| !is_there(dyno, newest))
-            .map(|dyno| format!("{} ({} {})", dyno.name, dyno.release.version, dyno.state.as_str()))
-            .collect();
+    fn give_up(&self, at: &AppClient, late: &[String]) -> Failure {
         let failure = Failure::new(format!("not up after {} s: {}", self.timeout, late.join(", ")));
         let waits = at.client.app_status(&at.app).map(|status| status.waits).unwrap_or_default();
         waits.into_iter().fold(failure, Failure::hint)

@@ -175,7 +175,10 @@ fn a_token_of_the_whole_account_is_not_made_by_leaving_a_word_out() {
 fn stops_and_waits() {
     let newest = samples::dyno("web.1", DynoState::Up).release.version.0;
     let looks = AtomicUsize::new(0);
+    let mut formation = samples::formation();
+    formation[0].quantity = 1;
     let stub = crate::stub::Stub::start(move |request| match request.line().as_str() {
+        "GET /apps/hello/formation" => json(&formation),
         "POST /apps/hello/dynos/web.1/actions/stop" | "POST /apps/hello/formations/web/actions/stop" => {
             json(&Empty {})
         }
@@ -195,6 +198,34 @@ fn stops_and_waits() {
     let told = format!("Waiting for every process to run v{newest}... done, 1 up\n");
     assert_eq!((waited.code, waited.stderr), (Some(0), told));
     assert_eq!(dozen.run(&["ps:stop"]).code, Some(1), "of what?");
+}
+
+#[test]
+fn nothing_running_is_not_what_is_waited_for() {
+    let newest = samples::dyno("web.1", DynoState::Up).release.version.0;
+    let up = [samples::dyno("web.1", DynoState::Up)];
+    let stub = server(vec![
+        ("GET /apps/hello/releases", json(&[samples::release(newest, "x", ReleaseStatus::Pending)])),
+        ("GET /apps/hello/formation", json(&samples::formation())),
+        ("GET /apps/hello/dynos", json(&up)),
+        ("GET /dozen/apps/hello/status", json(&samples::app_status("hello"))),
+    ]);
+    let dozen = Dozen::at(&stub.url()).with("DOZEN_APP", "hello");
+    let late = dozen.run(&["ps:wait", "--timeout", "0"]);
+    assert_eq!(late.code, Some(1));
+    assert!(late.stderr.contains("error: not up after 0 s: web (1 of 2)\n"), "{}", late.stderr);
+    let none = dozen.run(&["ps:wait", "--type", "worker"]);
+    assert!(none.code == Some(0) && none.stderr.ends_with("done, 0 up\n"), "of none: {}", none.stderr);
+    let unknown = dozen.run(&["ps:wait", "--type", "wbe"]);
+    assert_eq!(
+        (unknown.code, unknown.stderr.as_str()),
+        (Some(1), "error: hello has no process type wbe\nhint: Did you mean web?\n")
+    );
+    for verb in ["ps:wait", "domains:wait"] {
+        let refused = dozen.run(&[verb, "--timeout", "18446744073709551615"]);
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert!(refused.stderr.contains("..=86400"), "{}", refused.stderr);
+    }
 }
 
 #[test]
