@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::mpsc;
 
 /// Pieces of an answer that wait for a client.
@@ -23,6 +23,9 @@ const ANSWER_PIECES: usize = 64;
 const PIECE: usize = 16 * 1024;
 /// A client that takes nothing for so long counts as gone.
 const DEAF: Duration = Duration::from_secs(30);
+/// A client over SSH that sends nothing for so long has nothing more to send: what it leaves open holds a place that others want.
+/// Before the first byte of a large pack comes, the client computes it.
+const SILENT: Duration = Duration::from_secs(10 * 60);
 /// A push may wait for a build that waits for a build; a fetch is only as slow as its client.
 const PUSH_LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
 const FETCH_LIMIT: Duration = Duration::from_secs(60 * 60);
@@ -282,9 +285,15 @@ async fn drain(
     if answer.is_some() { Heard::Client } else { Heard::Nobody }
 }
 
-/// What a client sends, until it has no more or git takes no more. Dropping git's input tells it so.
-async fn feed(mut input: impl AsyncRead + Unpin, mut to_git: ChildStdin) {
-    let _either_end = tokio::io::copy(&mut input, &mut to_git).await;
+/// What a client sends, until it has no more, falls silent, or git takes no more. Dropping git's input tells it so; a git that has
+/// read all that it needs does not mind.
+async fn feed(mut input: impl AsyncRead + Unpin, mut to_git: impl AsyncWrite + Unpin) {
+    let mut piece = vec![0; PIECE];
+    while let Ok(Ok(count @ 1..)) = tokio::time::timeout(SILENT, input.read(&mut piece)).await {
+        if to_git.write_all(piece.get(..count).unwrap_or_default()).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Git's answer, while somebody takes it. That of a push is read to its end all the same.
@@ -326,4 +335,38 @@ async fn complaint(mut from: impl AsyncRead + Unpin) -> String {
     let _kept = (&mut from).take(MAX_COMPLAINT).read_to_end(&mut text).await;
     let _dropped = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
     String::from_utf8_lossy(&text).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    /// By a clock that runs when nothing else does.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_no_longer_waited_for() {
+        let (mut client, input) = tokio::io::duplex(64);
+        let (to_git, mut git) = tokio::io::duplex(64);
+        let (begun, slow) = (Instant::now(), SILENT - Duration::from_secs(1));
+        let sending = async {
+            for word in [b"one", b"two"] {
+                client.write_all(word).await.unwrap();
+                tokio::time::sleep(slow).await;
+            }
+            // It stays, and says nothing more.
+            std::future::pending::<()>().await
+        };
+        let reading = async {
+            let mut read = Vec::new();
+            git.read_to_end(&mut read).await.unwrap();
+            read
+        };
+        let fed = async { tokio::join!(feed(input, to_git), reading).1 };
+        let read = tokio::select! {
+            read = fed => read,
+            () = sending => Vec::new(),
+        };
+        assert_eq!(read, b"onetwo", "a slow one is heard");
+        assert_eq!(begun.elapsed(), slow + SILENT);
+    }
 }
