@@ -2,6 +2,7 @@
 
 use crate::ca::{Authority, CaError};
 use crate::front::{Arrival, Certificate, Front, Meet};
+use crate::git::entry::MAX_FETCHES;
 use crate::git::push::Pushes;
 use crate::git::{GitRepositories, desk, prepare_hooks, serve};
 use crate::handlers::missing;
@@ -21,6 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -98,6 +100,7 @@ pub async fn run_telling(
         logs: parts.logs,
         doctor: parts.doctor,
         pushes: Pushes::default(),
+        fetches: Arc::new(Semaphore::new(MAX_FETCHES)),
         uploads: Uploads::default(),
         streams: Streams::new().ok_or(ServerError::NoRandomness)?,
         hook_socket,

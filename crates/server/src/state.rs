@@ -10,6 +10,7 @@ use crate::streams::Streams;
 use engine::Engine;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,7 @@ pub struct Shared {
     pub logs: Arc<dyn LogHub>,
     pub doctor: Arc<dyn Doctor>,
     pub pushes: Pushes,
+    pub fetches: Arc<Semaphore>,
     pub uploads: Uploads,
     pub streams: Streams,
     pub rendezvous: Arc<Rendezvous>,

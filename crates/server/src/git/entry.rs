@@ -14,6 +14,10 @@ use engine::{AppRef, Context, ops};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Git children that answer fetches and clones at once; further ones are asked to come again.
+pub const MAX_FETCHES: usize = 32;
 
 /// Somebody who may do this to this repository.
 pub struct Admitted {
@@ -65,6 +69,13 @@ fn busy() -> Refusal {
 /// The right to a git child that takes a push.
 pub fn take_place(state: &State, admitted: &Admitted) -> Result<Place, Refusal> {
     state.pushes.place(admitted.app.app.id).ok_or_else(busy)
+}
+
+/// The right to a git child that answers a fetch; dropped with the child.
+pub fn take_fetch(state: &State) -> Result<OwnedSemaphorePermit, Refusal> {
+    let busy =
+        |_| Refusal::new(ErrorId::Unavailable, "Too many fetches are under way; try again in a moment.");
+    Arc::clone(&state.fetches).try_acquire_owned().map_err(busy)
 }
 
 /// Makes the push known to the hooks that its git will start; the variables lead them to it.

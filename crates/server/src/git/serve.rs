@@ -132,6 +132,13 @@ async fn upload_pack(
     let service = Service::UploadPack;
     let admitted = admit(&state, &repository, service, &parts).await?;
     let body = git_body(&parts, service, body).await?;
+    let place = match entry::take_fetch(&state) {
+        Ok(place) => place,
+        Err(busy) => {
+            let _gone = body.discard().await;
+            return Err(busy.into());
+        }
+    };
     let asked = Request {
         tool: state.repositories.tool(),
         service,
@@ -140,7 +147,10 @@ async fn upload_pack(
         environment: Vec::new(),
     };
     let (answer_body, exchange) = asked.serve(body, None, None).map_err(|error| failed(&error))?;
-    state.tasks.spawn(exchange);
+    state.tasks.spawn(async move {
+        exchange.await;
+        drop(place);
+    });
     Ok(answer(service, "result", answer_body))
 }
 

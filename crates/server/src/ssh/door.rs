@@ -12,10 +12,14 @@ use russh::keys::{HashAlg, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, Pty};
 use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Channels of one connection that wait to be told what they are for.
 const MAX_CHANNELS: usize = 8;
+/// Channels of one connection that are served at once, each with a git of its own.
+const MAX_SERVED: usize = 8;
 
 /// A connection.
 pub struct Door {
@@ -24,6 +28,7 @@ pub struct Door {
     /// Cancelled when the client is known.
     known: CancellationToken,
     channels: HashMap<ChannelId, Waiting>,
+    places: Arc<Semaphore>,
 }
 
 /// A channel that has not been told what it is for.
@@ -34,7 +39,13 @@ struct Waiting {
 
 impl Door {
     pub fn new(state: State) -> Self {
-        Self { state, actor: None, known: CancellationToken::new(), channels: HashMap::new() }
+        Self {
+            state,
+            actor: None,
+            known: CancellationToken::new(),
+            channels: HashMap::new(),
+            places: Arc::new(Semaphore::new(MAX_SERVED)),
+        }
     }
 
     pub fn known(&self) -> CancellationToken {
@@ -45,6 +56,19 @@ impl Door {
         let (engine, fingerprint) = (self.state.engine.clone(), key.fingerprint(HashAlg::Sha256).to_string());
         let found = blocking(move || ssh_keys::authenticate(&engine, &fingerprint)).await;
         found.unwrap_or_default()
+    }
+
+    /// A channel that may be served now, and the right to serve it.
+    fn take(&mut self, channel: ChannelId) -> Option<(Waiting, OwnedSemaphorePermit)> {
+        let waiting = self.channels.remove(&channel)?;
+        Some((waiting, Arc::clone(&self.places).try_acquire_owned().ok()?))
+    }
+
+    fn spawn(&self, place: OwnedSemaphorePermit, work: impl Future<Output = ()> + Send + 'static) {
+        self.state.tasks.spawn(async move {
+            work.await;
+            drop(place);
+        });
     }
 }
 
@@ -114,7 +138,7 @@ impl Handler for Door {
         data: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let (Some(waiting), Some(actor)) = (self.channels.remove(&channel), self.actor) else {
+        let (Some((waiting, place)), Some(actor)) = (self.take(channel), self.actor) else {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;
@@ -122,21 +146,19 @@ impl Handler for Door {
             Some(GitCommand { service, repository }) => {
                 let request_id = RequestId::new(&crate::http::request_id::random_id());
                 let asked = Asked { service, repository, actor, protocol: waiting.protocol, request_id };
-                self.state.tasks.spawn(session::serve(self.state.clone(), asked, waiting.channel));
+                self.spawn(place, session::serve(self.state.clone(), asked, waiting.channel));
             }
-            None => {
-                self.state.tasks.spawn(session::refuse(waiting.channel, ONLY_GIT.to_owned()));
-            }
+            None => self.spawn(place, session::refuse(waiting.channel, ONLY_GIT.to_owned())),
         }
         Ok(())
     }
 
     /// What `ssh git@host` asks for: it is told that all is well, and why nothing more happens.
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
-        match self.channels.remove(&channel) {
-            Some(waiting) => {
+        match self.take(channel) {
+            Some((waiting, place)) => {
                 session.channel_success(channel)?;
-                self.state.tasks.spawn(session::refuse(waiting.channel, ONLY_GIT.to_owned()));
+                self.spawn(place, session::refuse(waiting.channel, ONLY_GIT.to_owned()));
                 Ok(())
             }
             None => session.channel_failure(channel),

@@ -2,13 +2,14 @@
 
 use crate::git::Service;
 use crate::git::child::Request;
-use crate::git::entry::{self, Admitted};
+use crate::git::entry::{self, Admitted, Begun};
 use crate::http::error::Refusal;
 use crate::state::State;
 use domain::policy::Actor;
 use engine::{Context, RequestId};
 use russh::Channel;
 use russh::server::Msg;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The number of standard error among a channel's streams.
 const STDERR: Option<u32> = Some(1);
@@ -52,14 +53,14 @@ async fn end(writer: &russh::ChannelWriteHalf<Msg>, code: u32) {
 }
 
 async fn converse(state: &State, asked: &Asked, admitted: Admitted, channel: Channel<Msg>) {
-    let begun = match asked.service {
-        Service::UploadPack => Ok((None, Vec::new())),
+    let held = match asked.service {
+        Service::UploadPack => entry::take_fetch(state).map(|place| (Held::Fetch(place), Vec::new())),
         Service::ReceivePack => entry::take_place(state, &admitted)
             .and_then(|place| entry::begin_push(state, &admitted, place))
-            .map(|(begun, environment)| (Some(begun), environment)),
+            .map(|(begun, environment)| (Held::Push(begun), environment)),
     };
-    let (begun, environment) = match begun {
-        Ok(begun) => begun,
+    let (held, environment) = match held {
+        Ok(held) => held,
         Err(refusal) => return refuse(channel, sentence(&refusal)).await,
     };
     let request = Request {
@@ -76,7 +77,14 @@ async fn converse(state: &State, asked: &Asked, admitted: Admitted, channel: Cha
         REFUSED
     });
     end(&writer, code).await;
-    if let Some(begun) = begun {
-        entry::end_push(state, begun, &admitted.repository).await;
+    match held {
+        Held::Fetch(place) => drop(place),
+        Held::Push(begun) => entry::end_push(state, begun, &admitted.repository).await,
     }
+}
+
+/// The right to a git child.
+enum Held {
+    Fetch(OwnedSemaphorePermit),
+    Push(Begun),
 }

@@ -5,8 +5,9 @@ use crate::git::{Ran, Repo};
 use crate::world::{World, wait_until};
 use serde_json::json;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 pub const CASES: &[Case] = &[
     ("ssh::push_clone_and_fetch", push_clone_and_fetch),
@@ -18,6 +19,7 @@ pub const CASES: &[Case] = &[
     ("ssh::only_known_keys_get_in", only_known_keys_get_in),
     ("ssh::there_is_git_and_nothing_else", there_is_git_and_nothing_else),
     ("ssh::apps_of_others_are_not_there", apps_of_others_are_not_there),
+    ("ssh::fetches_at_once_are_bounded", fetches_at_once_are_bounded),
 ];
 
 /// A key pair made by OpenSSH.
@@ -216,4 +218,86 @@ fn apps_of_others_are_not_there() {
     repo.push(&["main"]).refused(&["You do not have permission to do this"]);
     let twice = world.client().post("/account/keys", &json!({ "public_key": key.public() }).to_string());
     assert_eq!(twice.status, 422, "a key is one account's: {}", twice.text());
+}
+
+/// A connection that further sessions go over.
+struct Connection {
+    words: Vec<String>,
+    child: Child,
+}
+
+impl Connection {
+    fn open(world: &World, key: &Key, name: &str) -> Self {
+        let socket = world.folder.path().join(name);
+        let mut words = ssh(world, &key.file);
+        words.extend(["-T", "-S"].map(str::to_owned));
+        words.push(socket.display().to_string());
+        words.extend(["-p".to_owned(), world.ssh_port.to_string()]);
+        let mut master = Command::new(&words[0]);
+        master.args(&words[1..]).args(["-M", "-N", "git@127.0.0.1"]).stdin(Stdio::null());
+        let child = master.spawn().unwrap();
+        wait_until("the connection is open", || socket.exists());
+        Self { words, child }
+    }
+
+    /// A session over this connection and no other.
+    fn session(&self, command: &str) -> Command {
+        let mut session = Command::new(&self.words[0]);
+        session.args(&self.words[1..]).args(["-o", "ProxyCommand=false", "git@127.0.0.1", command]);
+        session
+    }
+
+    fn run(&self, command: &str) -> Ran {
+        Ran::of(self.session(command).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// A fetch that is served and goes on until it is dropped.
+    fn hold(&self) -> Held {
+        let mut session = self.session("git-upload-pack 'hello.git'");
+        let mut child = session.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut length = [0; 4];
+        child.stdout.as_mut().unwrap().read_exact(&mut length).expect("git answers");
+        Held(child)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        end(&mut self.0);
+    }
+}
+
+fn end(child: &mut Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn fetches_at_once_are_bounded() {
+    let world = World::start();
+    world.app("hello");
+    let key = Key::make(&world, "key", "ed25519");
+    key.add(&world.client());
+    let connections: Vec<_> =
+        (0..4).map(|n| Connection::open(&world, &key, &format!("master-{n}"))).collect();
+    let mut held: Vec<_> =
+        connections.iter().flat_map(|connection| (0..8).map(|_| connection.hold())).collect();
+    let ninth = connections[0].run("git-upload-pack 'hello.git'");
+    assert_eq!(ninth.refused(&[]).text, "", "the channel is refused");
+    let late = Connection::open(&world, &key, "late");
+    late.run("git-upload-pack 'hello.git'").refused(&["Too many fetches are under way"]);
+    let over_https = Repo::new(&world, "hello", &[("web", "serve")]);
+    over_https.run(&["ls-remote", "dozen"]).refused(&["503"]);
+    drop(held.remove(0));
+    wait_until("a ninth is an eighth", || {
+        connections[0].run("git-upload-pack 'nothing.git'").text.contains("find that app")
+    });
+    wait_until("the place is free again", || over_https.run(&["ls-remote", "dozen"]).success);
 }
