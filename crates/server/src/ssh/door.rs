@@ -24,7 +24,8 @@ const MAX_SERVED: usize = 8;
 /// A connection.
 pub struct Door {
     state: State,
-    actor: Option<Actor>,
+    /// Of the key that the client has shown.
+    fingerprint: Option<String>,
     /// Cancelled when the client is known.
     known: CancellationToken,
     channels: HashMap<ChannelId, Waiting>,
@@ -41,7 +42,7 @@ impl Door {
     pub fn new(state: State) -> Self {
         Self {
             state,
-            actor: None,
+            fingerprint: None,
             known: CancellationToken::new(),
             channels: HashMap::new(),
             places: Arc::new(Semaphore::new(MAX_SERVED)),
@@ -52,8 +53,8 @@ impl Door {
         self.known.clone()
     }
 
-    async fn actor_of(&self, key: &PublicKey) -> Option<Actor> {
-        let (engine, fingerprint) = (self.state.engine.clone(), key.fingerprint(HashAlg::Sha256).to_string());
+    async fn actor_of(&self, fingerprint: String) -> Option<Actor> {
+        let engine = self.state.engine.clone();
         let found = blocking(move || ssh_keys::authenticate(&engine, &fingerprint)).await;
         found.unwrap_or_default()
     }
@@ -72,6 +73,10 @@ impl Door {
     }
 }
 
+fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
 impl Handler for Door {
     type Error = russh::Error;
 
@@ -80,16 +85,17 @@ impl Handler for Door {
         _user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        match self.actor_of(offer.public_key).await {
+        match self.actor_of(fingerprint(offer.public_key)).await {
             Some(_) => Ok(Auth::Accept),
             None => Ok(Auth::reject()),
         }
     }
 
     async fn auth_publickey(&mut self, _user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        self.actor = self.actor_of(key.public_key).await;
-        match self.actor {
+        let shown = fingerprint(key.public_key);
+        match self.actor_of(shown.clone()).await {
             Some(_) => {
+                self.fingerprint = Some(shown);
                 self.known.cancel();
                 Ok(Auth::Accept)
             }
@@ -138,7 +144,11 @@ impl Handler for Door {
         data: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let (Some((waiting, place)), Some(actor)) = (self.take(channel), self.actor) else {
+        let (Some((waiting, place)), Some(shown)) = (self.take(channel), self.fingerprint.clone()) else {
+            return session.channel_failure(channel);
+        };
+        // A connection outlives what its client may do: key, account or role may have gone since.
+        let Some(actor) = self.actor_of(shown).await else {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;

@@ -19,6 +19,7 @@ pub const CASES: &[Case] = &[
     ("ssh::only_known_keys_get_in", only_known_keys_get_in),
     ("ssh::there_is_git_and_nothing_else", there_is_git_and_nothing_else),
     ("ssh::apps_of_others_are_not_there", apps_of_others_are_not_there),
+    ("ssh::a_key_that_is_gone_opens_nothing_on_an_old_connection", a_key_that_is_gone_opens_nothing),
     ("ssh::fetches_at_once_are_bounded", fetches_at_once_are_bounded),
 ];
 
@@ -278,6 +279,18 @@ impl Drop for Held {
 fn end(child: &mut Child) {
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+fn a_key_that_is_gone_opens_nothing() {
+    let world = World::start();
+    world.app("hello");
+    let key = Key::make(&world, "key", "ed25519");
+    let id = key.add(&world.client());
+    let connection = Connection::open(&world, &key, "master");
+    let ask = || connection.run("git-upload-pack 'nothing.git'");
+    ask().refused(&["Couldn't find that app"]);
+    assert_eq!(world.client().delete(&format!("/account/keys/{id}")).status, 200);
+    assert_eq!(ask().refused(&[]).text, "", "not even that is told");
 }
 
 fn fetches_at_once_are_bounded() {
