@@ -40,6 +40,8 @@ pub enum Needs {
     Ticket,
     /// Any valid token; the answer is about the caller's own account.
     Token,
+    /// A role over some app which allows this, or the right to make apps.
+    SomeApp(Action),
     /// A role over the app that the path names which allows this.
     App(Action),
     /// A role over the installation which allows this.
@@ -74,6 +76,10 @@ impl About {
 
     pub const fn account(summary: &'static str) -> Self {
         Self::new(summary, Needs::Token)
+    }
+
+    pub const fn some_app(action: Action, summary: &'static str) -> Self {
+        Self::new(summary, Needs::SomeApp(action))
     }
 
     pub const fn app(action: Action, summary: &'static str) -> Self {

@@ -3,7 +3,7 @@
 //! The row is made first, the bytes come into a part file, and when they are whole the part takes its name and the row says so:
 //! what was answered with success is there after any crash, and what was not is collected.
 
-use super::{Done, acting_account, authorised_app, record};
+use super::{Done, acting_account, app_resource, authorised_app, record};
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -18,15 +18,18 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use store::tables::sources::Source;
+use store::tables::sources::SourcesInUse;
 use store::{Reader, Writer};
 
-pub use store::tables::sources::Upload;
+pub use store::tables::sources::{Source, Upload};
 
 /// How long a place can be written to and read from.
 const LIFETIME_MILLIS: u64 = 2 * 60 * 60 * 1000;
-/// Places of one account that are open at once.
+/// Places of one account that wait for an upload at once.
 const OPEN_PLACES: u64 = 64;
+/// Uploads of one account that are kept at once, and their bytes.
+const KEPT_UPLOADS: u64 = 1000;
+const KEPT_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// What the name of an upload that is not whole ends in.
 const PART: &str = "part";
 
@@ -46,10 +49,12 @@ pub fn create(engine: &Engine, context: &Context, app: Option<&AppRef>) -> Resul
     engine.write(|writer| {
         let app = authorised_place(writer, context, app)?;
         let now = engine.now();
-        if writer.count_sources(account, now)? >= OPEN_PLACES {
+        let used = writer.sources_in_use(account, now)?;
+        if used.empty >= OPEN_PLACES {
             return Err(Error::conflict(format!("{OPEN_PLACES} uploads of this account are open already."))
-                .with_hint("They are closed two hours after they were opened."));
+                .with_hint(CLOSED_IN_TIME));
         }
+        check_kept(used, 0)?;
         let id = SourceId::from_uuid(engine.uuid());
         let expires_at = WallMillis(now.0 + LIFETIME_MILLIS);
         let source = Source { id, account, app, upload: None, created_at: now, expires_at };
@@ -68,6 +73,22 @@ pub fn create(engine: &Engine, context: &Context, app: Option<&AppRef>) -> Resul
     })
 }
 
+const CLOSED_IN_TIME: &str = "They are closed two hours after they were opened.";
+
+/// Whether an account may keep one more upload of so many bytes.
+fn check_kept(used: SourcesInUse, more: u64) -> Result<(), Error> {
+    if used.full < KEPT_UPLOADS && used.bytes.saturating_add(more) <= KEPT_BYTES {
+        return Ok(());
+    }
+    let told = format!(
+        "This account keeps {} uploads with {} MB; {KEPT_UPLOADS} with {} MB are allowed.",
+        used.full,
+        used.bytes / 1024 / 1024,
+        KEPT_BYTES / 1024 / 1024
+    );
+    Err(Error::conflict(told).with_hint(CLOSED_IN_TIME))
+}
+
 /// The app that a place is bound to, if it is to be. A deploy token's places are its app's.
 fn authorised_place(
     reader: &Reader<'_>,
@@ -80,12 +101,25 @@ fn authorised_place(
     };
     match app.or(own.as_ref()) {
         Some(app) => authorised_app(reader, context, app, Action::SourceCreate).map(|app| Some(app.id)),
-        None => {
-            let account = Resource::Account(acting_account(context)?);
-            policy::authorise(&context.actor, Action::SourceCreate, &account)?;
-            Ok(None)
+        None => authorise_unbound(reader, context).map(|()| None),
+    }
+}
+
+/// Of its own account everybody is the owner; a place that is for any app is for those who may build one.
+fn authorise_unbound(reader: &Reader<'_>, context: &Context) -> Result<(), Error> {
+    let account = acting_account(context)?;
+    policy::authorise(&context.actor, Action::SourceCreate, &Resource::Account(account))?;
+    if policy::authorise(&context.actor, Action::AppCreate, &Resource::Installation).is_ok() {
+        return Ok(());
+    }
+    for app in reader.apps_of(account)? {
+        let resource = app_resource(reader, context, &app)?;
+        if policy::authorise(&context.actor, Action::BuildCreate, &resource).is_ok() {
+            return Ok(());
         }
     }
+    Err(Error::forbidden("There is no app that this account may build, so it may upload nothing.")
+        .with_hint("Ask the owner of an app to share it with you: `dozen access:add EMAIL --role operator`."))
 }
 
 /// The place that a secret for writing opens.
@@ -122,12 +156,13 @@ pub fn part_file(engine: &Engine) -> io::Result<PathBuf> {
 /// Keeps what has come whole: `part`, flushed by the caller. The same bytes once more are no second upload, others are refused.
 pub fn keep(engine: &Engine, source: SourceId, part: &Path, upload: &Upload) -> Result<(), Error> {
     engine.write_quietly(|writer| {
-        let kept = writer.source(source)?.ok_or_else(no_such_place)?.upload;
-        match kept {
-            Some(kept) if kept == *upload => Ok(()),
+        let kept = writer.source(source)?.ok_or_else(no_such_place)?;
+        match kept.upload {
+            Some(there) if there == *upload => Ok(()),
             Some(_) => Err(Error::conflict("Something else was uploaded here already.")
                 .with_hint("Ask for another upload with POST /sources.")),
             None => {
+                check_kept(writer.sources_in_use(kept.account, engine.now())?, upload.bytes)?;
                 take_name(part, &file(engine, source))
                     .map_err(|error| Error::unavailable("The upload cannot be stored.").with_source(error))?;
                 writer.set_upload(source, upload)?;

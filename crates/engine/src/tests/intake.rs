@@ -5,8 +5,9 @@ use crate::error::{Error, Kind};
 use crate::ops::accounts::{self, NewAuthorization};
 use crate::ops::sources::{self, Upload};
 use crate::ops::ssh_keys;
+use crate::reference::PersonRef;
 use domain::build::TreeSource;
-use domain::policy::Action;
+use domain::policy::{Action, Role};
 
 const PUBLIC_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm0Tv/lhuRxAnjJfUx46ceAzPyXIlotmEohm3ktXtPt";
 
@@ -17,10 +18,14 @@ fn upload(digit: char) -> Upload {
 
 /// Puts bytes into a place.
 fn put(world: &World, secret: &str, digit: char) -> Result<(), Error> {
+    put_upload(world, secret, &upload(digit))
+}
+
+fn put_upload(world: &World, secret: &str, upload: &Upload) -> Result<(), Error> {
     let source = sources::to_write(&world.engine, secret)?;
     let part = sources::part_file(&world.engine).unwrap();
     std::fs::write(&part, "tar").unwrap();
-    sources::keep(&world.engine, source.id, &part, &upload(digit))
+    sources::keep(&world.engine, source.id, &part, upload)
 }
 
 fn uploads(world: &World) -> usize {
@@ -69,8 +74,50 @@ fn a_start_keeps_whole_uploads_and_nothing_else() {
 #[test]
 fn places_are_bounded() {
     let world = World::start();
-    let full = (0..100).find_map(|_| sources::create(&world.engine, &world.admin, None).err());
+    let place = || sources::create(&world.engine, &world.admin, None);
+    let used = |upload: &Upload| put_upload(&world, place()?.put.expose(), upload);
+    for _ in 0..100 {
+        used(&upload('a')).expect("a place that was used is not open any more");
+    }
+    let full = (0..100).find_map(|_| place().err());
     assert_eq!(full.unwrap().kind(), Kind::Conflict);
+    let other = other_account(&world);
+    sources::create(&world.engine, &other, None).expect("others have their own");
+}
+
+#[test]
+fn bytes_that_are_kept_are_bounded() {
+    let world = World::start();
+    let large = Upload { bytes: 1024 * 1024 * 1024, ..upload('a') };
+    let places: Vec<_> =
+        (0..9).map(|_| sources::create(&world.engine, &world.admin, None).unwrap()).collect();
+    for place in &places[..8] {
+        put_upload(&world, place.put.expose(), &large).unwrap();
+    }
+    let refused = put_upload(&world, places[8].put.expose(), &large).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Conflict);
+    assert!(refused.message().contains("8 uploads with 8192 MB"), "{refused}");
+    assert_eq!(uploads(&world), 9, "the part is its writer's to remove");
+    world.clock.advance_millis(2 * 60 * 60 * 1000);
+    let later = sources::create(&world.engine, &world.admin, None).unwrap();
+    put_upload(&world, later.put.expose(), &large).unwrap();
+}
+
+#[test]
+fn who_may_build_nothing_uploads_nothing() {
+    let world = World::start();
+    let (_, app) = world.app("hello");
+    let email = "guest@example.com".parse().unwrap();
+    let token = accounts::create(&world.engine, &world.admin, &email, Role::None).unwrap();
+    let guest = context(&world.engine, &token.secret);
+    let place = || sources::create(&world.engine, &guest, None).map_err(|error| error.kind());
+    assert_eq!(place().unwrap_err(), Kind::Forbidden);
+    let person = PersonRef::new("guest@example.com");
+    let share = |role| ops::collaborators::add(&world.engine, &world.admin, &app, &person, role).map(drop);
+    share(Role::Viewer).unwrap();
+    assert_eq!(place().unwrap_err(), Kind::Forbidden);
+    share(Role::Operator).unwrap();
+    place().unwrap();
 }
 
 #[test]
@@ -107,7 +154,7 @@ fn a_deploy_token_does_its_work_and_no_more() {
 
 fn other_account(world: &World) -> Context {
     let email = "s@example.com".parse().unwrap();
-    let token = accounts::create(&world.engine, &world.admin, &email, domain::policy::Role::Owner).unwrap();
+    let token = accounts::create(&world.engine, &world.admin, &email, Role::Owner).unwrap();
     context(&world.engine, &token.secret)
 }
 

@@ -20,7 +20,11 @@ pub fn routes() -> Routes {
         .post(
             "/sources",
             create,
-            About::account("Open a place for an upload; a deploy token's is for its app").created("Source"),
+            About::some_app(
+                Action::BuildCreate,
+                "Open a place for an upload; a deploy token's is for its app",
+            )
+            .created("Source"),
         )
         .post(
             "/apps/{app}/sources",
@@ -55,9 +59,9 @@ async fn make(
     app: Option<AppRef>,
 ) -> Result<(StatusCode, Json<Source>), Refusal> {
     let engine = state.engine.clone();
-    let made = blocking(move || sources::create(&engine, &caller.context(), app.as_ref())).await?;
-    let engine = state.engine.clone();
     tokio::task::spawn_blocking(move || check_room(&engine)).await.map_err(|_| Refusal::internal())??;
+    let engine = state.engine.clone();
+    let made = blocking(move || sources::create(&engine, &caller.context(), app.as_ref())).await?;
     let address = |secret: &str| origin.https(&upload_path(secret));
     let source_blob =
         SourceAddresses { get_url: address(made.get.expose()), put_url: address(made.put.expose()) };

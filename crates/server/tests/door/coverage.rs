@@ -94,6 +94,7 @@ fn render_routes(page: &mut String, routes: &[Route]) {
             Needs::Nothing => "anybody".to_owned(),
             Needs::Ticket => "whoever has the address".to_owned(),
             Needs::Token => "any account".to_owned(),
+            Needs::SomeApp(action) => format!("{} of some app", action.least_role()),
             Needs::App(action) | Needs::Installation(action) => action.least_role().to_string(),
         };
         let _ = writeln!(page, "| `{} {}` | {} | {who} |", route.method, route.path, route.about.summary);

@@ -162,7 +162,7 @@ fn describe_operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     match route.about.needs {
         Needs::Nothing | Needs::Ticket => operation["security"] = json!([]),
         Needs::Token => {}
-        Needs::App(action) | Needs::Installation(action) => {
+        Needs::SomeApp(action) | Needs::App(action) | Needs::Installation(action) => {
             operation["x-dozen-action"] = action.name().into();
             operation["x-dozen-least-role"] = action.least_role().name().into();
         }

@@ -100,8 +100,10 @@ fn expected(needs: Needs, person: &Person) -> Verdict {
     let held = |held: Role, action: Action| held != Role::None && held.includes(action.least_role());
     match needs {
         Needs::Nothing | Needs::Ticket | Needs::Token => Verdict::Allowed,
+        Needs::SomeApp(action) if held(person.app, action) => Verdict::Allowed,
+        Needs::SomeApp(_) if held(installation, Action::AppCreate) => Verdict::Allowed,
         Needs::Installation(action) if held(installation, action) => Verdict::Allowed,
-        Needs::Installation(_) => Verdict::Forbidden,
+        Needs::SomeApp(_) | Needs::Installation(_) => Verdict::Forbidden,
         Needs::App(action) if held(person.app, action) => Verdict::Allowed,
         Needs::App(_) if person.app == Role::None => Verdict::Hidden,
         Needs::App(_) => Verdict::Forbidden,

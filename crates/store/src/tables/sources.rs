@@ -1,7 +1,7 @@
 //! Places for uploads. Their secrets never come here, only digests of them; the bytes lie in files.
 
 use crate::error::Result;
-use crate::sql::{int, parsed, parsed_optional, wall};
+use crate::sql::{int, number, parsed, parsed_optional, wall};
 use crate::tables::tokens::SecretHash;
 use crate::{Reader, Writer};
 use domain::ids::{AccountId, AppId, SourceId};
@@ -27,6 +27,16 @@ pub struct Source {
 pub struct Upload {
     pub bytes: u64,
     pub checksum: SourceChecksum,
+}
+
+/// What one account takes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourcesInUse {
+    /// Places that nothing was uploaded to yet.
+    pub empty: u64,
+    /// Uploads that are whole, and their bytes.
+    pub full: u64,
+    pub bytes: u64,
 }
 
 const COLUMNS: &str = "SELECT id, account_id, app_id, bytes, checksum, created_at, expires_at FROM sources";
@@ -63,10 +73,19 @@ impl Reader<'_> {
         self.all(&format!("{COLUMNS} WHERE expires_at <= ?1"), [int(now.0)], read)
     }
 
-    /// Places of an account that have not expired.
-    pub fn count_sources(&self, account: AccountId, now: WallMillis) -> Result<u64> {
-        let sql = "SELECT count(*) FROM sources WHERE account_id = ?1 AND expires_at > ?2";
-        self.count(sql, (account.to_string(), int(now.0)))
+    /// What an account has in places that have not expired.
+    pub fn sources_in_use(&self, account: AccountId, now: WallMillis) -> Result<SourcesInUse> {
+        let sql =
+            "SELECT count(*) - count(bytes) AS empty, count(bytes) AS full, coalesce(sum(bytes), 0) AS bytes
+            FROM sources WHERE account_id = ?1 AND expires_at > ?2";
+        let found = self.one(sql, (account.to_string(), int(now.0)), |row| {
+            Ok(SourcesInUse {
+                empty: number(row, "empty")?,
+                full: number(row, "full")?,
+                bytes: number(row, "bytes")?,
+            })
+        })?;
+        Ok(found.unwrap_or_default())
     }
 }
 
