@@ -140,7 +140,16 @@ impl GitBody {
 
     /// Reads and drops what the client still sends, within bounds, so that it gets to reading its answer.
     pub async fn discard(mut self) -> Result<(), BodyError> {
-        let mut left = MAX_DISCARDED;
+        self.discard_up_to(MAX_DISCARDED).await
+    }
+
+    /// The same for somebody who has shown nothing that counts: no more than so much of it, and for no longer.
+    pub async fn discard_some(&mut self, bytes: u64, time: Duration) {
+        let _ended_or_cut_off = tokio::time::timeout(time, self.discard_up_to(bytes)).await;
+    }
+
+    async fn discard_up_to(&mut self, bytes: u64) -> Result<(), BodyError> {
+        let mut left = bytes;
         while let Some(bytes) = self.next_raw().await? {
             left = left.checked_sub(bytes.len() as u64).ok_or(BodyError::TooLarge)?;
         }
@@ -154,6 +163,8 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use futures_util::stream;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -216,6 +227,29 @@ mod tests {
         assert!(
             GitBody::new(body, Encoding::Identity).feed(Some(Bytes::from_static(b"x")), input).await.is_ok()
         );
+    }
+
+    /// By a clock that runs when nothing else does.
+    #[tokio::test(start_paused = true)]
+    async fn of_a_stranger_little_is_read_and_not_for_long() {
+        let read = Arc::new(AtomicUsize::new(0));
+        let body = |pause: Duration| {
+            let read = Arc::clone(&read);
+            let pieces = stream::unfold((), move |()| {
+                let read = Arc::clone(&read);
+                async move {
+                    tokio::time::sleep(pause).await;
+                    read.fetch_add(1000, Ordering::Relaxed);
+                    Some((Ok::<_, io::Error>(vec![0u8; 1000]), ()))
+                }
+            });
+            GitBody::new(Body::from_stream(pieces), Encoding::Identity)
+        };
+        let (begun, limit) = (tokio::time::Instant::now(), Duration::from_secs(5));
+        body(Duration::ZERO).discard_some(10_000, limit).await;
+        assert_eq!(read.swap(0, Ordering::Relaxed), 11_000);
+        body(Duration::from_secs(2)).discard_some(10_000, limit).await;
+        assert_eq!((read.load(Ordering::Relaxed), begun.elapsed().as_secs()), (2000, 5));
     }
 
     #[test]

@@ -12,18 +12,26 @@ use axum::body::Body;
 use axum::extract::{self, Path};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use domain::ids::SourceId;
+use domain::ids::{AccountId, SourceId};
 use engine::Engine;
-use engine::ops::sources;
+use engine::ops::sources::{self, Source};
 use http::{HeaderMap, StatusCode, header};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 
 /// Uploads that come in at once.
 const MAX_UPLOADS: usize = 32;
+/// Of one account.
+const MAX_UPLOADS_OF_ACCOUNT: usize = 4;
+/// From the first byte to the answer: 2.5 Mbit/s for the largest archive.
+const UPLOAD_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// What is read of a body whose address opens nothing, so that an honest client gets to reading the answer.
+const STRANGERS_BYTES: u64 = 1024 * 1024;
+const STRANGERS_TIME: Duration = Duration::from_secs(5);
 /// Pieces between a client and the disk.
 const PIECES: usize = 8;
 
@@ -41,28 +49,30 @@ pub fn upload_path(secret: &str) -> String {
     format!("/uploads/{secret}")
 }
 
-/// The uploads that are coming in.
+/// The uploads that are coming in, with the accounts that opened their places.
 #[derive(Default)]
-pub struct Uploads(Arc<Mutex<HashSet<SourceId>>>);
+pub struct Uploads(Arc<Mutex<HashMap<SourceId, AccountId>>>);
 
 /// The right to fill a place; given back when dropped.
 struct Claim {
-    open: Arc<Mutex<HashSet<SourceId>>>,
+    open: Arc<Mutex<HashMap<SourceId, AccountId>>>,
     source: SourceId,
 }
 
 impl Uploads {
-    fn claim(&self, source: SourceId) -> Result<Claim, Refusal> {
+    fn claim(&self, source: SourceId, account: AccountId) -> Result<Claim, Refusal> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= MAX_UPLOADS {
+        if open.contains_key(&source) {
+            return Err(Refusal::new(ErrorId::Conflict, "Somebody is uploading here at this moment."));
+        }
+        let own = open.values().filter(|other| **other == account).count();
+        if open.len() >= MAX_UPLOADS || own >= MAX_UPLOADS_OF_ACCOUNT {
             return Err(Refusal::new(
                 ErrorId::Unavailable,
                 "Too many uploads are under way; try again in a moment.",
             ));
         }
-        if !open.insert(source) {
-            return Err(Refusal::new(ErrorId::Conflict, "Somebody is uploading here at this moment."));
-        }
+        open.insert(source, account);
         Ok(Claim { open: Arc::clone(&self.0), source })
     }
 }
@@ -73,7 +83,6 @@ impl Drop for Claim {
     }
 }
 
-/// A refused body is read out before the answer ends, within bounds: else clients that are still sending lose the answer.
 async fn take(
     extract::State(state): extract::State<State>,
     Path(secret): Path<String>,
@@ -81,8 +90,31 @@ async fn take(
     body: Body,
 ) -> Result<StatusCode, Refusal> {
     let mut body = GitBody::new(body, Encoding::Identity);
-    let taken = match admit(&state, secret, &headers).await {
-        Ok(claim) => receive(&state, claim, &mut body).await,
+    let engine = state.engine.clone();
+    match blocking(move || sources::to_write(&engine, &secret)).await {
+        Ok(source) => in_time(take_known(&state, &source, &headers, body)).await,
+        Err(refusal) => {
+            body.discard_some(STRANGERS_BYTES, STRANGERS_TIME).await;
+            Err(refusal)
+        }
+    }
+}
+
+async fn in_time(taking: impl Future<Output = Result<StatusCode, Refusal>>) -> Result<StatusCode, Refusal> {
+    let told = || format!("The upload took more than {} minutes.", UPLOAD_LIMIT.as_secs() / 60);
+    let late = |_| Refusal::new(ErrorId::BadRequest, told());
+    tokio::time::timeout(UPLOAD_LIMIT, taking).await.map_err(late)?
+}
+
+/// A refused body is read out before the answer ends, within bounds: else clients that are still sending lose the answer.
+async fn take_known(
+    state: &State,
+    source: &Source,
+    headers: &HeaderMap,
+    mut body: GitBody,
+) -> Result<StatusCode, Refusal> {
+    let taken = match admit(state, source, headers) {
+        Ok(claim) => receive(state, claim, &mut body).await,
         Err(refusal) => Err(refusal),
     };
     if taken.is_err() {
@@ -91,15 +123,13 @@ async fn take(
     taken.map(|()| StatusCode::OK)
 }
 
-async fn admit(state: &State, secret: String, headers: &HeaderMap) -> Result<Claim, Refusal> {
-    let engine = state.engine.clone();
-    let source = blocking(move || sources::to_write(&engine, &secret)).await?;
+fn admit(state: &State, source: &Source, headers: &HeaderMap) -> Result<Claim, Refusal> {
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_ARCHIVE_BYTES) {
         return Err(not_stored(&io::ErrorKind::FileTooLarge.into()));
     }
-    state.uploads.claim(source.id)
+    state.uploads.claim(source.id, source.account)
 }
 
 async fn receive(state: &State, claim: Claim, body: &mut GitBody) -> Result<(), Refusal> {
@@ -184,5 +214,36 @@ pub fn check_room(engine: &Engine) -> Result<(), Refusal> {
         Ok(true) => Ok(()),
         Ok(false) => Err(not_stored(&io::ErrorKind::StorageFull.into())),
         Err(error) => Err(not_stored(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_leaves_room_for_others() {
+        let uploads = Uploads::default();
+        let claim = |source, account| {
+            let claimed = uploads.claim(SourceId::from_u128(source), AccountId::from_u128(account));
+            claimed.map_err(|refusal| refusal.status.as_u16())
+        };
+        let own: Vec<_> = (0..MAX_UPLOADS_OF_ACCOUNT as u128).map(|n| claim(n, 1).unwrap()).collect();
+        assert_eq!(claim(0, 1).err(), Some(409), "one at a time into one place");
+        assert_eq!(claim(100, 1).err(), Some(503));
+        let others: Vec<_> =
+            (own.len()..MAX_UPLOADS).map(|n| claim(1000 + n as u128, 2 + n as u128).unwrap()).collect();
+        assert_eq!(claim(100, 1000).err(), Some(503), "there are places for so many");
+        drop(own);
+        assert!(claim(100, 1).is_ok());
+        drop(others);
+    }
+
+    /// By a clock that runs when nothing else does.
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_ends_in_time() {
+        let late = in_time(std::future::pending()).await.unwrap_err();
+        assert_eq!(late.body.message, "The upload took more than 30 minutes.");
+        assert_eq!(in_time(async { Ok(StatusCode::OK) }).await.ok(), Some(StatusCode::OK));
     }
 }

@@ -9,13 +9,15 @@ use domain::ids::AppId;
 use engine::ports::Repositories;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::io::Write;
+use std::io::{BufReader, Write};
+use std::time::Duration;
 
 pub const CASES: &[Case] = &[
     ("sources::an_upload_becomes_a_release", an_upload_becomes_a_release),
     ("sources::what_cannot_be_built_is_refused_by_name", what_cannot_be_built_is_refused_by_name),
     ("sources::half_an_upload_is_none", half_an_upload_is_none),
     ("sources::uploads_are_bounded", uploads_are_bounded),
+    ("sources::strangers_are_not_read_out", strangers_are_not_read_out),
     ("sources::an_archive_elsewhere", an_archive_elsewhere),
     ("sources::a_commit_by_name", a_commit_by_name),
     ("sources::a_repeat_is_one_build", a_repeat_is_one_build),
@@ -215,6 +217,20 @@ fn uploads_are_bounded() {
     let unknown = world.client().send("PUT", &format!("/uploads/{}", "a".repeat(64)), &[], b"x");
     assert_eq!((unknown.status, unknown.json()["resource"].as_str()), (404, Some("source")));
     assert_eq!(left(&world, "uploads"), Vec::<String>::new());
+}
+
+fn strangers_are_not_read_out() {
+    let world = World::start();
+    let mut tls = world.client().connect();
+    let path = format!("/uploads/{}", "a".repeat(64));
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500000000\r\n\r\n");
+    tls.write_all(head.as_bytes()).unwrap();
+    // The answer comes although the body goes on, and before a silent client would count as gone.
+    tls.sock.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    tls.write_all(&[7; 50_000]).unwrap();
+    tls.flush().unwrap();
+    let (status, _) = crate::client::read_head(&mut BufReader::new(tls));
+    assert_eq!(status, 404);
 }
 
 fn an_archive_elsewhere() {
