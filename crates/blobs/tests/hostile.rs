@@ -13,6 +13,7 @@ const SMALL: Limits = Limits {
     depth: 10,
     path_bytes: 1000,
     compressed_bytes: None,
+    spare_bytes: 0,
 };
 
 struct Case {

@@ -88,6 +88,7 @@ impl BuildError {
             | Self::Result(
                 ExtractError::Read(_)
                 | ExtractError::Write { .. }
+                | ExtractError::NoRoom
                 | ExtractError::NotEmpty
                 | ExtractError::Destination(_),
             )

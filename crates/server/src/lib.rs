@@ -25,5 +25,6 @@ pub mod strangers;
 mod streams;
 pub mod table;
 
+pub use intake::spare_bytes;
 pub use run::{ServerError, ServerParts, route_table, run, run_telling};
 pub use settings::Settings;

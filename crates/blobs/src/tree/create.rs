@@ -48,6 +48,12 @@ impl<'a> Destination<'a> {
         rustix::fs::fchmod(self.root, Mode::from_raw_mode(MODE_EXECUTABLE))
     }
 
+    /// What its file system has left.
+    pub(crate) fn free_bytes(&self) -> Result<u64, Errno> {
+        let stat = rustix::fs::fstatvfs(self.root)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// A new file's descriptor. EEXIST if the name is taken.
     pub(crate) fn file(&mut self, path: &EntryPath) -> Result<File, Errno> {
         let (parent, name) = self.parent_of(path)?;

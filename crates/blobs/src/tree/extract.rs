@@ -63,6 +63,8 @@ struct Extraction<'a> {
     links: Links,
     summary: TreeSummary,
     seen: u64,
+    /// Written since somebody looked at the free space.
+    unseen_bytes: u64,
     buffer: Vec<u8>,
 }
 
@@ -75,6 +77,8 @@ impl<'a> Extraction<'a> {
             links: Links::default(),
             summary: TreeSummary::default(),
             seen: 0,
+            // The first file is a reason to look.
+            unseen_bytes: Limits::LOOK_BYTES,
             buffer: vec![0; BUFFER_BYTES],
         }
     }
@@ -134,6 +138,7 @@ impl<'a> Extraction<'a> {
                 break;
             }
             file.write_all(&self.buffer[..read]).map_err(|source| write_failed(path, source))?;
+            self.written(read as u64, 0)?;
         }
         self.finish(path, &file, Executable::of_mode(entry.mode))
     }
@@ -158,12 +163,30 @@ impl<'a> Extraction<'a> {
         }
         self.account(path, u64::try_from(stat.st_size).unwrap_or(u64::MAX))?;
         let mut file = self.destination.file(path).map_err(|error| failed(path, error))?;
-        std::io::copy(&mut original, &mut file).map_err(|source| write_failed(path, source))?;
+        let copied = std::io::copy(&mut original, &mut file).map_err(|source| write_failed(path, source))?;
+        self.written(copied, 0)?;
         self.finish(path, &file, Executable::of_mode(stat.st_mode))
     }
 
     /// Counts a file's bytes before one of them is written.
-    fn account(&mut self, path: &EntryPath, bytes: u64) -> Result<(), Refusal> {
+    fn account(&mut self, path: &EntryPath, bytes: u64) -> Result<(), ExtractError> {
+        self.check_bytes(path, bytes)?;
+        self.written(Limits::OVERHEAD_BYTES, bytes)
+    }
+
+    /// From time to time looks whether the file system has room for what is coming.
+    fn written(&mut self, bytes: u64, coming: u64) -> Result<(), ExtractError> {
+        self.unseen_bytes = self.unseen_bytes.saturating_add(bytes);
+        let seldom = self.unseen_bytes.saturating_add(coming) < Limits::LOOK_BYTES;
+        if self.limits.spare_bytes == 0 || seldom {
+            return Ok(());
+        }
+        self.unseen_bytes = 0;
+        let free = self.destination.free_bytes().map_err(|error| ExtractError::Destination(error.into()))?;
+        if free > self.limits.spare_bytes.saturating_add(coming) { Ok(()) } else { Err(ExtractError::NoRoom) }
+    }
+
+    fn check_bytes(&mut self, path: &EntryPath, bytes: u64) -> Result<(), Refusal> {
         if bytes > self.limits.file_bytes {
             return Err(Refusal::FileTooLarge { name: path.name(), bytes, limit: self.limits.file_bytes });
         }

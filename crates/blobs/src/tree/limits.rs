@@ -15,6 +15,8 @@ pub struct Limits {
     /// Size of the stream as it arrived, when it was compressed: more than [`Limits::RATIO`] times as much (beyond
     /// [`Limits::RATIO_FREE_BYTES`]) is refused.
     pub compressed_bytes: Option<u64>,
+    /// What the file system must have free all the while; 0: nobody looks.
+    pub spare_bytes: u64,
 }
 
 impl Limits {
@@ -26,12 +28,17 @@ impl Limits {
         depth: 100,
         path_bytes: 4000,
         compressed_bytes: None,
+        spare_bytes: 0,
     };
 
     /// Honest source compresses by 3 to 30 times.
     pub const RATIO: u64 = 100;
     /// A tree no larger than this is never called an expansion: small trees of repeated text compress well.
     pub const RATIO_FREE_BYTES: u64 = 64 * 1024 * 1024;
+    /// The free space is looked at each time that so much was written.
+    pub(crate) const LOOK_BYTES: u64 = 8 * 1024 * 1024;
+    /// What a file takes beside its contents, about.
+    pub(crate) const OVERHEAD_BYTES: u64 = 4096;
     /// Bytes of all extended headers of one entry.
     pub(crate) const METADATA_BYTES: u64 = 1024 * 1024;
     /// Bytes of names and targets of all symbolic links, which are remembered until the end.
@@ -42,6 +49,11 @@ impl Limits {
     pub(crate) const LINK_HOPS: usize = 40;
     /// Bytes of padding after the end of an archive (GNU tar and git pad to 10 KiB).
     pub(crate) const PADDING_BYTES: u64 = 1024 * 1024;
+
+    #[must_use]
+    pub const fn sparing(self, spare_bytes: u64) -> Self {
+        Self { spare_bytes, ..self }
+    }
 
     #[must_use]
     pub const fn arrived_as(self, compressed_bytes: u64) -> Self {

@@ -17,6 +17,8 @@ pub enum ExtractError {
         #[source]
         source: io::Error,
     },
+    #[error("the disk is nearly full")]
+    NoRoom,
     #[error("the destination folder is not empty")]
     NotEmpty,
     #[error("the destination folder could not be used")]

@@ -3,7 +3,7 @@
 use super::MAX_ARCHIVE_BYTES;
 use engine::ops::sources::{self, Upload};
 use engine::{Engine, Error};
-use rustix::fs::statvfs;
+use rustix::fs::{StatVfs, statvfs};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Free space is looked at each time that so much has come.
 const LOOK_EVERY_BYTES: u64 = 8 * 1024 * 1024;
-/// Space that uploads leave free, for the ledger above all: so much, or a tenth of a smaller file system.
+/// Space that uploads and trees leave free, for the ledger above all: so much, or a tenth of a smaller file system.
 const FLOOR_BYTES: u64 = 512 * 1024 * 1024;
 
 /// A file that is being filled. Dropping it removes it.
@@ -60,9 +60,16 @@ impl Part {
 /// Whether a folder's file system has more free than uploads must leave.
 pub fn has_room(folder: &Path) -> io::Result<bool> {
     let stat = statvfs(folder)?;
-    let total = stat.f_blocks.saturating_mul(stat.f_frsize);
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    Ok(free > FLOOR_BYTES.min(total / 10))
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize) > spare(&stat))
+}
+
+/// What sources and their trees must leave free of a folder's file system.
+pub fn spare_bytes(folder: &Path) -> io::Result<u64> {
+    Ok(spare(&statvfs(folder)?))
+}
+
+fn spare(stat: &StatVfs) -> u64 {
+    FLOOR_BYTES.min(stat.f_blocks.saturating_mul(stat.f_frsize) / 10)
 }
 
 impl Write for Part {

@@ -34,7 +34,8 @@ impl SourceTrees for PushedTrees {
             .mode(0o755)
             .create(folder)
             .map_err(|error| failed("the folder for the source cannot be made", error))?;
-        let staged = stage_into(folder, tree, form);
+        let spare = server::spare_bytes(folder).map_err(|error| failed("the free space is not known", error))?;
+        let staged = stage_into(folder, tree, form, &Limits::SOURCE.sparing(spare));
         if staged.is_err() {
             let _left_for_the_next_start = std::fs::remove_dir_all(folder);
         }
@@ -42,17 +43,21 @@ impl SourceTrees for PushedTrees {
     }
 }
 
-fn stage_into(folder: &Path, tree: &mut dyn Read, form: &TreeForm) -> Result<(), StageError> {
+fn stage_into(
+    folder: &Path,
+    tree: &mut dyn Read,
+    form: &TreeForm,
+    limits: &Limits,
+) -> Result<(), StageError> {
     let opened = SourceTree::open(folder).map_err(|error| {
         StageError::Failed(format!("the folder for the source cannot be opened: {error}"))
     })?;
     let folder = opened.as_folder();
     match form.packing {
-        Packing::GitArchive => extract(tree, folder, &Limits::SOURCE).map(drop),
+        Packing::GitArchive => extract(tree, folder, limits).map(drop),
         Packing::Upload { bytes } => {
-            let limits = Limits::SOURCE.arrived_as(bytes);
             let mut unpacked = unpack(tree)?;
-            let unwrapped = extract(&mut unpacked, folder, &limits);
+            let unwrapped = extract(&mut unpacked, folder, &limits.arrived_as(bytes));
             unwrapped.and_then(|_| unwrap_single_folder(folder, &Limits::SOURCE))
         }
     }
@@ -86,6 +91,9 @@ fn sentence(error: ExtractError, packing: Packing) -> StageError {
         (ExtractError::Read(source), Packing::Upload { .. }) => {
             StageError::Refused(format!("it cannot be unpacked: {source}"))
         }
+        (ExtractError::NoRoom, _) => StageError::Failed(
+            "the server's disk is nearly full; it takes no sources until there is room again".to_owned(),
+        ),
         (
             error @ (ExtractError::Read(_)
             | ExtractError::Write { .. }
@@ -195,6 +203,23 @@ mod tests {
         header.set_cksum();
         let refused = uploaded(&gzip(header.as_bytes()), None).unwrap_err();
         assert!(refused.to_string().contains("expands to more than"), "{refused}");
+    }
+
+    /// However little an archive has, and however it comes.
+    #[test]
+    fn a_disk_that_is_nearly_full_takes_no_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = tar(&["a"]);
+        for packing in [Packing::GitArchive, Packing::Upload { bytes: 1 }] {
+            let form = TreeForm { packing, project: None };
+            let full = Limits::SOURCE.sparing(u64::MAX);
+            let refused = stage_into(folder.path(), &mut &archive[..], &form, &full).unwrap_err();
+            assert!(
+                matches!(&refused, StageError::Failed(told) if told.contains("nearly full")),
+                "{refused}"
+            );
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
     }
 
     #[test]
