@@ -10,8 +10,8 @@ use domain::event::ResourceKind;
 use domain::ids::AccountId;
 use sha2::{Digest, Sha256};
 use std::str::FromStr;
-use store::Writer;
 use store::tables::idempotency::{FirstAnswer, Repeatable};
+use store::{Reader, Writer};
 
 /// How long a first answer counts.
 pub const WINDOW_MILLIS: u64 = 10 * 60 * 1000;
@@ -22,11 +22,11 @@ pub(crate) const CREATED: u16 = 201;
 /// The id of what the first request made, if this is a repeat of it.
 pub(crate) fn earlier<T: FromStr>(
     engine: &Engine,
-    writer: &Writer<'_>,
+    reader: &Reader<'_>,
     context: &Context,
     resource: ResourceKind,
 ) -> Result<Option<T>, Error> {
-    let Some(answer) = first_answer(engine, writer, context)? else { return Ok(None) };
+    let Some(answer) = first_answer(engine, reader, context)? else { return Ok(None) };
     if answer.resource != resource {
         return Err(Error::internal("a repeated request belongs to another kind of resource"));
     }
@@ -71,11 +71,11 @@ pub(crate) fn keep(
 
 fn first_answer(
     engine: &Engine,
-    writer: &Writer<'_>,
+    reader: &Reader<'_>,
     context: &Context,
 ) -> Result<Option<FirstAnswer>, Error> {
     let Some(request) = repeatable(context) else { return Ok(None) };
-    let kept = writer.first_answer(&request)?.filter(|answer| still_counts(engine, answer));
+    let kept = reader.first_answer(&request)?.filter(|answer| still_counts(engine, answer));
     match kept {
         Some(answer) if answer.body_hash != request.body_hash => Err(Error::invalid(
             "This key was used within the last ten minutes for a request with another body.",

@@ -28,7 +28,7 @@ use domain::policy::Action;
 use queue::Ticket;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use store::Writer;
+use store::{Reader, Writer};
 
 /// Where a build's tree lies within its folder.
 const SOURCE_FOLDER: &str = "src";
@@ -94,6 +94,24 @@ pub fn accept(
             Err(error)
         }
     }
+}
+
+/// The build that this same request made when it came before, so that nobody extracts its tree again. [`accept`] looks once more.
+pub fn earlier(engine: &Engine, context: &Context, app: &AppRef) -> Result<Option<BuildInfo>, Error> {
+    engine.read(|reader| {
+        let app = authorised_app(reader, context, app, Action::BuildCreate)?;
+        find_earlier(engine, reader, context, &app)
+    })
+}
+
+fn find_earlier(
+    engine: &Engine,
+    reader: &Reader<'_>,
+    context: &Context,
+    app: &App,
+) -> Result<Option<BuildInfo>, Error> {
+    let id = idempotency::earlier::<BuildId>(engine, reader, context, ResourceKind::Build)?;
+    id.map(|id| render(reader, find_build(reader, app.id, id)?)).transpose()
 }
 
 /// The build's output from its beginning: live while it runs, from its file afterwards.
@@ -202,8 +220,7 @@ fn commit_build(
     source: BuildSource,
 ) -> Result<(BuildInfo, App, bool), Error> {
     let app = authorised_app(writer, context, app, Action::BuildCreate)?;
-    if let Some(id) = idempotency::earlier::<BuildId>(engine, writer, context, ResourceKind::Build)? {
-        let info = render(writer, find_build(writer, app.id, id)?)?;
+    if let Some(info) = find_earlier(engine, writer, context, &app)? {
         return Ok((info, app, false));
     }
     let now = engine.now();

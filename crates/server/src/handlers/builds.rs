@@ -24,7 +24,7 @@ use domain::ids::BuildId;
 use domain::names::InvalidName;
 use domain::policy::Action;
 use engine::ops::builds::BuildInfo;
-use engine::{AppRef, ops};
+use engine::{AppRef, builds, ops};
 use http::StatusCode;
 
 pub fn routes() -> Routes {
@@ -114,8 +114,15 @@ async fn create(
     refuse_buildpacks(&call.body)?;
     let named = named_source(call.body.source_blob)?;
     let (engine, context, app) = (state.engine.clone(), call.context.clone(), AppRef::new(&app));
-    let app =
-        blocking(move || ops::apps::authorise_app(&engine, &context, &app, Action::BuildCreate)).await?.app;
+    let (app, earlier) = blocking(move || {
+        let named = ops::apps::authorise_app(&engine, &context, &app, Action::BuildCreate)?.app;
+        Ok((named, builds::earlier(&engine, &context, &app)?))
+    })
+    .await?;
+    let named_app = AppReference { id: app.id, name: app.name.clone() };
+    if let Some(row) = earlier {
+        return Ok((StatusCode::CREATED, Json(render(&state, &origin, &named_app, &row))));
+    }
     let busy = || {
         Refusal::new(ErrorId::Unavailable, "Too many pushes and builds are coming in; try again in a moment.")
     };
@@ -123,8 +130,7 @@ async fn create(
     let address = intake::find(&state, &origin, &app, &named).await?;
     let order = Order { context: call.context, app: app.id, named, address, place };
     let row = intake::accept(&state, order).await?;
-    let app = AppReference { id: app.id, name: app.name };
-    Ok((StatusCode::CREATED, Json(render(&state, &origin, &app, &row))))
+    Ok((StatusCode::CREATED, Json(render(&state, &origin, &named_app, &row))))
 }
 
 /// Which builder works is told by the source and by what is set for the app.
