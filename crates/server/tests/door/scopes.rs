@@ -8,6 +8,7 @@ use domain::policy::Action;
 use serde_json::{Value, json};
 use server::route_table;
 use server::table::{Needs, Route};
+use std::collections::BTreeSet;
 
 pub const CASES: &[Case] = &[
     ("scopes::a_deploy_token_on_every_route", a_deploy_token_on_every_route),
@@ -25,26 +26,37 @@ const ALLOWED: [Action; 6] = [
     Action::SourceCreate,
 ];
 
-/// Routes of no app.
-const OTHERS: &[(&str, &str, &str)] = &[
-    ("POST", "/apps", r#"{"name":"mine"}"#),
-    ("GET", "/account", ""),
-    ("GET", "/account/keys", ""),
-    (
-        "POST",
-        "/account/keys",
-        r#"{"public_key":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm0Tv/lhuRxAnjJfUx46ceAzPyXIlotmEohm3ktXtPt"}"#,
-    ),
-    ("GET", "/oauth/authorizations", ""),
-    ("POST", "/oauth/authorizations", "{}"),
-    ("GET", "/dozen/doctor", ""),
-    ("GET", "/dozen/accounts", ""),
-    ("POST", "/dozen/accounts", r#"{"email":"x@example.com"}"#),
+/// What a deploy token may ask beside its app: the list of its one app, a place for an upload to that app, and what is the same for
+/// everybody.
+const ALLOWED_BESIDE: &[(&str, &str)] = &[
+    ("GET", "/apps"),
+    ("POST", "/sources"),
+    ("GET", "/account/rate-limits"),
+    ("GET", "/account/features"),
+    ("GET", "/dyno-sizes"),
+    ("GET", "/generations"),
+    ("GET", "/regions"),
+    ("GET", "/stacks"),
+    ("GET", "/addon-attachments"),
+    ("GET", "/addon-services"),
+    ("GET", "/addons"),
+    ("GET", "/oauth/clients"),
+    ("GET", "/pipelines"),
+    ("GET", "/spaces"),
+    ("GET", "/teams"),
 ];
+
+const PUBLIC_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGm0Tv/lhuRxAnjJfUx46ceAzPyXIlotmEohm3ktXtPt";
+const OTHER_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1+It0OfgjakgOT2Kd5/03oUQ3aoI3MOAB9Pe+0lTS4";
 
 /// A path to things that mostly are not there.
 fn path(route: &Route, app: &str) -> String {
     let path = route.path.replace("{app}", app).replace("{repository}", &format!("{app}.git"));
+    fill(path)
+}
+
+/// What is not there stands for all that is left.
+fn fill(path: String) -> String {
     let absent = "01234567-89ab-4cde-8f01-23456789abcd";
     let segments = path.split('/').map(|segment| if segment.starts_with('{') { absent } else { segment });
     let path = segments.collect::<Vec<_>>().join("/");
@@ -54,6 +66,9 @@ fn path(route: &Route, app: &str) -> String {
 /// What is read without complaint, so that nothing but the scope decides.
 fn body(route: &Route) -> String {
     match (route.method, route.about.takes.unwrap_or_default()) {
+        (_, "CreateApp") => json!({ "name": "mine" }),
+        (_, "CreateAccount") => json!({ "email": "x@example.com" }),
+        (_, "CreateKey") => json!({ "public_key": OTHER_KEY }),
         (_, "AddDomain") => json!({ "hostname": "x.example.org" }),
         (_, "CreateBuild") => json!({ "source_blob": { "url": "https://nowhere.example/x" } }),
         (_, "CreateCollaborator") => json!({ "user": "nobody@example.com" }),
@@ -113,10 +128,7 @@ fn a_deploy_token_on_every_route() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    for (method, path, body) in OTHERS {
-        let answer = machine.send(method, path, &[], body.as_bytes());
-        assert!(matches!(answer.status, 403 | 404), "{method} {path}: {} {}", answer.status, answer.text());
-    }
+    beside_its_app(&world, &machine);
     let apps = machine.get("/apps").json();
     assert_eq!(apps.as_array().unwrap().len(), 1, "{apps}");
     // What the refused requests asked for did not happen.
@@ -133,6 +145,36 @@ fn a_deploy_token_on_every_route() {
     let build = format!("/apps/hello/builds/{}", made.json()["id"].as_str().unwrap());
     wait_until("the build ends", || machine.get(&build).json()["status"] == "succeeded");
     assert_eq!(machine.delete(&build).status, 200, "a build that has ended stays as it is");
+}
+
+/// Routes of no app, with things of the same account that are there.
+fn beside_its_app(world: &World, machine: &Client) {
+    let admin = world.client();
+    let token = admin.post("/oauth/authorizations", r#"{"description":"a person's"}"#).json();
+    let key = admin.post("/account/keys", &json!({ "public_key": PUBLIC_KEY }).to_string()).json();
+    let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
+    let mut asked = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for route in route_table() {
+        if !matches!(route.about.needs, Needs::Token | Needs::SomeApp(_) | Needs::Installation(_)) {
+            continue;
+        }
+        let path = route.path.replace("{authorization}", &id(&token)).replace("{key}", &id(&key));
+        let path = fill(path.replace("{user}", "~").replace("{email}", "ada@example.com"));
+        let answer = machine.send(route.method, &path, &[], body(&route).as_bytes());
+        let allowed = ALLOWED_BESIDE.contains(&(route.method, route.path));
+        asked.extend(allowed.then_some((route.method, route.path)));
+        if matches!(answer.status, 403 | 404) == allowed {
+            wrong.push(format!("{} {path}: {} {}", route.method, answer.status, answer.text()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(asked.len(), ALLOWED_BESIDE.len(), "all of them are routes");
+    // They are still there, for whom they belong to.
+    let person = world
+        .client()
+        .with_authorization(Some(&format!("Bearer {}", token["access_token"]["token"].as_str().unwrap())));
+    assert_eq!(person.get(&format!("/account/keys/{}", id(&key))).status, 200);
 }
 
 fn a_deploy_token_pushes_and_does_not_fetch() {
