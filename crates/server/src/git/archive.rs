@@ -1,17 +1,18 @@
 //! The tree of a commit that is in a repository already, for a build that nobody pushed.
 
-use super::child::limit_process;
 use super::command::{GitTool, MAX_TREE_ENTRIES};
+use super::short::GitChild;
 use super::stage::sentence;
-use crate::ports::{Packing, SourceTrees, StageError, TreeForm};
+use crate::ports::{Packing, SourceTrees, TreeForm};
 use domain::names::{CommitId, ProjectPath};
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
-/// Bytes of git's complaints that are passed on.
-const MAX_COMPLAINT: u64 = 4096;
+/// Longest time for a tree of any size that is taken.
+const GIT_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Why a commit was not extracted.
 #[derive(Debug, thiserror::Error)]
@@ -36,33 +37,24 @@ pub fn stage_commit(
     if let Some(reason) = too_large(git(&[]), commit)? {
         return Err(ArchiveError::Refused(reason));
     }
-    let mut command = git(&["archive", "--format=tar", commit.as_str()]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    limit_process(child.id())?;
-    let mut tree = child.stdout.take().ok_or_else(|| io::Error::other("git has no output"))?;
+    let mut child = GitChild::start(git(&["archive", "--format=tar", commit.as_str()]), GIT_LIMIT)?;
+    let mut tree = child.output()?;
     let form = TreeForm { packing: Packing::GitArchive, project };
     let staged = trees.stage(folder, &mut tree, &form);
+    // A refused tree is the reason also of git's end, whose output nobody read on.
+    staged.map_err(|error| ArchiveError::Refused(sentence(&error)))?;
     drop(tree);
-    ended(child, staged)
-}
-
-/// A refused tree is the reason also of git's end, whose output nobody read on.
-fn ended(mut child: Child, staged: Result<(), StageError>) -> Result<(), ArchiveError> {
-    let mut complaint = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        let _read = stderr.take(MAX_COMPLAINT).read_to_string(&mut complaint);
-    }
-    let status = child.wait()?;
-    match staged {
-        Err(error) => Err(ArchiveError::Refused(sentence(&error))),
-        Ok(()) if status.success() => Ok(()),
-        Ok(()) => Err(ArchiveError::Refused(format!("git archive failed ({status}): {}", complaint.trim()))),
+    match child.end()? {
+        (status, _) if status.success() => Ok(()),
+        (status, complaint) => {
+            Err(ArchiveError::Refused(format!("git archive failed ({status}): {complaint}")))
+        }
     }
 }
 
 fn prepared(tool: &GitTool, arguments: Vec<OsString>) -> Command {
     let mut command = Command::new(&tool.program);
-    command.args(arguments).env_clear().envs(tool.environment()).current_dir("/").stdin(Stdio::null());
+    command.args(arguments).env_clear().envs(tool.environment()).current_dir("/");
     command
 }
 
@@ -70,11 +62,9 @@ fn prepared(tool: &GitTool, arguments: Vec<OsString>) -> Command {
 /// `git` lacks the subcommand only.
 pub fn too_large(mut git: Command, commit: &CommitId) -> io::Result<Option<String>> {
     git.args(["ls-tree", "-r", "-t", "-z", "--name-only", commit.as_str()]);
-    let mut child = git.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let names = child.stdout.take().ok_or_else(|| io::Error::other("git has no output"))?;
-    let counted = count_up_to(BufReader::new(names), MAX_TREE_ENTRIES);
-    let _ended_already = child.kill();
-    child.wait()?;
+    let mut child = GitChild::start(git, GIT_LIMIT)?;
+    let counted = count_up_to(BufReader::new(child.output()?), MAX_TREE_ENTRIES);
+    drop(child);
     let told = format!("more than {MAX_TREE_ENTRIES} files, folders and links");
     Ok(counted?.is_none().then_some(told))
 }

@@ -17,6 +17,7 @@ pub(crate) mod push;
 mod receive;
 mod repository;
 pub(crate) mod serve;
+mod short;
 pub(crate) mod stage;
 pub(crate) mod strangers;
 mod updates;
