@@ -1,8 +1,8 @@
-//! The tar extractor: whatever comes, nothing outside of the folder changes, and a failure leaves nothing inside it.
+//! The tar extractor, for tars and gzipped ones: whatever comes, nothing outside of the folder changes, and a failure leaves nothing inside it.
 
 #![no_main]
 
-use blobs::tree::{Limits, SourceTree, extract, unwrap_single_folder};
+use blobs::tree::{Limits, SourceTree, extract, unpack, unwrap_single_folder};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,7 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
     std::fs::create_dir(&inner).expect("a folder");
     let tree = SourceTree::open(&inner).expect("it opens");
     let limits = Limits { entries: 200, total_bytes: 1 << 20, file_bytes: 1 << 20, ..Limits::SOURCE };
-    let extracted = extract(&mut &bytes[..], tree.as_folder(), &limits);
+    let mut archive = bytes;
+    let Ok(mut unpacked) = unpack(&mut archive) else { return };
+    let extracted = extract(&mut unpacked, tree.as_folder(), &limits.arrived_as(bytes.len() as u64));
     let left = || std::fs::read_dir(&inner).expect("it reads").count();
     if extracted.is_err() {
         assert_eq!(left(), 0, "a failed extraction leaves nothing");

@@ -2,7 +2,7 @@
 
 mod support;
 
-use blobs::tree::{Limits, SourceTree, extract, pack};
+use blobs::tree::{Limits, SourceTree, extract, pack, unpack};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
@@ -203,7 +203,10 @@ proptest! {
 fn extract_any(bytes: &[u8]) {
     let limits = Limits { entries: 100, total_bytes: 100_000, ..Limits::SOURCE };
     let place = Place::new();
-    match place.extract(bytes, &limits) {
+    let mut archive = bytes;
+    let Ok(mut unpacked) = unpack(&mut archive) else { return };
+    let tree = SourceTree::open(&place.tree()).expect("opens");
+    match extract(&mut unpacked, tree.as_folder(), &limits.arrived_as(bytes.len() as u64)) {
         Ok(_) => drop(packed(&place.tree(), "app")),
         Err(_) => assert!(place.is_empty()),
     }

@@ -20,6 +20,7 @@ mod read;
 mod refusal;
 mod remove;
 mod share;
+mod unpack;
 
 pub use extract::{TreeSummary, extract};
 pub use limits::Limits;
@@ -31,6 +32,7 @@ pub use read::{Kind, Listed, ReadError, SourceTree};
 pub use refusal::{ExtractError, Refusal};
 pub use remove::{remove_contents, remove_tree};
 pub use share::share_tree;
+pub use unpack::{UnpackError, unpack};
 
 /// The one modification time of everything stored: 1980-01-01T00:00:01Z, the value of Cloud Native Buildpacks.
 pub const MTIME_SECONDS: u64 = 315_532_801;

@@ -1,26 +1,15 @@
 //! Extracts what people push and upload, through the one hardened extractor.
 
-use blobs::tree::{ExtractError, Limits, SourceTree, extract, narrow, unwrap_single_folder};
+use blobs::tree::{
+    ExtractError, Limits, SourceTree, UnpackError, extract, narrow, unpack, unwrap_single_folder,
+};
 use domain::cause::chain;
 use domain::names::ProjectPath;
-use flate2::read::MultiGzDecoder;
 use server::ports::{Packing, SourceTrees, StageError, TreeForm};
 use std::fs::DirBuilder;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-
-/// What the contents of well-known files begin with.
-const GZIP: &[u8] = &[0x1f, 0x8b];
-const OTHERS: &[(&[u8], &str)] = &[
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\xfd7zXZ", "an xz file"),
-    (b"\x28\xb5\x2f\xfd", "a zstd file"),
-    (b"BZh", "a bzip2 file"),
-    (b"<!DOCTYPE", "an HTML page"),
-    (b"<html", "an HTML page"),
-    (b"{", "a JSON text"),
-];
 
 /// Source trees lie in the data folder, readable by builds.
 pub struct PushedTrees;
@@ -34,7 +23,8 @@ impl SourceTrees for PushedTrees {
             .mode(0o755)
             .create(folder)
             .map_err(|error| failed("the folder for the source cannot be made", error))?;
-        let spare = server::spare_bytes(folder).map_err(|error| failed("the free space is not known", error))?;
+        let spare =
+            server::spare_bytes(folder).map_err(|error| failed("the free space is not known", error))?;
         let staged = stage_into(folder, tree, form, &Limits::SOURCE.sparing(spare));
         if staged.is_err() {
             let _left_for_the_next_start = std::fs::remove_dir_all(folder);
@@ -56,7 +46,7 @@ fn stage_into(
     match form.packing {
         Packing::GitArchive => extract(tree, folder, limits).map(drop),
         Packing::Upload { bytes } => {
-            let mut unpacked = unpack(tree)?;
+            let mut unpacked = unpack(tree).map_err(not_unpacked)?;
             let unwrapped = extract(&mut unpacked, folder, &limits.arrived_as(bytes));
             unwrapped.and_then(|_| unwrap_single_folder(folder, &Limits::SOURCE))
         }
@@ -68,19 +58,10 @@ fn stage_into(
     }
 }
 
-/// What is not gzip is taken for a tar as it is, unless it is plainly something else.
-fn unpack(archive: &mut dyn Read) -> Result<Box<dyn Read + '_>, StageError> {
-    let mut archive = BufReader::new(archive);
-    let begins =
-        archive.fill_buf().map_err(|error| StageError::Failed(format!("reading the archive: {error}")))?;
-    if begins.starts_with(GZIP) {
-        return Ok(Box::new(MultiGzDecoder::new(archive)));
-    }
-    match OTHERS.iter().find(|(magic, _)| begins.starts_with(magic)) {
-        Some((_, what)) => {
-            Err(StageError::Refused(format!("it is {what}; only gzipped tar archives (.tar.gz) are taken")))
-        }
-        None => Ok(Box::new(archive)),
+fn not_unpacked(error: UnpackError) -> StageError {
+    match error {
+        UnpackError::Other(_) => StageError::Refused(error.to_string()),
+        UnpackError::Read(_) => StageError::Failed(error.to_string()),
     }
 }
 
