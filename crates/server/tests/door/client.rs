@@ -1,5 +1,6 @@
 //! A plain HTTPS client that shows everything: one connection per request, HTTP/1.1, blocking.
 
+use crate::described;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -102,9 +103,13 @@ impl Client {
         self.send("PATCH", path, &[], body.as_bytes())
     }
 
+    /// The answer, which is held to the description of the API.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut tls = self.open(method, path, headers, body);
-        read_answer(&mut tls)
+        let answer = read_answer(&mut tls);
+        let wrong = described::errors(method, path, &answer);
+        assert!(wrong.is_empty(), "{method} {path}: {} {wrong:#?}", answer.status);
+        answer
     }
 
     /// Sends a request and leaves the answer to be read.

@@ -1,5 +1,6 @@
 //! Every route of the table, driven over HTTP against a running server: the status that the table promises, and a body that fits
-//! Heroku's published schema where there is one. A route that the walk forgets fails the test.
+//! our own description (as all of [`Client`]'s answers do) and Heroku's published schema where there is one. A route that the walk
+//! forgets fails the test.
 
 use crate::Case;
 use crate::client::Client;

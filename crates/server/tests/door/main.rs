@@ -9,6 +9,7 @@ mod backend;
 mod client;
 mod contract;
 mod coverage;
+mod described;
 mod git;
 mod heads;
 mod hostile;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         attach::CASES,
         contract::CASES,
         coverage::CASES,
+        described::CASES,
         openapi::CASES,
         roles::CASES,
     ];
