@@ -58,7 +58,8 @@ fn programs_on_node_connect_to_this_machine_and_the_server_alone() {
         "#!/usr/bin/env node\n\
          const { execFileSync } = require('node:child_process')\n\
          const fetched = `fetch('https://api.heroku.com/apps').catch(error => console.log(String(error.cause)))`\n\
-         console.log('started', execFileSync(process.execPath, ['-e', fetched]).toString().trim())\n\
+         const { NODE_USE_ENV_PROXY, ...env } = process.env\n\
+         console.log('started', execFileSync(process.execPath, ['-e', fetched], { env }).toString().trim())\n\
          const failed = name => error => console.log(name, error.message)\n\
          require('node:https').get('https://api.heroku.com/apps').on('error', failed('https'))\n\
          require('node:tls').connect(443, '198.51.100.7').on('error', failed('tls'))\n\
