@@ -1,6 +1,8 @@
-//! Installs what the tests need, if it is missing: from Debian's packages here, from npm and PyPI in `clients`.
+//! Installs what the tests need, if it is missing: from Debian's packages here, from npm and PyPI in `clients`. What is for tests
+//! alone goes into folders of the target folder (`kept`).
 
 pub mod clients;
+pub mod kept;
 
 use crate::shell;
 use anyhow::{Context, Result};

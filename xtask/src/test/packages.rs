@@ -1,6 +1,7 @@
 //! Packages that the examples lock, fetched by the machine's own clients before tests go into networks of their own, and kept as
 //! long as the lock files stay as they are.
 
+use crate::install::kept;
 use crate::shell;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -13,27 +14,21 @@ pub const VARIABLE: &str = "DOZEN_TEST_PACKAGES";
 pub fn fetch() -> Result<PathBuf> {
     let folder = shell::target().join("test-packages");
     let examples = shell::root().join("examples");
-    keep(&folder.join("pypi"), &examples.join("flask/requirements.txt"), fetch_wheels)?;
-    keep(&folder.join("npm"), &examples.join("express/package-lock.json"), fetch_tarballs)?;
+    keep(&folder.join("pypi"), &[examples.join("flask/requirements.txt")], fetch_wheels)?;
+    keep(&folder.join("npm"), &[examples.join("express/package-lock.json")], fetch_tarballs)?;
     Ok(folder)
 }
 
-/// Fetches into a folder of its own and gives it its name once it is whole.
-fn keep(folder: &Path, lock: &Path, fetch: fn(&Path, &Path) -> Result<()>) -> Result<()> {
-    let mark = folder.with_extension("lock");
-    let wanted = std::fs::read(lock).with_context(|| format!("cannot read {}", lock.display()))?;
-    if folder.is_dir() && std::fs::read(&mark).is_ok_and(|known| known == wanted) {
-        return Ok(());
-    }
-    for old in [folder, &folder.with_extension("new")] {
-        let _never_there = std::fs::remove_dir_all(old);
-    }
-    let new = folder.with_extension("new");
-    std::fs::create_dir_all(&new)?;
-    println!("fetching what {} locks", lock.display());
-    fetch(&new, lock)?;
-    std::fs::rename(&new, folder)?;
-    Ok(std::fs::write(mark, wanted)?)
+fn keep(folder: &Path, locks: &[PathBuf], fetch: fn(&Path, &Path) -> Result<()>) -> Result<()> {
+    let read =
+        |lock: &PathBuf| std::fs::read(lock).with_context(|| format!("cannot read {}", lock.display()));
+    let wanted = locks.iter().map(read).collect::<Result<Vec<_>>>()?.concat();
+    kept::ensure(folder, &wanted, |new| {
+        locks.iter().try_for_each(|lock| {
+            println!("fetching what {} locks", lock.display());
+            fetch(new, lock)
+        })
+    })
 }
 
 fn fetch_wheels(folder: &Path, lock: &Path) -> Result<()> {
