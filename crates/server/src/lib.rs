@@ -11,6 +11,7 @@ mod handlers;
 mod http;
 mod intake;
 pub mod links;
+mod loopback;
 mod paging;
 pub mod ports;
 mod rendezvous;

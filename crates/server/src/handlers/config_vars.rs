@@ -3,11 +3,14 @@
 use crate::http::blocking;
 use crate::http::call::{Call, Caller};
 use crate::http::error::Refusal;
+use crate::http::notice::Noticed;
+use crate::loopback;
 use crate::state::State;
 use crate::table::{About, Routes};
 use api::config_vars::{ConfigPatch, ConfigVars};
 use axum::extract::Path;
 use axum::{Json, extract};
+use domain::names::ConfigKey;
 use domain::policy::Action;
 use domain::secret::Secret;
 use engine::{AppRef, ReleaseRef, ops};
@@ -51,13 +54,15 @@ async fn update(
     extract::State(state): extract::State<State>,
     Path(app): Path<String>,
     call: Call<ConfigPatch>,
-) -> Result<Json<ConfigVars>, Refusal> {
+) -> Result<Noticed<Json<ConfigVars>>, Refusal> {
+    let told = |(key, value): (&ConfigKey, &Option<String>)| loopback::notice(key, value.as_ref()?);
+    let notices = call.body.0.iter().filter_map(told).collect();
     let changes = call.body.0.into_iter().map(|(key, value)| (key, value.map(Secret::new)));
     let patch: domain::config_vars::ConfigPatch = changes.collect();
     let patched =
         blocking(move || ops::config::patch(&state.engine, &call.context, &AppRef::new(&app), &patch))
             .await?;
-    Ok(render(&patched.vars))
+    Ok(Noticed { notices, answer: render(&patched.vars) })
 }
 
 async fn of_release(
