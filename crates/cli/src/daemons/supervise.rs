@@ -122,9 +122,23 @@ fn stop_apps(settings: &Settings, launcher: &mut Launcher) -> Result<(), Supervi
     }
     let networks = std::fs::read_dir(settings.data.networks()).into_iter().flatten().flatten();
     for app in networks.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-        launcher.remove_network(app)?;
+        remove_network(launcher, app, deadline)?;
     }
     Ok(())
+}
+
+/// A process has ended by its own account a moment before the launcher hears of it and lets its network go.
+fn remove_network(
+    launcher: &mut Launcher,
+    app: domain::ids::AppId,
+    deadline: Instant,
+) -> Result<(), SuperviseError> {
+    loop {
+        match launcher.remove_network(app) {
+            Err(_busy) if Instant::now() < deadline => std::thread::sleep(POLL),
+            ended => return Ok(ended?),
+        }
+    }
 }
 
 fn stop_daemons(settings: &Settings) -> Result<(), SuperviseError> {
