@@ -19,7 +19,7 @@ pub(crate) const PACKAGE: &str = "package.json";
 const NPM_LOCK: &str = "package-lock.json";
 const SHRINKWRAP: &str = "npm-shrinkwrap.json";
 const PNPM_LOCK: &str = "pnpm-lock.yaml";
-const YARN_LOCK: &str = "yarn.lock";
+pub(crate) const YARN_LOCK: &str = "yarn.lock";
 const LOCKS: [&str; 4] = [SHRINKWRAP, NPM_LOCK, PNPM_LOCK, YARN_LOCK];
 const BUN_LOCKS: [&str; 2] = ["bun.lock", "bun.lockb"];
 /// Settings of the package managers, and of which version is meant.

@@ -4,6 +4,7 @@
 mod node;
 mod python;
 mod tree;
+mod yarn;
 
 use super::cache::{Cache, Found};
 use super::{Places, child, say};

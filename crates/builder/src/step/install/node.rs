@@ -3,7 +3,7 @@
 //! lock has not changed starts no package manager at all.
 
 use super::tree::{self, Change};
-use super::{InstallError, Work, remove_if_there};
+use super::{InstallError, Work, remove_if_there, yarn};
 use crate::native::NativeError;
 use crate::native::node::package::Package;
 use crate::native::node::{MODULES, PACKAGE};
@@ -59,9 +59,18 @@ impl Work<'_> {
             Tool::Nothing | Tool::Pip { .. } => return Ok(()),
         };
         say::heading(self.output, "Installing packages");
+        self.call_manager(words, shown)
+    }
+
+    fn call_manager(&mut self, words: &[&str], shown: &str) -> Result<(), InstallError> {
         let mut command = self.manager()?;
         command.args(words);
-        self.call(command, shown)
+        if self.order.tool != Tool::Yarn {
+            return self.call(command, shown);
+        }
+        let mirrored = yarn::lead_to_mirror(&self.places.work).map_err(InstallError::Copy)?;
+        self.call(command, shown)?;
+        mirrored.map_or(Ok(()), |mirrored| mirrored.put_back().map_err(InstallError::Result))
     }
 
     /// The package manager of the lock file, with its caches.
@@ -80,7 +89,11 @@ impl Work<'_> {
                 "this server's Node.js has no npm. Fix: install it, on Debian with `apt-get install npm`",
             ),
         };
-        let mut command = match self.own_yarn() {
+        let own = self.own_yarn();
+        if self.order.tool == Tool::YarnBerry && own.is_none() {
+            self.refuse_old_yarn()?;
+        }
+        let mut command = match own {
             Some(release) => {
                 let mut command = child::command(self.places, "node");
                 command.arg(release);
@@ -101,6 +114,21 @@ impl Work<'_> {
         command.env("npm_config_update_notifier", "false");
         command.env("YARN_ENABLE_TELEMETRY", "0").env("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0");
         Ok(command)
+    }
+
+    /// Yarn 1 passes over a lock that it cannot read, and installs what it likes.
+    fn refuse_old_yarn(&self) -> Result<(), InstallError> {
+        let Some(yarn) = child::find("yarn") else { return Ok(()) };
+        let mut command = child::command(self.places, yarn);
+        command.arg("--version");
+        let version = child::capture(command).map_err(InstallError::Copy)?.unwrap_or_default();
+        if !version.starts_with("1.") {
+            return Ok(());
+        }
+        Err(InstallError::NoTool(
+            "yarn.lock is one of Yarn 2 or later, and this server's Yarn is a release of Yarn 1. Fix: commit the release that you use \
+             (`yarn set version stable --yarn-path`), or a lock file of npm",
+        ))
     }
 
     /// A release of Yarn that is part of the repository, as its settings name it.
@@ -203,9 +231,7 @@ impl Work<'_> {
             Tool::Nothing | Tool::Pip { .. } => return Ok(()),
         };
         say::heading(self.output, "Taking out the packages of developers");
-        let mut command = self.manager()?;
-        command.args(words);
-        self.call(command, shown)
+        self.call_manager(words, shown)
     }
 
     /// Says whether it was known what is to be taken out.
