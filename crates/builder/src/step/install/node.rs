@@ -27,6 +27,8 @@ const PNPM_RECORDS: [&str; 3] = [".modules.yaml", ".pnpm/lock.yaml", ".pnpm-work
 const KEEPS: [(&str, &str); 3] =
     [("NPM_CONFIG_PRODUCTION", "false"), ("YARN_PRODUCTION", "false"), ("PNPM_SKIP_PRUNING", "true")];
 const YARN_SETTINGS: &str = ".yarnrc.yml";
+/// Committed by who keeps Yarn's cache in the repository, and wants no folder of packages.
+const PLUG_AND_PLAY: &str = ".pnp.cjs";
 
 impl Work<'_> {
     pub(super) fn node(&mut self) -> Result<(), InstallError> {
@@ -110,6 +112,10 @@ impl Work<'_> {
             // Links into a cache would leave it open to whoever writes to a package.
             command.env("npm_config_package_import_method", "copy");
             command.env("npm_config_store_dir", self.cache.path("pnpm"));
+        }
+        if self.order.tool == Tool::YarnBerry && !self.places.work.join(PLUG_AND_PLAY).exists() {
+            // What it would make otherwise leads to its cache, which is not there when the app runs.
+            command.env("YARN_NODE_LINKER", "node-modules");
         }
         command.env("npm_config_update_notifier", "false");
         command.env("YARN_ENABLE_TELEMETRY", "0").env("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0");
