@@ -1,8 +1,10 @@
-//! Installs what the tests need, if it is missing: from Debian's packages here, from npm and PyPI in `clients`. What is for tests
-//! alone goes into folders of the target folder (`kept`).
+//! Installs what the tests need, if it is missing: from Debian's packages here, from npm and PyPI in `clients` and `managers`. What is
+//! for tests alone goes into folders of the target folder (`kept`).
 
 pub mod clients;
 pub mod kept;
+pub mod managers;
+pub mod services;
 
 use crate::shell;
 use anyhow::{Context, Result};

@@ -2,6 +2,7 @@
 //! and one in which a package is added. Each from the start of `git push` to the first answer of its release.
 
 use super::deploy::{by_hand, push_and_wait};
+use super::locks::split_requirement;
 use super::registry::{self, Registry};
 use super::repository::Repository;
 use super::rows::{Row, median};
@@ -101,17 +102,7 @@ fn newest_slug(data: &Path) -> Result<PathBuf> {
 fn shrink_flask(folder: &Path) -> Result<()> {
     let path = folder.join("requirements.txt");
     let text = std::fs::read_to_string(&path)?;
-    let mut kept = String::new();
-    let mut leaving = false;
-    for line in text.lines() {
-        let begins = !line.starts_with(' ');
-        leaving = if begins { line.starts_with("redis==") } else { leaving };
-        if !leaving {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-    }
-    Ok(std::fs::write(path, kept)?)
+    Ok(std::fs::write(path, split_requirement(&text, "redis").0)?)
 }
 
 /// The whole of its requirements again.

@@ -9,9 +9,13 @@ mod deploy;
 mod examples;
 mod footprint;
 mod http;
+#[path = "../../../crates/cli/tests/support/locks.rs"]
+mod locks;
 mod memory;
+#[allow(dead_code, reason = "tests use its other half")]
 #[path = "../../../crates/cli/tests/support/outside.rs"]
 mod outside;
+#[allow(dead_code, reason = "tests use its other half")]
 #[path = "../../../crates/cli/tests/support/registry.rs"]
 mod registry;
 mod repository;

@@ -1,7 +1,7 @@
-//! Packages that the examples lock, fetched by the machine's own clients before tests go into networks of their own, and kept as
-//! long as the lock files stay as they are.
+//! What builds are tried with, fetched by the machine's own clients before tests go into networks of their own, and kept as long as
+//! the lock files stay as they are: packages of the examples and of tests, package managers, backing services.
 
-use crate::install::kept;
+use crate::install::{kept, managers, services};
 use crate::shell;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,20 @@ use std::process::{Command, Stdio};
 pub const VARIABLE: &str = "DOZEN_TEST_PACKAGES";
 
 /// The folder with all of them. An error if the registries cannot be reached.
+pub fn fetch_all() -> Result<PathBuf> {
+    let folder = fetch()?;
+    managers::ensure(&folder.join("managers"), &shell::root().join("crates/cli/tests/builds/managers"))?;
+    services::ensure(&folder.join("services"))?;
+    Ok(folder)
+}
+
+/// The folder with the packages alone.
 pub fn fetch() -> Result<PathBuf> {
     let folder = shell::target().join("test-packages");
     let examples = shell::root().join("examples");
-    keep(&folder.join("pypi"), &[examples.join("flask/requirements.txt")], fetch_wheels)?;
+    let more = shell::root().join("crates/cli/tests/builds/requirements.txt");
+    let wheels = [examples.join("flask/requirements.txt"), more];
+    keep(&folder.join("pypi"), &wheels, fetch_wheels)?;
     keep(&folder.join("npm"), &[examples.join("express/package-lock.json")], fetch_tarballs)?;
     Ok(folder)
 }

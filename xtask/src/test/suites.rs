@@ -102,7 +102,7 @@ fn e2e() -> Result<Count> {
     build.args(["--test", "*"]).stderr(Stdio::inherit());
     let messages = shell::capture(&mut build)?;
     let mut count = Count::default();
-    let packages = packages::fetch();
+    let packages = packages::fetch_all();
     if let Err(error) = &packages {
         println!("packages for the examples cannot be had: {error:#}");
     }

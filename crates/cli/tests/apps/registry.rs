@@ -1,4 +1,5 @@
-//! A package index and a registry of npm in one: files of a folder, over HTTP. Compiled by tests with `rustc` alone.
+//! A package index, a registry of npm and one of crates: files of a folder, over HTTP. Writes down what it was asked for. Compiled by
+//! tests with `rustc` alone.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -25,6 +26,7 @@ fn serve(stream: &TcpStream, folder: &Path) -> std::io::Result<()> {
             return Ok(());
         }
         let path = line.split(' ').nth(1).unwrap_or("/").split(['?', '#']).next().unwrap_or("/").to_owned();
+        write_down(folder, &path)?;
         let mut header = String::new();
         while reader.read_line(&mut header)? > 2 {
             header.clear();
@@ -37,6 +39,11 @@ fn serve(stream: &TcpStream, folder: &Path) -> std::io::Result<()> {
         )?;
         (&mut &*stream).write_all(&body)?;
     }
+}
+
+fn write_down(folder: &Path, path: &str) -> std::io::Result<()> {
+    let mut asked = std::fs::File::options().append(true).create(true).open(folder.join("asked"))?;
+    asked.write_all(format!("{path}\n").as_bytes())
 }
 
 fn answer(folder: &Path, path: &str) -> (&'static str, &'static str, Vec<u8>) {

@@ -7,6 +7,7 @@
 pub mod heroku;
 pub mod http;
 pub mod load;
+pub mod locks;
 pub mod ordinary;
 pub mod outside;
 pub mod pushing;
@@ -14,7 +15,9 @@ pub mod registry;
 pub mod repository;
 pub mod rust;
 pub mod server;
+pub mod services;
 pub mod terminal;
+pub mod trace;
 
 use std::time::{Duration, Instant};
 

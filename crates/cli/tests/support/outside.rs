@@ -45,6 +45,15 @@ impl Outside {
     }
 }
 
+impl Outside {
+    /// A program in the outside's network.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.listener.id().to_string(), "--net", "--"]).arg(program);
+        command
+    }
+}
+
 impl Drop for Outside {
     fn drop(&mut self) {
         let _ended = self.listener.kill();

@@ -1,0 +1,58 @@
+//! Package managers that builds are tried with, each beside an interpreter, as an installation that Dozen is told of: `node` with pnpm
+//! and both kinds of Yarn, `python` with uv. Locked with hashes under `crates/cli/tests/builds/managers`.
+
+use super::clients::{install_npm, install_python};
+use super::kept;
+use crate::shell;
+use anyhow::{Context, Result};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Within the folder of locks.
+const LOCKS: [&str; 2] = ["package-lock.json", "requirements.txt"];
+/// Debian's own programs, by their full names: this user's may be others.
+const PROGRAMS: [(&str, &str); 2] = [("/usr/bin/python3", "python3"), ("/usr/bin/pip3", "python3-pip")];
+const SYSTEM: &str = "/usr";
+
+/// Installs them below `folder`.
+pub fn ensure(folder: &Path, locks: &Path) -> Result<()> {
+    super::ensure_all(&PROGRAMS)?;
+    let node = shell::capture(Command::new("node").args(["-p", "process.execPath + ' ' + process.version"]))?;
+    let mut wanted = node.clone();
+    for name in LOCKS {
+        wanted += &fs::read_to_string(locks.join(name)).with_context(|| format!("cannot read {name}"))?;
+    }
+    kept::ensure(folder, wanted.as_bytes(), |new| {
+        println!("installing package managers into {}", folder.display());
+        let program = node.split(' ').next().unwrap_or_default();
+        make_node(&new.join("node"), locks, Path::new(program))?;
+        make_python(&new.join("python"), locks)
+    })
+}
+
+fn make_node(prefix: &Path, locks: &Path, program: &Path) -> Result<()> {
+    install_npm(locks, prefix)?;
+    let bin = prefix.join("bin");
+    fs::create_dir(&bin)?;
+    bring(program, &bin.join("node"))?;
+    for (name, script) in [("pnpm", "pnpm/bin/pnpm.cjs"), ("yarn", "yarn/bin/yarn.js")] {
+        symlink(PathBuf::from("../node_modules").join(script), bin.join(name))?;
+    }
+    Ok(())
+}
+
+/// Debian's Python under a prefix of its own: what is in `/usr` is seen by every sandbox.
+fn make_python(prefix: &Path, locks: &Path) -> Result<()> {
+    install_python(&locks.join("requirements.txt"), prefix)?;
+    bring(Path::new("/usr/bin/python3"), &prefix.join("bin/python3"))
+}
+
+fn bring(program: &Path, to: &Path) -> Result<()> {
+    if program.starts_with(SYSTEM) {
+        return Ok(symlink(program, to)?);
+    }
+    fs::copy(program, to).with_context(|| format!("cannot copy {}", program.display()))?;
+    Ok(())
+}
