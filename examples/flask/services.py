@@ -1,13 +1,12 @@
 """Backing services, each attached by the URL that its config var holds, none of them required."""
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 #: How long a service may take to answer, in seconds.
 PATIENCE = 2
-
-LOOPBACK = ("localhost", "127.", "::1", "0.0.0.0")
 
 
 class Unusable(Exception):
@@ -40,12 +39,22 @@ def check():
     """Refuses a URL of the host's loopback: an app has a network of its own, in which nobody listens there."""
     for service in attached():
         host = urlsplit(service.url).hostname or ""
-        if host.startswith(LOOPBACK):
+        if is_loopback(host):
             raise Unusable(
                 f"{service.variable} names {host}, where nobody listens: this app has a network of its own. "
-                f"Fix: let the service listen on an address that other machines reach, and name that: "
-                f"dozen config:set {service.variable}=..."
+                f"Fix: run the service on another machine, or in a container or network namespace with an address of its own, "
+                f"and name that: dozen config:set {service.variable}=..."
             )
+
+
+def is_loopback(host):
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # The name of another machine.
+    return address.is_loopback or address.is_unspecified
 
 
 def ping_redis(url):

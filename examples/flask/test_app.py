@@ -20,10 +20,15 @@ class AppTest(unittest.TestCase):
         self.assertEqual(answer["bytes"], 300_000)
 
     def test_a_service_on_loopback_is_refused_with_a_hint(self):
-        for url in ("redis://localhost:6379", "redis://127.0.0.1/0", "redis://[::1]:6379"):
+        for url in ("redis://localhost:6379", "redis://127.0.0.1/0", "redis://[::1]:6379", "redis://0.0.0.0", "redis://db.localhost"):
             with mock.patch.dict(os.environ, {"REDIS_URL": url}):
                 with self.assertRaisesRegex(services.Unusable, "REDIS_URL .* Fix: "):
                     services.check()
+
+    def test_a_service_on_another_machine_is_none_of_the_loopback(self):
+        for host in ("localhost.example.com", "127.example.com", "10.0.0.5", "[2001:db8::1]"):
+            with mock.patch.dict(os.environ, {"DATABASE_URL": f"postgresql://shop:secret@{host}/shop"}):
+                services.check()
 
     def test_services_are_optional(self):
         self.assertEqual(self.client.get("/services").get_json(), {})
