@@ -104,8 +104,11 @@ pub fn by_hand(slug: &Path, line: &str) -> Result<f64> {
         .args(["-c", line])
         .current_dir(slug)
         .env("PORT", port.to_string())
+        // Some servers keep files in their user's home.
+        .env("HOME", slug.parent().unwrap_or(slug))
         .stdin(Stdio::null())
-        .stdout(Stdio::null());
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let begun = Instant::now();
     let mut child = command.spawn().context("cannot start the command by hand")?;
     let answered = loop {

@@ -1,5 +1,6 @@
 //! The file of settings that the units read: ours are put into it, what else stands there stays as it is. Pure.
 
+use super::wanted::FINGERPRINT_KEY;
 use crate::daemons::settings::MIRRORS;
 use std::collections::BTreeMap;
 
@@ -68,7 +69,7 @@ impl EnvironmentFile {
         self.lines.iter().map(render_line).collect()
     }
 
-    /// The same for people's eyes: without what mirrors are opened with.
+    /// The same for people's eyes: without secrets.
     pub fn render_masked(&self) -> String {
         self.lines.iter().map(|line| render_line(&mask_line(line))).collect()
     }
@@ -81,6 +82,9 @@ fn mask_line(line: &Line) -> Line {
     match line {
         Line::Value { name, value } if MIRRORS.contains(&name.as_str()) => {
             Line::Value { name: name.clone(), value: mask_url(value) }
+        }
+        Line::Value { name, .. } if name == FINGERPRINT_KEY => {
+            Line::Value { name: name.clone(), value: MASK.to_owned() }
         }
         // Commented out, or written as only systemd understands it.
         Line::Other(text) if MIRRORS.iter().any(|name| text.contains(name)) && text.contains('@') => {

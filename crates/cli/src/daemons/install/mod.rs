@@ -124,6 +124,8 @@ pub enum InstallError {
     HiddenData { data: PathBuf, folder: &'static str },
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("cannot read random bytes")]
+    Random(#[source] getrandom::Error),
     #[error("cannot run `{command}`")]
     Start { command: String, source: std::io::Error },
     #[error("`{command}` ended with {code}: {told}")]
@@ -151,7 +153,7 @@ impl Install {
         let machine = machine::observe();
         machine::judge(&machine)?;
         machine::remark(&machine).into_iter().for_each(|text| tell(&format!("{text}\n")));
-        let wanted = wanted::plan_settings(&self.options, &observe::known())?;
+        let wanted = wanted::plan_settings(&self.options, &observe::known()?)?;
         let toolchains = toolchains::look(&wanted.settings)?;
         let wanted = wanted::with_toolchains(wanted, &toolchains)?;
         let digest = observe::own_digest()?;
@@ -205,7 +207,7 @@ impl Uninstall {
 
 /// What was installed here, as far as its settings still tell.
 fn present() -> Result<Wanted, InstallError> {
-    let text = observe::known().environment;
+    let text = observe::known()?.environment;
     let environment = text.as_deref().map_or_else(EnvironmentFile::default, EnvironmentFile::parse);
     let settings = wanted::read(&environment)?;
     Ok(Wanted {

@@ -12,15 +12,24 @@ use std::process::Command;
 /// Our own program, whatever has become of its file.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
+const FINGERPRINT_KEY_BYTES: usize = 16;
+
 /// What settings are made of, beside what the command line says.
-pub fn known() -> Known {
+pub fn known() -> Result<Known, InstallError> {
     let users = accounts("/etc/passwd");
-    Known {
+    Ok(Known {
         environment: std::fs::read_to_string(wanted::ENVIRONMENT_FILE).ok(),
         family: Some(if Path::new("/proc/net/if_inet6").exists() { Family::Both } else { Family::V4Only }),
         server_uid: users.get(wanted::SERVER_USER).copied(),
         router_uid: users.get(wanted::ROUTER_USER).copied(),
-    }
+        fingerprint_key: random_text()?,
+    })
+}
+
+fn random_text() -> Result<String, InstallError> {
+    let mut bytes = [0; FINGERPRINT_KEY_BYTES];
+    getrandom::fill(&mut bytes).map_err(InstallError::Random)?;
+    Ok(hex::encode(bytes))
 }
 
 /// `own_digest`: of the program that runs.

@@ -79,6 +79,29 @@ fn a_newer_program_restarts_the_daemons_and_not_the_apps() {
     ");
 }
 
+/// Everybody may read units. What they show of the settings must not be something by which a password can be tried out.
+#[test]
+fn units_show_a_digest_that_nobody_can_compute() {
+    let with_key = |key: &str| {
+        let known = Known { fingerprint_key: key.to_owned(), ..Known::default() };
+        plan_settings(&options(), &known).unwrap()
+    };
+    let shown = |wanted: &Wanted| {
+        rendered(wanted).into_iter().filter_map(|unit| unit.fingerprint).collect::<Vec<_>>()
+    };
+    let one = with_key("a1b2c3");
+    assert!(!shown(&one).is_empty());
+    assert!(shown(&one).iter().zip(shown(&with_key("d4e5f6"))).all(|(one, other)| *one != other));
+    let known = Known {
+        environment: Some(one.environment.render()),
+        fingerprint_key: "later".to_owned(),
+        ..Known::default()
+    };
+    assert_eq!(shown(&plan_settings(&options(), &known).unwrap()), shown(&one), "the key is kept");
+    let all: String = rendered(&one).iter().map(|unit| unit.text.clone()).collect();
+    assert!(!all.contains("a1b2c3") && !one.environment.render_masked().contains("a1b2c3"));
+}
+
 /// The files were written, and then the power failed: what runs is older than what is there.
 #[test]
 fn a_cut_off_upgrade_is_finished() {

@@ -13,6 +13,9 @@ pub const ENVIRONMENT_FILE: &str = "/etc/dozen/dozen.env";
 pub const UNIT_FOLDER: &str = "/etc/systemd/system";
 pub const SERVER_USER: &str = "dozen";
 pub const ROUTER_USER: &str = "dozen-router";
+/// A random text in the file of settings. Units show a digest of that file to everybody: nobody shall find a password by it.
+pub const FINGERPRINT_KEY: &str = "DOZEN_FINGERPRINT_KEY";
+
 const DEFAULT_HTTP_PORT: u16 = 80;
 const DEFAULT_API_PORT: u16 = 443;
 
@@ -47,6 +50,8 @@ pub struct Known {
     /// Users of earlier installations keep their numbers.
     pub server_uid: Option<u32>,
     pub router_uid: Option<u32>,
+    /// Random, for a file that has no [`FINGERPRINT_KEY`] yet.
+    pub fingerprint_key: String,
 }
 
 /// Options go before what the file holds, and that before the defaults of a server.
@@ -110,6 +115,7 @@ fn defaults(base: &str, known: &Known) -> Vec<(&'static str, String)> {
         ("DOZEN_HTTP_LISTEN", format!("{any}:{DEFAULT_HTTP_PORT}")),
         ("DOZEN_API_LISTEN", format!("{any}:{DEFAULT_API_PORT}")),
         ("DOZEN_DATA", "/var/lib/dozen".to_owned()),
+        (FINGERPRINT_KEY, known.fingerprint_key.clone()),
         ("DOZEN_UID", known.server_uid.unwrap_or(DEFAULT_SERVER_UID).to_string()),
         ("DOZEN_ROUTER_UID", known.router_uid.unwrap_or(DEFAULT_ROUTER_UID).to_string()),
     ]
