@@ -13,14 +13,18 @@ use std::process::Command;
 /// Within the folder of locks.
 const LOCKS: [&str; 2] = ["package-lock.json", "requirements.txt"];
 /// Debian's own programs, by their full names: this user's may be others.
-const PROGRAMS: [(&str, &str); 2] = [("/usr/bin/python3", "python3"), ("/usr/bin/pip3", "python3-pip")];
+const PROGRAMS: [(&str, &str); 2] = [(PYTHON, "python3"), ("/usr/bin/pip3", "python3-pip")];
+const PYTHON: &str = "/usr/bin/python3";
+/// Prints where the standard library is.
+const LIBRARY: &str = "import sysconfig; print(sysconfig.get_path('stdlib'))";
 const SYSTEM: &str = "/usr";
 
 /// Installs them below `folder`.
 pub fn ensure(folder: &Path, locks: &Path) -> Result<()> {
     super::ensure_all(&PROGRAMS)?;
     let node = shell::capture(Command::new("node").args(["-p", "process.execPath + ' ' + process.version"]))?;
-    let mut wanted = node.clone();
+    let library = shell::capture(Command::new(PYTHON).args(["-c", LIBRARY]))?;
+    let mut wanted = format!("{node}{library}");
     for name in LOCKS {
         wanted += &fs::read_to_string(locks.join(name)).with_context(|| format!("cannot read {name}"))?;
     }
@@ -28,7 +32,7 @@ pub fn ensure(folder: &Path, locks: &Path) -> Result<()> {
         println!("installing package managers into {}", folder.display());
         let program = node.split(' ').next().unwrap_or_default();
         make_node(&new.join("node"), locks, Path::new(program))?;
-        make_python(&new.join("python"), locks)
+        make_python(&new.join("python"), locks, Path::new(library.trim()))
     })
 }
 
@@ -44,9 +48,11 @@ fn make_node(prefix: &Path, locks: &Path, program: &Path) -> Result<()> {
 }
 
 /// Debian's Python under a prefix of its own: what is in `/usr` is seen by every sandbox.
-fn make_python(prefix: &Path, locks: &Path) -> Result<()> {
+fn make_python(prefix: &Path, locks: &Path, library: &Path) -> Result<()> {
     install_python(&locks.join("requirements.txt"), prefix)?;
-    bring(Path::new("/usr/bin/python3"), &prefix.join("bin/python3"))
+    fs::create_dir_all(prefix.join("lib"))?;
+    symlink(library, prefix.join("lib").join(library.file_name().context("a library has a name")?))?;
+    bring(Path::new(PYTHON), &prefix.join("bin/python3"))
 }
 
 fn bring(program: &Path, to: &Path) -> Result<()> {
