@@ -125,6 +125,9 @@ pub fn plan_uninstall(wanted: &Wanted, observed: &Observed, data: Data) -> Vec<S
     if units::ALL.iter().any(|name| observed.unit(name).activity == Activity::Active) {
         steps.push(Step::StopAll);
     }
+    if !present.is_empty() {
+        steps.push(Step::Stop { units: vec![units::SLICE] });
+    }
     steps.push(Step::RemoveNetworks);
     if !present.is_empty() {
         steps.push(Step::Disable { units: present.clone() });

@@ -18,6 +18,8 @@ pub const SERVER: &str = "dozen-server.service";
 pub const ROUTER: &str = "dozen-router.service";
 pub const SERVER_SOCKET: &str = "dozen-server.socket";
 pub const ROUTER_SOCKET: &str = "dozen-router.socket";
+/// What systemd makes by itself around all services, and keeps when they have gone, until it is stopped.
+pub const SLICE: &str = "dozen.slice";
 /// Where systemd puts the control groups of [`APPS`].
 pub const DELEGATED: &str = "/sys/fs/cgroup/dozen.slice/dozen-apps.service";
 /// The variable by which a running daemon shows which installation it belongs to.
