@@ -3,32 +3,48 @@
 use super::{Bench, Seen, expect, first, install_command};
 use anyhow::Result;
 
-/// What must not be there once Dozen is off.
-fn is_off(bench: &mut Bench) -> Result<()> {
-    for (what, script) in [
-        (
-            "units",
-            "systemctl list-units --all --no-legend 'dozen*' | grep -v -e dozen-agent -e dozen.slice; ls /etc/systemd/system | grep dozen | grep -v dozen-agent",
-        ),
-        ("links to units", "find /etc/systemd/system -name 'dozen*' -path '*.wants/*' | grep -v dozen-agent"),
-        (
-            "processes",
-            "pgrep -x dozen; pgrep -x limits; pgrep -u 64990,64991,2000000; cat /sys/fs/cgroup/dozen.slice/*/cgroup.procs",
-        ),
-        ("packet rules", "nft list tables | grep dozen"),
-        ("links", "ip -br link | grep '^dz'"),
-        ("mounts", "grep /var/lib/dozen /proc/mounts"),
-        ("control groups", "find /sys/fs/cgroup/dozen.slice -mindepth 1 -type d"),
-        ("the program", "ls /usr/local/bin/dozen"),
-        ("listeners", "ss -Hltn 'sport = :80 or sport = :443'"),
-    ] {
-        let found = bench.run(&format!("({script}) 2>/dev/null; true"))?;
-        expect(found.is_empty(), || format!("{what} are left: {found}"))?;
+/// What an installation consists of, and what shows it. Our own agent's name begins like its units'.
+const TRACES: &[(&str, &str)] = &[
+    ("units", "systemctl list-units --all --no-legend 'dozen*' | grep -v dozen-agent"),
+    ("files of units", "ls /etc/systemd/system | grep dozen | grep -v dozen-agent"),
+    ("links to units", "find /etc/systemd/system -name 'dozen*' -path '*.wants/*' | grep -v dozen-agent"),
+    ("daemons", "pgrep -x dozen; pgrep -u 64990,64991"),
+    ("processes of apps", "pgrep -x limits; pgrep -u 2000000,2000001"),
+    ("packet rules", "nft list tables | grep dozen"),
+    ("links", "ip -br link | grep '^dz'"),
+    ("mounts", "grep /var/lib/dozen /proc/mounts"),
+    ("control groups", "find /sys/fs/cgroup -type d -name '*dozen*' | grep -v dozen-agent"),
+    ("the program", "ls /usr/local/bin/dozen"),
+    ("listeners", "ss -Hltn 'sport = :80 or sport = :443 or sport = :2222'"),
+];
+
+fn find_trace(bench: &mut Bench, script: &str) -> Result<String> {
+    bench.run(&format!("({script}) 2>/dev/null; true"))
+}
+
+/// Each of them is seen while Dozen is there: what finds nothing afterwards can find something.
+fn is_on(bench: &mut Bench) -> Result<()> {
+    for (what, script) in TRACES {
+        let found = find_trace(bench, script)?;
+        expect(!found.is_empty(), || format!("nothing of {what} is seen before Dozen goes: {script}"))?;
     }
     Ok(())
 }
 
+/// None of them is there once Dozen is off.
+fn is_off(bench: &mut Bench) -> Result<()> {
+    let mut left = Vec::new();
+    for (what, script) in TRACES {
+        let found = find_trace(bench, script)?;
+        if !found.is_empty() {
+            left.push(format!("{what} are left: {found}"));
+        }
+    }
+    expect(left.is_empty(), || left.join("\n"))
+}
+
 pub fn keep(bench: &mut Bench) -> Seen {
+    is_on(bench)?;
     let told = bench.run("dozen uninstall 2>&1")?;
     is_off(bench)?;
     bench.run("test -f /var/lib/dozen/keys/master && test -f /etc/dozen/dozen.env && getent passwd dozen")?;
