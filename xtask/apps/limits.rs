@@ -22,8 +22,17 @@ fn main() {
     let listener = TcpListener::bind(format!("0.0.0.0:{port}")).expect("the port is free");
     println!("listening on {port}");
     for stream in listener.incoming().flatten() {
-        std::thread::spawn(move || serve(stream));
+        // While children take all the room, visitors wait.
+        while !serve_apart(&stream) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
+}
+
+/// False if the kernel allows no further thread.
+fn serve_apart(stream: &TcpStream) -> bool {
+    let Ok(own) = stream.try_clone() else { return true };
+    std::thread::Builder::new().spawn(move || serve(own)).is_ok()
 }
 
 fn serve(stream: TcpStream) {

@@ -11,6 +11,8 @@ const GROUP: &str = "G=/sys/fs/cgroup$(sed 's/^0:://' /proc/$(pgrep -o -x limits
 const MEMORY_BYTES: u64 = 512 << 20;
 const PROCESSES: u64 = 512;
 const CPU_WEIGHT: u64 = 100;
+/// The app at rest: its first process, its own, a thread for each visitor.
+const MOST_AT_REST: u64 = 30;
 
 pub fn in_force(bench: &mut Bench) -> Seen {
     let read = bench.run(&format!(
@@ -68,6 +70,9 @@ pub fn too_many_processes(bench: &mut Bench) -> Seen {
     expect((PROCESSES - 20..PROCESSES).contains(&children), || format!("{body}: the limit is {PROCESSES}"))?;
     expect(value["refusal"] == "WouldBlock", || body.clone())?;
     let events = bench.run(&format!("{GROUP}; cat $G/pids.events"))?;
+    expect(events.starts_with("max ") && events != "max 0", || format!("pids.events: {events}"))?;
+    // What comes next is to find the app as it was.
+    bench.until(&format!("{GROUP}; [ $(cat $G/pids.current) -lt {MOST_AT_REST} ]"))?;
     expect(bench.ask()?.started == before.started, || "the process did not live through it".to_owned())?;
     Ok(vec![body, format!("pids.events: {events}")])
 }
