@@ -12,11 +12,11 @@ use std::process::Command;
 const SUITE: &str = "bookworm";
 /// Where packages come from if apt does not say.
 const MIRROR: &str = "http://deb.debian.org/debian";
-/// What a small server has, and what the cases look with.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,kmod,git,ca-certificates,iproute2,curl,procps,nftables,initramfs-tools,linux-image-cloud-amd64";
+/// What a small server has, Debian's own Python for apps, and what the cases look with.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,kmod,git,ca-certificates,iproute2,curl,procps,nftables,openssh-client,python3,python3-pip,initramfs-tools,linux-image-cloud-amd64";
 const DISK_SIZE: &str = "4G";
 /// To be raised when something below changes: an older image is then made anew.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 
 /// What qemu boots.
 pub struct Image {
@@ -28,6 +28,7 @@ pub struct Image {
 /// The base domain of the cases; the machine knows itself by it.
 pub const DOMAIN: &str = "vm.test";
 pub const APP_HOST: &str = "hello.vm.test";
+pub const PYTHON_HOST: &str = "snake.vm.test";
 
 /// One device, one address: what a rented server has.
 const UPLINK: &str = "[Match]
@@ -115,7 +116,12 @@ fn furnish(root: &Path) -> Result<()> {
     write(root, "etc/systemd/system/dozen-agent.service", GUEST_UNIT, 0o644)?;
     write(root, "etc/systemd/network/10-uplink.network", UPLINK, 0o644)?;
     write(root, "etc/hostname", "vm\n", 0o644)?;
-    write(root, "etc/hosts", &format!("127.0.0.1 localhost vm\n127.0.0.1 {DOMAIN} {APP_HOST}\n"), 0o644)?;
+    write(
+        root,
+        "etc/hosts",
+        &format!("127.0.0.1 localhost vm\n127.0.0.1 {DOMAIN} {APP_HOST} {PYTHON_HOST}\n"),
+        0o644,
+    )?;
     write(root, "etc/fstab", "/dev/vda / ext4 rw 0 1\n", 0o644)?;
     write(root, "etc/machine-id", "uninitialized\n", 0o444)?;
     write(root, "etc/initramfs-tools/conf.d/small", "MODULES=list\nBUSYBOX=n\n", 0o644)?;

@@ -1,4 +1,4 @@
-//! What is carried into the machine: the program, a second one to upgrade to, an app, and test programs that need real control groups of
+//! What is carried into the machine: the program, a second one to upgrade to, two apps, and test programs that need real control groups of
 //! version 2. A disk of its own, made anew for each run.
 
 use crate::shell;
@@ -21,6 +21,7 @@ pub fn make(folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(staged.join("app"))?;
     stage_program(&staged)?;
     stage_app(&staged.join("app"))?;
+    stage_python(&staged)?;
     stage_tests(&staged)?;
     let disk = folder.join("payload.raw");
     make_disk(&staged, &disk)?;
@@ -48,6 +49,11 @@ fn stage_app(app: &Path) -> Result<()> {
         .arg(shell::root().join("xtask/apps/limits.rs"));
     shell::run(&mut compile)?;
     Ok(fs::write(app.join("Procfile"), "web: ./limits\n")?)
+}
+
+/// As it is; what it needs beside Python's own library is made in the machine.
+fn stage_python(staged: &Path) -> Result<()> {
+    shell::run(Command::new("cp").arg("-r").arg(shell::root().join("xtask/apps/snake")).arg(staged))
 }
 
 fn stage_tests(staged: &Path) -> Result<()> {

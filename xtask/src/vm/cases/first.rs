@@ -75,10 +75,11 @@ pub fn doctor(bench: &mut Bench) -> Seen {
     Ok(remarkable.map(str::to_owned).collect())
 }
 
+/// The working copy is to live through a cut of the power, as the disk of whoever pushes from elsewhere would.
 pub fn push(bench: &mut Bench) -> Seen {
     let pushed = bench.run(
         "set -e; rm -rf /root/app; cp -r /payload/app /root/app; cd /root/app
-         git init -q -b main; git add -A; git -c user.name=t -c user.email=t@vm.test commit -qm first
+         git init -q -b main; git config core.fsync all; git add -A; git -c user.name=t -c user.email=t@vm.test commit -qm first
          dozen apps:create hello; dozen git:remote -a hello; git push dozen main 2>&1",
     )?;
     let (answer, _) = bench.ask_until()?;

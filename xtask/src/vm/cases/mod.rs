@@ -3,6 +3,7 @@
 mod first;
 mod limits;
 mod power;
+mod pushes;
 mod restarts;
 mod suites;
 mod uninstall;
@@ -48,6 +49,8 @@ pub const ALL: &[Case] = &[
     case("install-again", first::install_again),
     case("doctor", first::doctor),
     always("push", first::push),
+    case("push-ssh", pushes::ssh),
+    case("python", pushes::python),
     case("limits", limits::in_force),
     case("out-of-memory", limits::out_of_memory),
     case("too-many-processes", limits::too_many_processes),
