@@ -42,6 +42,7 @@ pub fn install(bench: &mut Bench) -> Seen {
     expect(modes.contains("700 dozen dozen /var/lib/dozen/keys") && !modes.contains("UNKNOWN"), || {
         modes.clone()
     })?;
+    expect(modes.contains("600 root root /etc/dozen/dozen.env"), || modes.clone())?;
     let secret = bench.run("grep -ciE 'token|secret|key=' /etc/dozen/dozen.env || true")?;
     expect(secret == "1", || {
         format!("the file of settings speaks of secrets {secret} times, in its head only")
