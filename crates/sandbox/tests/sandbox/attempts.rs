@@ -138,16 +138,39 @@ fn with_child(act: impl FnOnce(i64) -> std::io::Result<()>) -> std::io::Result<(
     outcome
 }
 
+/// Where the program of a child lies. A child is there a moment before its program is: until then only its stack is mapped, and not
+/// yet where it will stay.
+fn start_of_code(pid: i64) -> std::io::Result<u64> {
+    for _ in 0..1_000 {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
+        let of_file = maps.lines().find(|line| line.contains('/')).and_then(|line| line.split_once('-'));
+        if let Some(start) = of_file.and_then(|(hex, _)| u64::from_str_radix(hex, 16).ok()) {
+            return Ok(start);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Err(std::io::Error::other("the child has no program"))
+}
+
 /// One byte of where a program's own code lies, found in its map.
 fn read_memory(pid: i64) -> std::io::Result<()> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let start = maps.split('-').next().and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default();
+    let start = start_of_code(pid)?;
     let mut byte = 0_u8;
     let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     let remote = libc::iovec { iov_base: start as *mut libc::c_void, iov_len: 1 };
+    // The kernel reads whole registers, of which a narrower number leaves half as it happens to be.
+    let (one, no_flags) = (1_i64, 0_i64);
     // SAFETY: one byte into a local; the other address is checked by the kernel.
     check(unsafe {
-        libc::syscall(libc::SYS_process_vm_readv, pid, &raw const local, 1, &raw const remote, 1, 0)
+        libc::syscall(
+            libc::SYS_process_vm_readv,
+            pid,
+            &raw const local,
+            one,
+            &raw const remote,
+            one,
+            no_flags,
+        )
     })
 }
 
