@@ -143,10 +143,13 @@ fn a_config_value_is_found_nowhere() {
     server.dozen(&["config:set", &format!("SECRET_OF_MINE={canary}"), "-a", "quiet"]);
     let repository = Repository::with_probe();
     repository
-        .write("Procfile", "web: ./probe\nworker: ./probe worker\nrelease: test -n \"$SECRET_OF_MINE\"\n");
+        .write("Procfile", "web: ./probe\nworker: ./probe worker\nrelease: echo the schema is new && test -n \"$SECRET_OF_MINE\"\n");
     repository.commit("with a release phase");
     repository.connect(&server, "quiet");
-    repository.push(&server);
+    let told = repository.push(&server);
+    let phase = told.find("Running release phase").expect("it is told that the phase runs");
+    let printed = told.find("       the schema is new").expect("what the phase prints is told");
+    assert!(phase < printed && printed < told.find("deployed to Dozen").expect("it ends well"), "{told}");
     server.dozen(&["ps:scale", "web=2", "worker=1", "-a", "quiet"]);
     assert_eq!(server.get("quiet", "/env?name=SECRET_OF_MINE").text(), canary, "the app sees it");
     let run = server.dozen(&["run", "-a", "quiet", "--", "test -n \"$SECRET_OF_MINE\" && echo seen"]);

@@ -8,6 +8,9 @@ use domain::release::{Release, ReleaseStatus};
 use domain::serving::is_served_by;
 use std::time::{Duration, Instant};
 
+/// What is told while a release phase runs. A short one may be over before anybody looks.
+pub const PHASE_RUNS: &str = "Running release phase";
+
 /// How long to wait, after a promotion, until routers have taken the table that leads to the release.
 const VISIBLE_WAIT: Duration = Duration::from_secs(10);
 
@@ -80,7 +83,7 @@ impl Follow {
     fn news(&mut self, release: &Release) -> Option<String> {
         let stage = match &release.status {
             ReleaseStatus::Pending => None,
-            ReleaseStatus::PhaseRunning => Some("Running release phase".to_owned()),
+            ReleaseStatus::PhaseRunning => Some(PHASE_RUNS.to_owned()),
             ReleaseStatus::Starting => Some("Starting processes".to_owned()),
             ReleaseStatus::Succeeded | ReleaseStatus::Failed { .. } | ReleaseStatus::Superseded => None,
         };

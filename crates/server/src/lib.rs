@@ -13,6 +13,7 @@ mod intake;
 pub mod links;
 mod loopback;
 mod paging;
+mod phase;
 pub mod ports;
 mod rendezvous;
 mod run;

@@ -99,6 +99,11 @@ pub fn rollback(
     Ok(info)
 }
 
+/// The job of a release's phase, if it has one. For those who follow the release already.
+pub fn phase_job(engine: &Engine, release: ReleaseId) -> Result<Option<JobId>, Error> {
+    engine.read(|reader| Ok(reader.release_phase_job(release)?.map(|row| row.job.id)))
+}
+
 pub(crate) fn find_release(reader: &Reader<'_>, app: AppId, release: &ReleaseRef) -> Result<Release, Error> {
     let found = match release {
         ReleaseRef::Id(id) => reader.release(*id)?.filter(|release| release.app == app),

@@ -15,6 +15,7 @@ mod hook_output;
 mod pkt;
 pub(crate) mod push;
 mod receive;
+mod release;
 mod repository;
 pub(crate) mod serve;
 mod short;

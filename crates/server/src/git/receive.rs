@@ -6,6 +6,7 @@
 
 use super::desk::Voice;
 use super::push::{Push, RefUpdate};
+use super::release;
 use super::stage::{self, Staged};
 use super::updates::{Deploy, PushPlan, parse_update, plan_push};
 use super::wire::{Verdict, WireError};
@@ -13,9 +14,8 @@ use crate::state::State;
 use domain::build::{BuildSource, BuildStatus, short_commit};
 use domain::cause::chain;
 use domain::ids::{BuildId, ReleaseId};
-use domain::release::ReleaseStatus;
 use engine::builds::{Output, OutputReader};
-use engine::{AppRef, Error, Progress, builds};
+use engine::{AppRef, Error, builds};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,6 @@ use tokio::sync::mpsc;
 const LOOK: Duration = Duration::from_secs(1);
 /// Texts on their way to a hook.
 const TEXTS: usize = 16;
-/// A release that is not settled by then is no longer followed; it goes on.
-const FOLLOW_LOOKS: usize = 2 * 60 * 60;
 
 /// pre-receive.
 pub async fn before(
@@ -227,67 +225,8 @@ pub async fn after(state: &State, push: &Arc<Push>, voice: &mut Voice) -> Result
         }
     }
     match landed.release {
-        Some(release) => follow(state, push, release, voice).await,
+        Some(release) => release::follow(state, push, release, voice).await,
         None => Ok(()),
-    }
-}
-
-/// Tells how a release goes on, and how it ends.
-async fn follow(state: &State, push: &Push, release: ReleaseId, voice: &mut Voice) -> Result<(), WireError> {
-    let engine = state.engine.clone();
-    let (texts, mut relayed) = mpsc::channel(TEXTS);
-    let following = tokio::task::spawn_blocking(move || follow_release(&engine, release, &texts));
-    loop {
-        match state.shutdown.run_until_cancelled(relayed.recv()).await {
-            Some(Some(text)) => voice.text(text).await?,
-            Some(None) => break,
-            None => return voice.text(last_words(None, &push.url)).await,
-        }
-    }
-    match following.await {
-        Ok(Ok(ended)) => voice.text(last_words(ended.as_ref(), &push.url)).await,
-        Ok(Err(error)) => voice.say(&format!(" !     {}", error.message())).await,
-        Err(_) => {
-            voice.say(" !     The release could not be followed; dozen releases tells how it ends.").await
-        }
-    }
-}
-
-/// `None`: it had not ended when nobody listened any more, or after very long.
-fn follow_release(
-    engine: &engine::Engine,
-    release: ReleaseId,
-    texts: &mpsc::Sender<String>,
-) -> Result<Option<ReleaseStatus>, Error> {
-    let mut follow = engine::follow(engine, release)?;
-    for _ in 0..FOLLOW_LOOKS {
-        match follow.next(LOOK)? {
-            Progress::Line(line) => {
-                if texts.blocking_send(format!("-----> {line}\n")).is_err() {
-                    return Ok(None);
-                }
-            }
-            Progress::Quiet if texts.is_closed() => return Ok(None),
-            Progress::Quiet => {}
-            Progress::End(status) => return Ok(Some(status)),
-        }
-    }
-    Ok(None)
-}
-
-/// Pure: how a push's output closes.
-fn last_words(status: Option<&ReleaseStatus>, url: &str) -> String {
-    match status {
-        Some(ReleaseStatus::Succeeded) => format!("       {url} deployed to Dozen\n"),
-        Some(ReleaseStatus::Failed { reason }) => {
-            format!("\n !     Release failed: {reason}\n !     The release before it goes on serving.\n")
-        }
-        Some(ReleaseStatus::Superseded) => {
-            "\n !     A newer release took its place before it served.\n".to_owned()
-        }
-        Some(ReleaseStatus::Pending | ReleaseStatus::PhaseRunning | ReleaseStatus::Starting) | None => {
-            "       The release goes on; dozen releases tells how it ends.\n".to_owned()
-        }
     }
 }
 
@@ -297,24 +236,5 @@ async fn off_loop<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(panicked) => Err(Error::internal("An internal error occurred.").with_source(panicked)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn last_words_tell_the_end() {
-        let url = "http://hello.localhost:8080/";
-        assert_eq!(
-            last_words(Some(&ReleaseStatus::Succeeded), url),
-            format!("       {url} deployed to Dozen\n")
-        );
-        let failed = last_words(Some(&ReleaseStatus::Failed { reason: "web.1 crashed".into() }), url);
-        assert!(failed.contains("web.1 crashed") && failed.contains("goes on serving"));
-        for status in [None, Some(ReleaseStatus::Starting), Some(ReleaseStatus::Superseded)] {
-            assert!(!last_words(status.as_ref(), url).contains("deployed"));
-        }
     }
 }

@@ -3,13 +3,14 @@
 use super::{Gone, PLAIN, Pen, answer, sheet};
 use crate::http::blocking;
 use crate::http::error::Refusal;
-use crate::ports::{Follow, LogFeed, LogNext, LogQuery, LogSource};
+use crate::phase;
+use crate::ports::{LogFeed, LogNext};
 use crate::state::State;
 use api::error::ErrorId;
 use axum::response::Response;
 use domain::ids::{AppId, BuildId, JobId, ReleaseId};
 use engine::builds::{Output, OutputReader};
-use engine::{Context, Engine, Progress, builds, ops};
+use engine::{Engine, Progress, builds};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Clients give up after 60 s of silence; Heroku sends a NUL, which terminals do not show.
 const HEARTBEAT: Duration = Duration::from_secs(25);
 const BEAT: &str = "\0";
-/// Lines of a release phase that are given at most.
-const MAX_LINES: usize = 10_000;
 
 pub async fn of_build(
     state: &State,
@@ -69,33 +68,19 @@ pub async fn of_release(
     job: JobId,
     place: OwnedSemaphorePermit,
 ) -> Result<Response, Refusal> {
-    let name = phase_name(state, app, job).await?;
-    let query = LogQuery {
-        app,
-        lines: MAX_LINES,
-        follow: Follow::GoOn,
-        name: Some(name),
-        process_type: None,
-        source: Some(LogSource::App),
-        after: None,
-    };
+    let engine = state.engine.clone();
+    let name = blocking(move || phase::name(&engine, app, job)).await?;
+    let waiting = || Refusal::not_found("stream", "The release phase has not started yet.");
+    let name = name.ok_or_else(waiting)?;
     let logs = state.logs.clone();
-    let opened =
-        tokio::task::spawn_blocking(move || logs.open(&query)).await.map_err(|_| Refusal::internal())?;
-    let feed = opened.map_err(|reason| Refusal::new(ErrorId::Unavailable, reason))?;
+    let opened = tokio::task::spawn_blocking(move || phase::open(&*logs, app, name)).await;
+    let feed = opened
+        .map_err(|_| Refusal::internal())?
+        .map_err(|reason| Refusal::new(ErrorId::Unavailable, reason))?;
     let (pen, body) = sheet(place);
     let (engine, shutdown) = (state.engine.clone(), state.shutdown.clone());
     state.tasks.spawn_blocking(move || copy_release(&engine, release, feed, &pen, &shutdown));
     Ok(answer(PLAIN, body))
-}
-
-/// What the phase's process is called in the log; 404 before it has started, as Heroku answers.
-async fn phase_name(state: &State, app: AppId, job: JobId) -> Result<String, Refusal> {
-    let engine = state.engine.clone();
-    let context = Context::system("release-output");
-    let phase = blocking(move || ops::processes::info(&engine, &context, &app.into(), &job.into())).await?;
-    let waiting = || Refusal::not_found("stream", "The release phase has not started yet.");
-    phase.process.map(|_| phase.name).ok_or_else(waiting)
 }
 
 /// The phase's lines until its release is settled and the log has nothing more to give.
