@@ -3,6 +3,7 @@
 mod support;
 
 use support::eventually;
+use support::http;
 use support::repository::Repository;
 use support::server::Server;
 
@@ -20,6 +21,7 @@ fn a_first_hour() {
 
     config_makes_a_release(&server);
     scaling_out_serves_from_both(&server);
+    names_of_its_own_lead_to_it(&server);
     one_off_keeps_every_byte_and_its_code(&server);
     a_failed_build_rejects_the_push(&server, &repository);
     a_rollback_brings_back_code_and_config(&server, &repository);
@@ -44,6 +46,23 @@ fn scaling_out_serves_from_both(server: &Server) {
     });
     let table = server.json(&["ps", "-a", "hello"]);
     assert_eq!(table.as_array().map(Vec::len), Some(3), "{table}");
+}
+
+fn names_of_its_own_lead_to_it(server: &Server) {
+    let status = |host: &str| http::get(server.router(), host, "/").expect("the router answers").status;
+    assert_eq!(status("de.shop.example.com"), 404, "nobody's name yet");
+    server.dozen(&["domains:add", "*.shop.example.com", "-a", "hello"]);
+    server.dozen(&["domains:add", "www.example.com", "-a", "hello"]);
+    eventually("both names lead to it", 30, || {
+        (status("de.shop.example.com") == 200 && status("www.example.com") == 200).then_some(())
+    });
+    assert_eq!(status("a.b.SHOP.example.com:80"), 200, "below the wildcard, in capitals, with a port");
+    for host in ["shop.example.com", "example.com", "xshop.example.com", "www.example.com.evil.test"] {
+        assert_eq!(status(host), 404, "{host} is not covered");
+    }
+    server.dozen(&["domains:remove", "*.shop.example.com", "-a", "hello"]);
+    eventually("the wildcard leads nowhere", 30, || (status("de.shop.example.com") == 404).then_some(()));
+    assert_eq!(status("www.example.com"), 200);
 }
 
 fn one_off_keeps_every_byte_and_its_code(server: &Server) {
