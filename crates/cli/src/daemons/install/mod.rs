@@ -111,7 +111,7 @@ pub enum InstallError {
     )]
     PortTaken { address: SocketAddr },
     #[error(
-        "{0}\n  fix: name another in /etc/dozen/dozen.env, or take the line out: dozen install finds what there is"
+        "{0}\n  fix: name another in /etc/dozen/dozen.env, or take the line out: `dozen install` finds what there is"
     )]
     Prefix(#[from] super::toolchains::UnusablePrefix),
     #[error(
