@@ -131,8 +131,10 @@ fn grandchildren(world: &World) {
 }
 
 fn leader_only(world: &World) {
-    let line = "(trap 'echo child got it' TERM; echo child ready; while :; do sleep 0.05; done) & \
-                trap 'echo leader got it; sleep 0.3; exit 0' TERM; while :; do sleep 0.05; done";
+    // The leader is ready first: the child begins after that, and tells when it is.
+    let line = "trap 'echo leader got it; sleep 0.3; exit 0' TERM; \
+                (trap 'echo child got it' TERM; echo child ready; while :; do sleep 0.05; done) & \
+                while :; do sleep 0.05; done";
     let stop = StopPolicy { to: StopTarget::Leader, ..StopPolicy::APP };
     let spec = ProcessSpec { stop, ..world.spec(line) };
     world.start(&spec);
