@@ -4,7 +4,7 @@ use super::desk::Voice;
 use super::push::Push;
 use super::wire::WireError;
 use crate::phase;
-use crate::ports::{LogFeed, LogHub, LogNext};
+use crate::ports::{LogFeed, LogHub, LogNext, LogRecord};
 use crate::state::State;
 use domain::ids::{AppId, JobId, ReleaseId};
 use domain::release::ReleaseStatus;
@@ -17,8 +17,11 @@ use tokio::sync::mpsc;
 const LOOK: Duration = Duration::from_secs(1);
 /// The same while there may be lines of its phase, too.
 const SHORT_LOOK: Duration = Duration::from_millis(100);
-/// How long the lines of a phase that has ended may be on their way.
+/// How long the lines of a phase that has ended may be on their way, and how long they may be copied.
 const LAST_LINES: Duration = Duration::from_millis(500);
+const LAST_LINES_LIMIT: Duration = Duration::from_secs(10);
+/// A text goes to the hook once it is longer; a line has 10,000 bytes at most.
+const TEXT_BYTES: usize = 32 * 1024;
 /// Texts on their way to a hook.
 const TEXTS: usize = 16;
 /// A release that is not settled by then is no longer followed; it goes on.
@@ -140,19 +143,42 @@ impl Teller {
         Ok(())
     }
 
-    /// The phase's lines that are there, or come within this time.
-    fn copy_phase(&mut self, wait: Duration) -> Result<(), Gone> {
-        let Phase::Runs(feed) = &mut self.phase else { return Ok(()) };
-        let mut text = String::new();
-        while let LogNext::Lines(records) = feed.next(wait) {
-            text.extend(records.iter().map(|record| format!("       {}\n", record.message)));
+    /// The phase's lines that are there; with a time, also those that come until there was none for so long.
+    fn copy_phase(&mut self, quiet: Duration) -> Result<(), Gone> {
+        let begun = Instant::now();
+        while let Some(records) = self.next_lines(quiet) {
+            self.say_heading()?;
+            render_lines(&records).into_iter().try_for_each(|text| self.say(text))?;
+            // Somebody who writes without end is told of on the next look.
+            if quiet.is_zero() || begun.elapsed() > LAST_LINES_LIMIT {
+                break;
+            }
         }
-        if text.is_empty() {
-            return Ok(());
-        }
-        self.say_heading()?;
-        self.say(text)
+        Ok(())
     }
+
+    fn next_lines(&mut self, at_most: Duration) -> Option<Vec<LogRecord>> {
+        let Phase::Runs(feed) = &mut self.phase else { return None };
+        match feed.next(at_most) {
+            LogNext::Lines(records) => Some(records),
+            LogNext::Quiet | LogNext::End => None,
+        }
+    }
+}
+
+/// Pure: lines for a terminal, in pieces that a hook takes. What an app writes is cleaned as what its build writes.
+fn render_lines(records: &[LogRecord]) -> Vec<String> {
+    let mut texts = vec![String::new()];
+    for record in records {
+        if texts.last().is_some_and(|text| text.len() > TEXT_BYTES) {
+            texts.push(String::new());
+        }
+        if let Some(text) = texts.last_mut() {
+            let clean = record.message.chars().filter(|c| !c.is_control() || *c == '\t');
+            text.extend("       ".chars().chain(clean).chain(['\n']));
+        }
+    }
+    texts
 }
 
 /// Pure: how a push's output closes.
@@ -173,7 +199,25 @@ fn last_words(status: Option<&ReleaseStatus>, url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::MAX_PAYLOAD;
     use super::*;
+
+    #[test]
+    fn lines_are_clean_and_go_in_pieces_that_a_hook_takes() {
+        let record = |message: &str| LogRecord {
+            cursor: String::new(),
+            line: String::new(),
+            message: message.to_owned(),
+        };
+        assert_eq!(render_lines(&[record("a\tb\u{1b}[31mc\r"), record("")]), ["       a\tb[31mc\n       \n"]);
+        let many = vec![record(&"x".repeat(10_000)); 500];
+        let texts = render_lines(&many);
+        assert_eq!(texts.iter().map(|text| text.lines().count()).sum::<usize>(), 500);
+        assert!(
+            texts.iter().all(|text| text.len() < MAX_PAYLOAD / 10),
+            "each is far below what a message may be"
+        );
+    }
 
     #[test]
     fn last_words_tell_the_end() {
