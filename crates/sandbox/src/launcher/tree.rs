@@ -14,13 +14,13 @@ use std::path::Path;
 pub fn remove(path: &Path) -> rustix::io::Result<()> {
     let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
     let top = open(CWD, &name)?;
-    let mut lifted = Lifted(0);
+    let mut lifted = Lifted::default();
     loop {
-        let before = lifted.0;
+        let before = lifted.moved;
         let pass = pass(top.as_fd(), &mut lifted)?;
         match pass.left {
             None if pass.removed == 0 => break,
-            Some(error) if pass.removed == 0 && lifted.0 == before => return Err(error),
+            Some(error) if pass.removed == 0 && lifted.moved == before => return Err(error),
             // Listings may leave out what came, or went, while they were read.
             None | Some(_) => {}
         }
@@ -35,8 +35,13 @@ struct Pass {
     left: Option<Errno>,
 }
 
-/// How many folders were moved up, for names that were not used before.
-struct Lifted(u64);
+/// Folders that were moved up.
+#[derive(Default)]
+struct Lifted {
+    /// Of the names that were tried: none is tried twice.
+    names: u64,
+    moved: u64,
+}
 
 fn pass(top: BorrowedFd<'_>, lifted: &mut Lifted) -> rustix::io::Result<Pass> {
     let mut pass = Pass::default();
@@ -78,10 +83,14 @@ fn lift(
     // It is written to itself: it names the folder above it.
     allow_all(folder, name)?;
     loop {
-        lifted.0 += 1;
-        match rustix::fs::renameat(folder, name, top, format!(".lifted-{}", lifted.0)) {
+        lifted.names += 1;
+        match rustix::fs::renameat(folder, name, top, format!(".lifted-{}", lifted.names)) {
             Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
-            other => return other,
+            Err(other) => return Err(other),
+            Ok(()) => {
+                lifted.moved += 1;
+                return Ok(());
+            }
         }
     }
 }
@@ -158,6 +167,24 @@ mod tests {
         assert!(!tree.exists() && outside.join("kept").exists());
         assert_eq!(mode(&outside), 0o500);
         assert_eq!(remove(&tree), Err(Errno::NOENT));
+    }
+
+    /// A folder that cannot be moved stays, and that is an error: nobody tries for ever.
+    #[test]
+    fn what_cannot_be_moved_ends_it() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root to mount something");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let held = place.path().join("tree/a/held");
+        std::fs::create_dir_all(&held).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&held).status().unwrap();
+        assert!(mounted.success());
+        let removed = remove(&place.path().join("tree"));
+        let unmounted = Command::new("umount").arg(&held).status().unwrap();
+        assert_eq!((removed, unmounted.success()), (Err(Errno::BUSY), true));
+        remove(&place.path().join("tree")).unwrap();
     }
 
     /// As deep as a script of a build likes, and the child that removes it has a few descriptors.
