@@ -57,7 +57,7 @@ pub struct Looker {
 impl Looker {
     pub fn new(settings: &Settings) -> Self {
         let stranger = match settings.who {
-            Who::Root => last_of_range(settings),
+            Who::Root => Some(last_of_range(settings)),
             Who::OrdinaryUser(_) => None,
         };
         Self { private: Private::of_machine(settings), stranger }
@@ -114,13 +114,14 @@ impl Looker {
     }
 }
 
-/// Set aside for apps, and the last one of them to be given to any: its user owns nothing.
-fn last_of_range(settings: &Settings) -> Option<u32> {
+/// Set aside for apps, and the last one of them to be given to any: its user owns nothing. Where the range ends too early it is
+/// nobody at all, as whom nothing runs.
+fn last_of_range(settings: &Settings) -> u32 {
     let range = LauncherSettings {
         app_uid_base: settings.app_uid_base,
         ..LauncherSettings::new(settings.data.clone())
     };
-    range.build_user(MAX_APP_INDEX - 1).map(|user| user.uid)
+    range.build_user(MAX_APP_INDEX - 1).map_or(u32::MAX, |user| user.uid)
 }
 
 /// The interpreters of this machine, one a series, preferred ones first.
