@@ -43,9 +43,13 @@ pub fn install(bench: &mut Bench) -> Seen {
         modes.clone()
     })?;
     expect(modes.contains("600 root root /etc/dozen/dozen.env"), || modes.clone())?;
-    let secret = bench.run("grep -ciE 'token|secret|key=' /etc/dozen/dozen.env || true")?;
+    let key = bench.run("grep -cE '^DOZEN_FINGERPRINT_KEY=[0-9a-f]{32}$' /etc/dozen/dozen.env || true")?;
+    expect(key == "1", || format!("the key of the fingerprints stands {key} times in the file of settings"))?;
+    let others =
+        "grep -v ^DOZEN_FINGERPRINT_KEY= /etc/dozen/dozen.env | grep -ciE 'token|secret|key=' || true";
+    let secret = bench.run(others)?;
     expect(secret == "1", || {
-        format!("the file of settings speaks of secrets {secret} times, in its head only")
+        format!("the file of settings speaks of secrets {secret} times, beside that in its head only")
     })?;
     Ok(modes.lines().map(str::to_owned).collect())
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 const HEAD: &str = "\
 # Settings of Dozen, read by its units at their start (all of them: docs/reference/environment.md). `dozen install` keeps what stands
-# here, and restarts what reads it. Only root may read this file: the URL of a mirror may hold a secret. No other belongs here.
+# here, and restarts what reads it. Only root may read this file: the URL of a mirror may hold a secret. No
+# other belongs here, but for DOZEN_FINGERPRINT_KEY: random, made by `dozen install`, and to be kept.
 ";
 
 /// The lines of the file.

@@ -43,7 +43,7 @@ pub enum Step {
     Enable {
         units: Vec<&'static str>,
     },
-    /// A socket whose address has changed is made anew; so that it can be, its service stops. At the end, the emptied slice.
+    /// A socket whose address has changed is made anew; so that it can be, its service stops. After all that is in it, the slice.
     Stop {
         units: Vec<&'static str>,
     },

@@ -3,7 +3,7 @@
 //! Server, router and launcher are services of their own and any of them restarts freely; systemd holds the listeners meanwhile. What
 //! apps run in is one more service, which nothing restarts.
 
-use super::wanted::Wanted;
+use super::wanted::{FINGERPRINT_KEY, Wanted};
 use crate::daemons::settings::{MIRRORS, Settings};
 use crate::daemons::systemd::router_environment;
 use sha2::{Digest, Sha256};
@@ -195,13 +195,14 @@ fn server(wanted: &Wanted) -> String {
     )
 }
 
-/// The router finishes requests before it ends. It builds nothing, so passwords of mirrors are not for it. It writes its log and its control folder, and nothing else.
+/// The router finishes requests before it ends. It builds nothing, so passwords of mirrors are not for it, nor is by what they could be
+/// guessed. It writes its log and its control folder, and nothing else.
 fn router(wanted: &Wanted) -> String {
     let data = &wanted.settings.data;
     let before = format!(
         "EnvironmentFile=-{}\nUnsetEnvironment={}\nExecStartPre=+{} prepare-router\n",
         router_environment(data.root()).display(),
-        MIRRORS.join(" "),
+        [&MIRRORS[..], &[FINGERPRINT_KEY]].concat().join(" "),
         wanted.program.display()
     );
     let rest = format!(
