@@ -8,7 +8,7 @@ use super::settings::{Settings, Who};
 use sandbox::client::{ClientError, Launcher};
 use sandbox::control;
 use sandbox::probe::Privilege;
-use sandbox::protocol::LauncherStatus;
+use sandbox::protocol::{LauncherStatus, RefusalReason};
 use sandbox::run_folder;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -27,6 +27,8 @@ const SUPERVISOR: u64 = u64::MAX >> 1;
 const POLL: Duration = Duration::from_millis(50);
 /// How long apps' processes may take to stop: the longest grace and a little.
 const STOP_APPS_TIMEOUT: Duration = Duration::from_secs(40);
+/// A launcher that hears of the last end later than that hears of nothing.
+const LET_GO_TIMEOUT: Duration = Duration::from_secs(10);
 /// The daemons' log is started anew when it is larger than this at a start.
 const LOG_LIMIT_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -120,6 +122,7 @@ fn stop_apps(settings: &Settings, launcher: &mut Launcher) -> Result<(), Supervi
         live.iter().for_each(|seen| drop(control::stop(&settings.data, seen.spec.process)));
         std::thread::sleep(POLL);
     }
+    let deadline = Instant::now() + LET_GO_TIMEOUT;
     let networks = std::fs::read_dir(settings.data.networks()).into_iter().flatten().flatten();
     for app in networks.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
         remove_network(launcher, app, deadline)?;
@@ -135,7 +138,9 @@ fn remove_network(
 ) -> Result<(), SuperviseError> {
     loop {
         match launcher.remove_network(app) {
-            Err(_busy) if Instant::now() < deadline => std::thread::sleep(POLL),
+            Err(error) if error.refusal() == Some(RefusalReason::Busy) && Instant::now() < deadline => {
+                std::thread::sleep(POLL);
+            }
             ended => return Ok(ended?),
         }
     }
