@@ -1,6 +1,6 @@
 //! `deploy`: what is sent and what is not, and what is told when nobody knows how it ended.
 
-use crate::dozen::{Dozen, end_of};
+use crate::dozen::{Dozen, end_of, until};
 use crate::stub::{Reply, Stub};
 use crate::{json, refusal, samples};
 use std::sync::{Arc, Mutex};
@@ -89,11 +89,9 @@ fn an_interrupt_while_the_server_is_asked_is_told_so() {
     let dozen = Dozen::at(&stub.url());
     repository(&dozen);
     let mut command = dozen.command(Dozen::program());
-    let child =
+    let mut child =
         command.args(["deploy", "-a", "hello"]).stderr(std::process::Stdio::piped()).spawn().expect("runs");
-    while !*asked.lock().expect("whole") {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("the build is asked for", &mut child, || *asked.lock().expect("whole"));
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
     let output = child.wait_with_output().expect("it ends");

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A home and a current folder; nothing of the developer's environment but `PATH`.
@@ -101,4 +102,20 @@ pub fn end_of(command: &mut Command, input: &[u8]) -> Ended {
 pub fn mode_of(path: &Path) -> u32 {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).expect("there").mode() & 0o777
+}
+
+/// Longest wait for a program that has begun.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Waits until a program is as far as that. One that is not is killed, so that a test that fails leaves nothing behind.
+pub fn until(what: &str, child: &mut Child, mut ready: impl FnMut() -> bool) {
+    let end = Instant::now() + READY_WITHIN;
+    while !ready() {
+        let has_ended = child.try_wait().expect("it can be looked at").is_some();
+        if has_ended || Instant::now() > end {
+            let _it_may_have_ended = child.kill();
+            panic!("{what}: not before it ended, or within {} s", READY_WITHIN.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -1,11 +1,10 @@
 //! `heroku`: what the client's program is started with, and how it and we end. Programs of our own stand in for the client.
 
-use crate::dozen::{Dozen, Ended, end_of, mode_of};
+use crate::dozen::{Dozen, Ended, end_of, mode_of, until};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// Nobody listens there, and nobody is asked.
 const SERVER: &str = "https://127.0.0.1:1";
@@ -107,15 +106,14 @@ fn whoever_ends_us_ends_the_client_and_nothing_stays() {
              touch \"$HOME/ready\"\nwhile :; do sleep 0.05; done\n",
         );
         let mut command = dozen.command(Dozen::program());
-        let child =
+        let mut child =
             command.args(["heroku", "--", "logs", "--tail"]).stdout(Stdio::piped()).spawn().expect("runs");
-        while !dozen.path("ready").exists() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until("the client is ready", &mut child, || dozen.path("ready").exists());
         let left = folders(&dozen);
-        assert_eq!((left.len(), mode_of(&left[0])), (1, 0o700));
+        let modes: Vec<_> = left.iter().map(|folder| mode_of(folder)).collect();
         rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).expect("it runs");
         let output = child.wait_with_output().expect("it ends");
+        assert_eq!((left.len(), modes), (1, vec![0o700]));
         let (code, said) = if signal == rustix::process::Signal::TERM { (7, "TERM\n") } else { (8, "HUP\n") };
         assert_eq!((output.status.code(), &output.stdout[..]), (Some(code), said.as_bytes()));
         assert!(folders(&dozen).is_empty());

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 /// What programs an app's build executed, seen by looking at every process of its build uid.
 pub struct Trace {
     stop: Arc<AtomicBool>,
-    seen: JoinHandle<std::collections::BTreeSet<String>>,
+    seen: Option<JoinHandle<std::collections::BTreeSet<String>>>,
 }
 
 impl Trace {
@@ -26,12 +26,20 @@ impl Trace {
             }
             seen
         });
-        Self { stop, seen }
+        Self { stop, seen: Some(seen) }
     }
 
-    pub fn end(self) -> Vec<String> {
+    pub fn end(mut self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
-        self.seen.join().expect("it looked").into_iter().collect()
+        let seen = self.seen.take().expect("it ends once");
+        seen.join().expect("it looked").into_iter().collect()
+    }
+}
+
+/// A test that fails before the end takes nothing from those after it.
+impl Drop for Trace {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
