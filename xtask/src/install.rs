@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use std::process::Command;
 
 /// A program that tests use and the package that brings it.
-const NEEDED: &[(&str, &str)] = &[("git", "git"), ("unshare", "util-linux"), ("cc", "gcc")];
+const NEEDED: &[(&str, &str)] =
+    &[("git", "git"), ("unshare", "util-linux"), ("cc", "gcc"), ("ssh", "openssh-client")];
 /// The same, of those that only root can use.
 const NEEDED_BY_ROOT: &[(&str, &str)] = &[("ip", "iproute2")];
 
