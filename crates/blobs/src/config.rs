@@ -4,6 +4,7 @@
 //! nothing that differs between two builds of the same source: no time, no commit, no build id, no host name.
 
 use crate::digest::Digest;
+use domain::app_json::AppJson;
 use domain::names::{ProcessType, SlugId};
 use domain::runtime::{InvalidRuntime, Runtime};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ const LABEL_PROCESSES: &str = "dozen.slug.processes";
 const LABEL_BUILDER: &str = "dozen.slug.builder";
 const LABEL_STACK: &str = "dozen.slug.stack";
 const LABEL_RUNTIME: &str = "dozen.slug.runtime";
+const LABEL_APP_JSON: &str = "dozen.slug.app-json";
 
 /// What a builder says about a slug beside its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct SlugMeta {
     pub runtime: Option<Runtime>,
     /// What its processes find in their environment unless the app's config vars say otherwise.
     pub environment: BTreeMap<String, String>,
+    /// What its `app.json` says about running its processes.
+    pub app_json: AppJson,
 }
 
 /// An image configuration as stored. Field names are those of the specification.
@@ -83,6 +87,8 @@ pub enum ConfigError {
     Format { found: String },
     #[error("the slug's list of process types is malformed")]
     Processes(#[source] serde_json::Error),
+    #[error("what the slug keeps of its app.json is malformed")]
+    AppJson(#[source] serde_json::Error),
     #[error("the slug's configuration names a runtime that this version of Dozen does not know")]
     Runtime(#[source] InvalidRuntime),
     #[error("the slug's configuration has the digest {found} and is named {expected}")]
@@ -102,6 +108,8 @@ impl SlugConfig {
         let runtime = meta.runtime.map(|runtime| runtime.to_string());
         let labels = labels.into_iter().map(|(name, value)| (name, value.as_str()));
         let labels = labels.chain(runtime.iter().map(|runtime| (LABEL_RUNTIME, runtime.as_str())));
+        let app_json = render_app_json(&meta.app_json);
+        let labels = labels.chain(app_json.iter().map(|text| (LABEL_APP_JSON, text.as_str())));
         let web = meta.processes.iter().find(|(process_type, _)| process_type.is_web());
         let execution = Execution {
             user: format!("{id}:{id}", id = crate::tree::PACKED_ID),
@@ -149,6 +157,7 @@ impl SlugConfig {
             stack: self.label(LABEL_STACK).to_owned(),
             runtime: self.runtime()?,
             environment: self.environment(),
+            app_json: self.app_json()?,
         })
     }
 
@@ -156,6 +165,13 @@ impl SlugConfig {
         match self.label(LABEL_RUNTIME) {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(ConfigError::Runtime),
+        }
+    }
+
+    fn app_json(&self) -> Result<AppJson, ConfigError> {
+        match self.label(LABEL_APP_JSON) {
+            "" => Ok(AppJson::default()),
+            text => serde_json::from_str(text).map_err(ConfigError::AppJson),
         }
     }
 
@@ -172,6 +188,12 @@ impl SlugConfig {
     fn label(&self, name: &str) -> &str {
         self.config.labels.get(name).map_or("", String::as_str)
     }
+}
+
+/// Nothing for an app without: a slug's identity does not change by a feature that it does not use.
+fn render_app_json(app_json: &AppJson) -> Option<String> {
+    let text = || serde_json::to_string(app_json).expect("maps of strings and numbers are JSON");
+    (!app_json.is_empty()).then(text)
 }
 
 fn shell(command: &str) -> Vec<String> {
@@ -204,6 +226,7 @@ mod tests {
             stack: "host".to_owned(),
             runtime: None,
             environment: BTreeMap::new(),
+            app_json: AppJson::default(),
         }
     }
 
@@ -216,6 +239,8 @@ mod tests {
         assert_eq!(read.diff_ids(), [Digest::of(b"layer")]);
         let python = SlugMeta {
             runtime: "python-3.11".parse().ok(),
+            app_json: AppJson::parse(br#"{"cron": [{"command": "x", "schedule": "@daily"}]}"#)
+                .expect("parses"),
             environment: BTreeMap::from([("A".to_owned(), "b=c".to_owned())]),
             ..meta()
         };

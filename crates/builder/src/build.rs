@@ -269,17 +269,26 @@ impl Run<'_> {
         let defaults = &defaults;
         let procfile = self.listing.procfile.as_ref();
         processes::print(&mut self.printer, procfile, defaults, detected.title());
+        processes::print_app_json(&mut self.printer, &self.listing.app_json);
         let meta = SlugMeta {
             processes: processes::merged(procfile, defaults),
             builder: detected.name().to_owned(),
             stack: self.builder.stack.clone(),
             runtime,
             environment,
+            app_json: self.listing.app_json.clone(),
         };
         let published = self.builder.slugs.publish(staged, &meta)?;
         self.tell(&published);
         let Published { id, files, bytes, outcome: _ } = published;
-        Ok(BuiltSlug { slug: id, builder: meta.builder, processes: meta.processes, files, bytes })
+        Ok(BuiltSlug {
+            slug: id,
+            builder: meta.builder,
+            processes: meta.processes,
+            app_json: meta.app_json,
+            files,
+            bytes,
+        })
     }
 
     fn tell(&mut self, published: &Published) {

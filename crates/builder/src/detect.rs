@@ -7,11 +7,13 @@
 //! buildpacks overrides the order.
 
 use crate::native::{node, python};
+use domain::app_json::AppJson;
 use domain::procfile::Procfile;
 
 pub const CARGO_MANIFEST: &str = "Cargo.toml";
 pub const CARGO_LOCK: &str = "Cargo.lock";
 pub const PROCFILE: &str = "Procfile";
+pub const APP_JSON: &str = "app.json";
 pub const STATICFILE: &str = "Staticfile";
 pub const INDEX: &str = "index.html";
 pub const PUBLIC_INDEX: &str = "public/index.html";
@@ -22,6 +24,7 @@ pub struct Listing {
     /// Which of the names that decide are regular files.
     pub files: Vec<String>,
     pub procfile: Option<Procfile>,
+    pub app_json: AppJson,
 }
 
 /// A builder that fits.
@@ -131,6 +134,7 @@ mod tests {
         Listing {
             files: files.iter().map(|name| (*name).to_owned()).collect(),
             procfile: Procfile::parse(procfile.as_bytes()).ok(),
+            app_json: AppJson::default(),
         }
     }
 

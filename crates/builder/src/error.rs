@@ -6,6 +6,7 @@ use crate::execute::ExecuteError;
 use crate::native::NativeError;
 use blobs::tree::{ExtractError, ReadError};
 use blobs::{LayerError, SlugError};
+use domain::app_json::AppJsonError;
 use domain::procfile::ProcfileError;
 use std::path::PathBuf;
 
@@ -31,6 +32,8 @@ pub enum BuildError {
     Advice(#[from] AdviceError),
     #[error(transparent)]
     Procfile(#[from] ProcfileError),
+    #[error(transparent)]
+    AppJson(#[from] AppJsonError),
     #[error(transparent)]
     Native(#[from] NativeError),
     #[error("the source cannot be read")]
@@ -74,6 +77,7 @@ impl BuildError {
             Self::NotDetected(_)
             | Self::Advice(AdviceError::Submodules { .. } | AdviceError::LargeFiles { .. })
             | Self::Procfile(_)
+            | Self::AppJson(_)
             | Self::TimedOut { .. }
             | Self::OutOfMemory { .. }
             | Self::StepFailed { .. }

@@ -3,10 +3,11 @@
 use crate::detect::{self, Listing};
 use crate::error::BuildError;
 use blobs::tree::{ReadError, SourceTree};
+use domain::app_json::{self, AppJson, AppJsonError};
 use domain::procfile::{self, Procfile, ProcfileError};
 
-/// Names and the Procfile of a source tree. A Procfile that is there and malformed is an error at once: no builder may guess past
-/// it.
+/// Names, the Procfile and the app.json of a source tree. One that is there and malformed is an error at once: no builder may guess
+/// past it.
 pub(crate) fn observe_listing(tree: &SourceTree) -> Result<Listing, BuildError> {
     let mut files = Vec::new();
     for name in detect::names() {
@@ -14,7 +15,7 @@ pub(crate) fn observe_listing(tree: &SourceTree) -> Result<Listing, BuildError> 
             files.push(name.to_owned());
         }
     }
-    Ok(Listing { files, procfile: observe_procfile(tree)? })
+    Ok(Listing { files, procfile: observe_procfile(tree)?, app_json: observe_app_json(tree)? })
 }
 
 fn observe_procfile(tree: &SourceTree) -> Result<Option<Procfile>, BuildError> {
@@ -24,6 +25,17 @@ fn observe_procfile(tree: &SourceTree) -> Result<Option<Procfile>, BuildError> {
         Ok(Some(bytes)) => Ok(Some(Procfile::parse(&bytes)?)),
         Err(ReadError::TooLarge { .. }) => {
             Err(ProcfileError::TooLarge { bytes: procfile::MAX_BYTES + 1 }.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn observe_app_json(tree: &SourceTree) -> Result<AppJson, BuildError> {
+    match tree.read(detect::APP_JSON, app_json::MAX_BYTES as u64) {
+        Ok(None) => Ok(AppJson::default()),
+        Ok(Some(bytes)) => Ok(AppJson::parse(&bytes)?),
+        Err(ReadError::TooLarge { .. }) => {
+            Err(AppJsonError::TooLarge { bytes: app_json::MAX_BYTES + 1 }.into())
         }
         Err(error) => Err(error.into()),
     }

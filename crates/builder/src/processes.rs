@@ -1,6 +1,7 @@
 //! Which process types a release will have: what the builder knows by itself, and what the Procfile says, which wins.
 
 use crate::output::Printer;
+use domain::app_json::AppJson;
 use domain::names::ProcessType;
 use domain::procfile::Procfile;
 use std::collections::BTreeMap;
@@ -34,6 +35,20 @@ pub(crate) fn print(
     }
     if !merged(procfile, defaults).keys().any(ProcessType::is_web) {
         printer.detail("There is no web process: the app answers no requests");
+    }
+}
+
+/// What app.json adds, one line a kind.
+pub(crate) fn print_app_json(printer: &mut Printer<'_>, app_json: &AppJson) {
+    let checks: usize = app_json.health_checks.values().map(Vec::len).sum();
+    for (count, what) in [
+        (checks, "health checks"),
+        (app_json.strategies.len(), "strategies"),
+        (app_json.cron.len(), "recurring commands"),
+    ] {
+        if count > 0 {
+            printer.detail(&format!("app.json declares {what} -> {count}"));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a build needs to know, and what it comes to.
 
+use domain::app_json::AppJson;
 use domain::buildpack::Buildpack;
 use domain::ids::{AppId, BuildId, ProcessId};
 use domain::names::{CommitId, ProcessType, SlugId};
@@ -81,6 +82,7 @@ pub struct BuiltSlug {
     /// `rust`, `static`, `procfile`.
     pub builder: String,
     pub processes: BTreeMap<ProcessType, String>,
+    pub app_json: AppJson,
     pub files: u64,
     pub bytes: u64,
 }

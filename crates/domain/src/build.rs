@@ -1,5 +1,6 @@
 //! Builds: one run of a builder each, from a source tree to a slug or to a reason why there is none.
 
+use crate::app_json::AppJson;
 use crate::formation::ProcessTypes;
 use crate::ids::{AccountId, AppId, BuildId, ReleaseId};
 use crate::names::{CommitId, SlugId, SourceChecksum, SourceVersion};
@@ -106,6 +107,7 @@ impl BuildStatus {
 pub struct BuiltSlug {
     pub slug: SlugId,
     pub process_types: ProcessTypes,
+    pub app_json: AppJson,
     pub size_bytes: u64,
     /// The builder's name, such as `rust` or `static`.
     pub builder: String,

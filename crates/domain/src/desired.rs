@@ -106,6 +106,9 @@ pub enum Strategy {
     Overlap,
     /// An old one has ended before its successor starts: a clock never ticks twice. The default of all other types.
     StopFirst,
+    /// Of `web`: as `Overlap`, with at most this many starting at a time. Of others: as `StopFirst`, with at most this many
+    /// down at a time.
+    Rolling { max_in_flight: u32 },
 }
 
 impl Strategy {
@@ -148,6 +151,15 @@ impl DesiredRelease {
 }
 
 impl DesiredSlots {
+    /// Whether processes of a new release start beside those of the old one.
+    pub fn overlap(&self) -> bool {
+        match self.strategy {
+            Strategy::Overlap => true,
+            Strategy::StopFirst => false,
+            Strategy::Rolling { .. } => self.process_type.is_web(),
+        }
+    }
+
     /// The indexes that should run now, from 1 to the quantity, less the stopped ones.
     pub fn wanted(&self) -> impl Iterator<Item = u32> + '_ {
         (1..=self.quantity).filter(|index| !self.stopped.contains(index))

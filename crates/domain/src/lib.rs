@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod app;
+pub mod app_json;
 pub mod backoff;
 pub mod build;
 pub mod buildpack;

@@ -3,6 +3,7 @@
 //! *head* is the newest release whatever its status, *current* the one that serves, *candidate* the one that may serve next. Every
 //! change is a pure patch of a [`Basis`] that the op reads inside its write transaction; nothing here reads or stores anything.
 
+use crate::app_json::AppJson;
 use crate::build::short_commit;
 use crate::config_vars::{ConfigPatch, ConfigRefused, ConfigVars};
 use crate::formation::ProcessTypes;
@@ -39,6 +40,8 @@ pub struct Artifact {
     pub slug: Option<SlugId>,
     pub slug_size_bytes: u64,
     pub process_types: ProcessTypes,
+    /// What the slug's `app.json` says about running them.
+    pub app_json: AppJson,
     pub commit: Option<CommitId>,
     /// What the sender of an uploaded tree calls it.
     pub version: Option<SourceVersion>,

@@ -15,6 +15,7 @@ fn artifact(n: u64) -> Artifact {
         slug: Some(slug(n)),
         slug_size_bytes: n,
         process_types: [(web, format!("serve {n}"))].into(),
+        app_json: AppJson::default(),
         commit: Some(format!("{n:040x}").parse().unwrap()),
         version: None,
         build: Some(BuildId::from_u128(u128::from(n))),

@@ -4,7 +4,7 @@
 
 use crate::backoff;
 use crate::desired::{
-    CrashRecord, Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy,
+    CrashRecord, Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase,
 };
 use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
 use crate::mutant::{self, Mutant};
@@ -311,9 +311,7 @@ fn failed_boot(
 
 /// Every wanted web slot of the candidate has an up process. True at once without web, or when web may not overlap.
 fn all_web_up(view: &AppView<'_>, candidate: &DesiredRelease) -> bool {
-    let Some(web) =
-        candidate.web().filter(|web| web.strategy == Strategy::Overlap && candidate.slug.is_some())
-    else {
+    let Some(web) = candidate.web().filter(|web| web.overlap() && candidate.slug.is_some()) else {
         return true;
     };
     let is_up = |index| view.up_in_slot(candidate.release, &web.process_type, index).is_some();

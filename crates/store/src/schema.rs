@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_begin.sql"),
     include_str!("migrations/0002_buildpacks.sql"),
     include_str!("migrations/0003_intake.sql"),
+    include_str!("migrations/0004_app_json.sql"),
 ];
 
 /// The format that this build writes.

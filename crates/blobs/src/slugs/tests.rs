@@ -12,6 +12,7 @@ fn meta(command: &str) -> SlugMeta {
         stack: "host".to_owned(),
         runtime: None,
         environment: std::collections::BTreeMap::new(),
+        app_json: domain::app_json::AppJson::default(),
     }
 }
 

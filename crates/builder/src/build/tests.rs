@@ -113,6 +113,19 @@ fn the_same_source_is_the_same_slug_and_another_is_not() {
 }
 
 #[test]
+fn a_slug_keeps_what_app_json_says() {
+    let bench = Bench::new();
+    let app_json = r#"{"cron": [{"command": "x", "schedule": "@daily"}], "env": {}}"#;
+    let (with, lines) = bench.built(&[("index.html", "hello"), ("app.json", app_json)]);
+    assert_eq!(with.app_json.cron[0].schedule, "@daily");
+    assert!(lines.iter().any(|line| line.ends_with("recurring commands -> 1")), "{lines:#?}");
+    let (without, _) = bench.built(&[("index.html", "hello"), ("app.json", "{}")]);
+    assert_ne!(with.slug, without.slug);
+    let meta = bench.builder.slugs.config(&with.slug).expect("reads").meta().expect("has one");
+    assert_eq!(meta.app_json, with.app_json);
+}
+
+#[test]
 fn a_procfile_alone_runs_what_is_there() {
     let bench = Bench::new();
     let (mut request, source) = bench.request(&[("Procfile", "web: ./server\n"), ("server", "#!/bin/sh\n")]);
@@ -267,6 +280,11 @@ fn broken_builds_are_told_what_mends_them() {
             &[("package.json", r#"{"packageManager":"yarn@4.1.0"}"#), NPM_LOCK],
         ),
         ("Node.js: Bun", &[EXPRESS, ("bun.lock", "{}")]),
+        (
+            "app.json: a check that asks nothing",
+            &[("index.html", "x"), ("app.json", r#"{"healthchecks":{"web":[{"type":"startup"}]}}"#)],
+        ),
+        ("app.json: no JSON", &[("index.html", "x"), ("app.json", "{,}")]),
         ("a static site without its page", &[("Staticfile", "root: dist")]),
     ];
     let mut told = String::new();

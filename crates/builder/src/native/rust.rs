@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_lockfile_is_asked_for() {
-        let mut listing = Listing { files: vec!["Cargo.toml".to_owned()], procfile: None };
+        let mut listing = Listing { files: vec!["Cargo.toml".to_owned()], ..Listing::default() };
         assert!(check(&listing).expect_err("refused").to_string().contains("cargo generate-lockfile"));
         listing.files.push("Cargo.lock".to_owned());
         assert!(check(&listing).is_ok());

@@ -1,6 +1,6 @@
 //! Which processes of an app are wanted. The rest are surplus and leave, gently.
 
-use crate::desired::{DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy};
+use crate::desired::{DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase};
 use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
 use crate::mutant::{self, Mutant};
 use crate::names::ProcessType;
@@ -126,7 +126,7 @@ impl<'a> AppView<'a> {
             let stale: Vec<_> =
                 kept.iter().flatten().copied().filter(|process| process.started_at < restarted_at).collect();
             let serving = stale.iter().filter(|process| process.state.is_up()).map(|process| process.process);
-            let gentle = slots.strategy == Strategy::Overlap && kept.len() > 1;
+            let gentle = slots.overlap() && kept.len() > 1;
             let going: Vec<_> = match gentle {
                 true if restart_in_progress(&kept) => Vec::new(),
                 true => serving.take(1).collect(),
@@ -152,8 +152,8 @@ fn may_run(standing: Standing, release: &DesiredRelease, slots: &DesiredSlots) -
         Standing::Current => true,
         Standing::Candidate => {
             let phase_over = release.phase == ReleasePhase::Done || mutant::active(Mutant::SkipReleasePhase);
-            let beside_the_old = slots.process_type.is_web() && slots.strategy == Strategy::Overlap
-                || mutant::active(Mutant::OverlapStopFirst);
+            let beside_the_old =
+                slots.process_type.is_web() && slots.overlap() || mutant::active(Mutant::OverlapStopFirst);
             phase_over && beside_the_old
         }
     }

@@ -1,7 +1,7 @@
 //! What is started, and why the rest waits.
 
 use crate::backoff;
-use crate::desired::{Desired, DesiredApp, DesiredRelease, DesiredSlots, ReleasePhase, Strategy};
+use crate::desired::{Desired, DesiredApp, DesiredRelease, DesiredSlots, ReleasePhase};
 use crate::ids::{Ids, ReleaseId};
 use crate::mutant::{self, Mutant};
 use crate::observed::{Observed, ObservedProcess, ProcessState};
@@ -148,7 +148,7 @@ fn hold(
         draft.wake(until);
         return Some(Why::BackOff { crashes: record.count, until });
     }
-    let stop_first = slots.strategy == Strategy::StopFirst && !mutant::active(Mutant::OverlapStopFirst);
+    let stop_first = !slots.overlap() && !mutant::active(Mutant::OverlapStopFirst);
     if standing == Standing::Current && stop_first {
         let predecessor = view.live().find(|process| is_predecessor(process, release.release, slots, index));
         return predecessor.map(|process| Why::Predecessor { process: process.process });

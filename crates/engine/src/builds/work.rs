@@ -152,6 +152,7 @@ fn release(engine: &Engine, context: &Context, build: &Build, built: &BuiltSlug)
         slug: Some(built.slug.clone()),
         slug_size_bytes: built.size_bytes,
         process_types: built.process_types.clone(),
+        app_json: built.app_json.clone(),
         commit: build.source.named_commit(),
         version: build.source.version().cloned(),
         build: Some(build.id),

@@ -1,6 +1,7 @@
 //! A builder that does as it is told.
 
 use crate::ports::{BuildJob, BuildRunner, Cancel};
+use domain::app_json::AppJson;
 use domain::build::{BuildFailure, BuildFailureKind, BuiltSlug};
 use domain::formation::ProcessTypes;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,7 @@ pub struct ScriptedBuilder {
 
 struct Script {
     process_types: ProcessTypes,
+    app_json: AppJson,
     failure: Option<String>,
     held: bool,
     /// Builds begun, in order.
@@ -28,6 +30,7 @@ impl Default for ScriptedBuilder {
     fn default() -> Self {
         let script = Script {
             process_types: ProcessTypes::new(),
+            app_json: AppJson::default(),
             failure: None,
             held: false,
             begun: Vec::new(),
@@ -42,6 +45,11 @@ impl ScriptedBuilder {
     pub fn procfile(&self, types: &[(&str, &str)]) {
         let parse = |(name, command): &(&str, &str)| Some((name.parse().ok()?, (*command).to_owned()));
         self.lock().process_types = types.iter().filter_map(parse).collect();
+    }
+
+    /// What the next builds' app.json says.
+    pub fn app_json(&self, app_json: AppJson) {
+        self.lock().app_json = app_json;
     }
 
     pub fn fail(&self, reason: Option<&str>) {
@@ -102,6 +110,12 @@ impl BuildRunner for ScriptedBuilder {
         let slug =
             digest.parse().map_err(|_| failure(BuildFailureKind::Platform, "the commit makes no digest"))?;
         let process_types = script.process_types.clone();
-        Ok(BuiltSlug { slug, process_types, size_bytes: 4096, builder: "scripted".to_owned() })
+        Ok(BuiltSlug {
+            slug,
+            process_types,
+            app_json: script.app_json.clone(),
+            size_bytes: 4096,
+            builder: "scripted".to_owned(),
+        })
     }
 }

@@ -152,10 +152,12 @@ fn desired_release(
     places: &Places<'_>,
     mut crashes: Crashes,
 ) -> DesiredRelease {
+    let app_json = release.artifact.app_json;
     let types = release.artifact.process_types.into_iter().filter(|(kind, _)| !kind.is_release_phase());
     let slots = types.map(|(kind, command)| {
         let crashes = crashes.remove(&kind).unwrap_or_default();
-        places.slots(kind, command, crashes)
+        let strategy = app_json.strategy(&kind);
+        places.slots(kind, command, strategy, crashes)
     });
     DesiredRelease {
         release: release.id,
@@ -171,6 +173,7 @@ impl Places<'_> {
         &self,
         process_type: ProcessType,
         command: String,
+        strategy: Strategy,
         crashes: BTreeMap<u32, domain::desired::CrashRecord>,
     ) -> DesiredSlots {
         let row = self.formation.get(&process_type).cloned().unwrap_or_else(|| first_quantity(&process_type));
@@ -184,7 +187,7 @@ impl Places<'_> {
         DesiredSlots {
             command,
             quantity: row.quantity,
-            strategy: Strategy::default_for(&process_type),
+            strategy,
             limits: row.size.limits(),
             stop: StopPolicy::APP,
             stopped: stopped.chain(replaced).collect(),

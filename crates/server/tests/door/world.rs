@@ -314,6 +314,7 @@ impl BuildRunner for TestBuilder {
         Ok(BuiltSlug {
             slug: format!("sha256:{commit:0>64}").parse().unwrap(),
             process_types: [("web".parse().unwrap(), web)].into_iter().chain(release).collect(),
+            app_json: Default::default(),
             size_bytes: 4096,
             builder: "test".to_owned(),
         })

@@ -7,6 +7,7 @@ use crate::error::{Result, StoreError};
 use crate::seal::Nonce;
 use crate::sql::{int, json, number, parsed, parsed_optional, to_json, wall};
 use crate::{Reader, Writer};
+use domain::app_json::AppJson;
 use domain::config_vars::ConfigVars;
 use domain::formation::ProcessTypes;
 use domain::ids::{AppId, ReleaseId};
@@ -14,13 +15,13 @@ use domain::names::{CommitId, ConfigKey, ReleaseVersion, SlugId, SourceVersion};
 use domain::release::{Artifact, Release, ReleaseStatus};
 use domain::secret::Secret;
 use domain::time::WallMillis;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{OptionalExtension, Row};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 const COLUMNS: &str =
-    "SELECT id, app_id, version, slug, slug_size_bytes, process_types, commit_id, source_version,
+    "SELECT id, app_id, version, slug, slug_size_bytes, process_types, app_json, commit_id, source_version,
     build_id, build_number, attachments, actor_id, description, created_at, status, reason, release_status.updated_at AS status_at
     FROM releases JOIN release_status ON release_status.release_id = releases.id";
 
@@ -34,6 +35,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Release> {
             slug: parsed_optional(row, "slug")?,
             slug_size_bytes: number(row, "slug_size_bytes")?,
             process_types: json::<ProcessTypes>(row, "process_types")?,
+            app_json: read_app_json(row)?,
             commit: parsed_optional(row, "commit_id")?,
             version: parsed_optional(row, "source_version")?,
             build: parsed_optional(row, "build_id")?,
@@ -46,6 +48,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Release> {
         status: read_status(row)?,
         status_at: wall(row, "status_at")?,
     })
+}
+
+fn read_app_json(row: &Row<'_>) -> rusqlite::Result<AppJson> {
+    match row.get_ref("app_json")? {
+        ValueRef::Null => Ok(AppJson::default()),
+        _ => json(row, "app_json"),
+    }
 }
 
 fn read_status(row: &Row<'_>) -> rusqlite::Result<ReleaseStatus> {
@@ -64,6 +73,10 @@ fn read_status(row: &Row<'_>) -> rusqlite::Result<ReleaseStatus> {
             return Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Text, detail));
         }
     })
+}
+
+fn write_app_json(app_json: &AppJson) -> Result<Option<String>> {
+    if app_json.is_empty() { Ok(None) } else { to_json("release", app_json).map(Some) }
 }
 
 fn config_place(app: AppId, release: ReleaseId) -> String {
@@ -176,7 +189,7 @@ impl Writer<'_> {
         let sealed = self.app_key(release.app)?.seal(&place, nonce, &plain)?;
         let sql = "INSERT INTO releases (id, app_id, version, slug, slug_size_bytes, process_types, commit_id, build_id,
             build_number, config, attachments, actor_id, description, created_at,
-            source_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+            source_version, app_json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
         self.run(
             sql,
             rusqlite::params![
@@ -195,6 +208,7 @@ impl Writer<'_> {
                 release.description,
                 int(release.created_at.0),
                 release.artifact.version.as_ref().map(SourceVersion::as_str),
+                write_app_json(&release.artifact.app_json)?,
             ],
         )?;
         let sql = "INSERT INTO release_status (release_id, status, updated_at) VALUES (?1, 'pending', ?2)";

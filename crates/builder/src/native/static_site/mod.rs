@@ -137,7 +137,8 @@ mod tests {
     use super::*;
 
     fn command(files: &[&str], staticfile: &str) -> Result<String, StaticfileError> {
-        let listing = Listing { files: files.iter().map(|f| (*f).to_owned()).collect(), procfile: None };
+        let listing =
+            Listing { files: files.iter().map(|f| (*f).to_owned()).collect(), ..Listing::default() };
         Site::of(&listing).parse(staticfile.as_bytes()).map(|site| site.command())
     }
 

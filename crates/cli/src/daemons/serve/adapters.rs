@@ -85,6 +85,7 @@ impl NativeBuilds {
         Ok(BuiltSlug {
             slug: built.slug,
             process_types: built.processes,
+            app_json: built.app_json,
             size_bytes: built.bytes,
             builder: built.builder,
         })
