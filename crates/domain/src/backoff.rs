@@ -52,13 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_to_a_bound() {
+    fn c_50_waits_grow_to_a_bound() {
         let waits: Vec<_> = (0..12).map(wait_seconds).collect();
         assert_eq!(waits, [0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
     }
 
     #[test]
-    fn a_long_run_clears_the_count() {
+    fn c_50_a_long_run_clears_the_count() {
         let record = CrashRecord { count: 5, last_exit: BootMillis(0) };
         assert_eq!(after_crash(Some(&record), BootMillis(0), BootMillis(1_000)).count, 6);
         assert_eq!(after_crash(Some(&record), BootMillis(0), BootMillis(600_000)).count, 1);

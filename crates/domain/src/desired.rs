@@ -5,6 +5,7 @@ use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
 use crate::names::{AppName, HostName, ProcessType, ReleaseVersion, SlugId};
 use crate::process::{JobKind, Limits, StopPolicy};
 use crate::time::BootMillis;
+use crate::trial::{CrashBudget, Trial};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,11 +29,24 @@ pub struct Bounds {
     pub starting_per_app: u32,
     pub boot_timeout_seconds: u64,
     pub drain_seconds: u64,
+    /// Processes that have run for this long, and a share more, are replaced ([`crate::cycle`]). `None`: never.
+    #[serde(default)]
+    pub cycle_after_seconds: Option<u64>,
+    /// How many crashes of a new release are borne ([`crate::trial`]). `None`: any number.
+    #[serde(default)]
+    pub crash_budget: Option<CrashBudget>,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { processes: 1000, starting_per_app: 16, boot_timeout_seconds: 60, drain_seconds: 30 }
+        Self {
+            processes: 1000,
+            starting_per_app: 16,
+            boot_timeout_seconds: 60,
+            drain_seconds: 30,
+            cycle_after_seconds: None,
+            crash_budget: None,
+        }
     }
 }
 
@@ -62,6 +76,9 @@ pub struct DesiredRelease {
     pub slug: Option<SlugId>,
     pub phase: ReleasePhase,
     pub slots: Vec<DesiredSlots>,
+    /// Its first minutes, if it serves, was promoted in this boot of the machine and there is a crash budget.
+    #[serde(default)]
+    pub trial: Option<Trial>,
 }
 
 /// How far the release phase of a candidate is.
@@ -107,7 +124,7 @@ pub enum Strategy {
     /// An old one has ended before its successor starts: a clock never ticks twice. The default of all other types.
     StopFirst,
     /// Of `web`: as `Overlap`, with at most this many starting at a time. Of others: as `StopFirst`, with at most this many
-    /// down at a time.
+    /// being replaced, which is to say not up, at a time. Of both also when they are restarted.
     Rolling { max_in_flight: u32 },
 }
 

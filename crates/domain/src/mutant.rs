@@ -61,6 +61,14 @@ mutants! {
     ForgetGeneration = "forget-generation",
     /// An ended process is cleaned up before the ledger has recorded its end.
     RemoveUnrecorded = "remove-unrecorded",
+    /// Rolling types are replaced all at once.
+    IgnoreMaxInFlight = "ignore-max-in-flight",
+    /// The end of a process that was cycled counts as a crash.
+    CycleIsCrash = "cycle-is-crash",
+    /// A release is rolled back although there is a newer one.
+    RollBackOverNewer = "roll-back-over-newer",
+    /// A release is rolled back when its crash budget is used up and not overdrawn.
+    RollBackAtBudget = "roll-back-at-budget",
     /// Ended processes are never cleaned up.
     NeverRemove = "never-remove",
 }

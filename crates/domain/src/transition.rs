@@ -3,8 +3,9 @@
 //! Like the plan these are pure functions of desired and observed state, so that the simulator records by the same rules.
 
 use crate::backoff;
+use crate::cycle;
 use crate::desired::{
-    CrashRecord, Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase,
+    Bounds, CrashRecord, Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase,
 };
 use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
 use crate::mutant::{self, Mutant};
@@ -18,6 +19,8 @@ use std::fmt;
 
 /// How often a web process of a candidate may end before it serves; then the release has failed.
 pub const CANDIDATE_ATTEMPTS: u32 = 2;
+/// A look at the world takes a moment: what ends meanwhile ends after the instant that the look is judged by.
+const LOOK_SECONDS: u64 = 30;
 
 /// One fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,8 @@ pub enum Transition {
     Promoted { app: AppId, release: ReleaseId },
     /// The candidate will never serve.
     ReleaseFailed { app: AppId, release: ReleaseId, reason: ReleaseFailure },
+    /// The current release has crashed more often than is borne: an earlier one is to serve again.
+    BudgetSpent { app: AppId, release: ReleaseId, crashes: u32, back_to: ReleaseId },
 }
 
 /// A slot's history after one more crash.
@@ -43,6 +48,9 @@ pub struct Crash {
     pub process_type: ProcessType,
     pub index: u32,
     pub record: CrashRecord,
+    /// Whether it counts against the crash budget of its release.
+    #[serde(default)]
+    pub on_trial: bool,
 }
 
 /// How a job ended.
@@ -100,16 +108,25 @@ pub fn transitions(desired: &Desired, observed: &Observed, now: BootMillis) -> V
     let mut facts = Vec::new();
     for app in &desired.apps {
         let processes = observed.processes.iter().filter(|process| process.app == app.app).collect();
-        let view = AppView::new(app.app, Some(app), processes);
+        let view = AppView::new(app.app, Some(app), processes, &desired.bounds, now);
         let mut seen = jobs(&view, app);
         seen.extend(ends(&view, desired, now));
         let verdict =
             app.candidate.as_ref().and_then(|candidate| judge(&view, candidate, desired, &seen, now));
         facts.extend(verdict);
+        facts.extend(budget_spent(app, &desired.bounds));
         facts.extend(seen);
     }
     facts.extend(strays(desired, observed));
     facts
+}
+
+/// Crashes are counted when their ends are recorded: this judges by what the ledger knows.
+fn budget_spent(app: &DesiredApp, bounds: &Bounds) -> Option<Transition> {
+    let current = app.current.as_ref()?;
+    let trial = current.trial?;
+    let back_to = trial.verdict(&bounds.crash_budget?)?;
+    Some(Transition::BudgetSpent { app: app.app, release: current.release, crashes: trial.crashes, back_to })
 }
 
 /// Ends of processes whose app is gone.
@@ -158,9 +175,12 @@ fn crash_of(
     now: BootMillis,
 ) -> Option<Crash> {
     // An end that lies ahead of the clock was recorded before the machine was rebooted.
-    let exit = exit_of(process).filter(|exit| exit.at <= now)?;
-    let (_, slots, index) = slot_of(view, process)?;
-    let replaced = slots.restarted_at.is_some_and(|restarted_at| process.started_at < restarted_at);
+    let exit = exit_of(process).filter(|exit| exit.at <= now.plus_seconds(LOOK_SECONDS))?;
+    let (of, slots, index) = slot_of(view, process)?;
+    let restarted = slots.restarted_at.is_some_and(|restarted_at| process.started_at < restarted_at);
+    let cycled =
+        cycle::is_due(process.process, process.started_at, exit.at, desired.bounds.cycle_after_seconds);
+    let replaced = restarted || (cycled && exit.stop_requested && !mutant::active(Mutant::CycleIsCrash));
     let boot_limit = desired.bounds.boot_timeout_seconds * 1000;
     let ran_into_boot_limit =
         process.purpose.is_web() && exit.at.millis_since(process.started_at) >= boot_limit;
@@ -168,7 +188,10 @@ fn crash_of(
         return None;
     }
     let record = backoff::after_crash(slots.crashes.get(&index), process.started_at, exit.at);
-    Some(Crash { process_type: slots.process_type.clone(), index, record })
+    let record = CrashRecord { last_exit: record.last_exit.min(now), ..record };
+    let budget = desired.bounds.crash_budget;
+    let on_trial = of.trial.zip(budget).is_some_and(|(trial, budget)| trial.covers(exit.at, &budget));
+    Some(Crash { process_type: slots.process_type.clone(), index, record, on_trial })
 }
 
 /// The desired slot that this process was made for, if it is still wanted.
@@ -271,7 +294,8 @@ fn phase_outcome(candidate: &DesiredRelease, facts: &[Transition]) -> Option<Res
         | Transition::JobEnded { .. }
         | Transition::PhaseStarted { .. }
         | Transition::Promoted { .. }
-        | Transition::ReleaseFailed { .. } => None,
+        | Transition::ReleaseFailed { .. }
+        | Transition::BudgetSpent { .. } => None,
     })
 }
 
@@ -305,7 +329,8 @@ fn failed_boot(
         | Transition::JobEnded { .. }
         | Transition::PhaseStarted { .. }
         | Transition::Promoted { .. }
-        | Transition::ReleaseFailed { .. } => None,
+        | Transition::ReleaseFailed { .. }
+        | Transition::BudgetSpent { .. } => None,
     })
 }
 
@@ -320,3 +345,7 @@ fn all_web_up(view: &AppView<'_>, candidate: &DesiredRelease) -> bool {
     }
     web.wanted().all(is_up)
 }
+
+#[cfg(test)]
+#[path = "transition_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! The one way by which a release comes to be: a draft, made from a basis read in the same transaction, is appended with all that
 //! follows from it.
 
-use crate::context::Context;
+use crate::context::{Actor, Context};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ops::{Done, log_api, log_by_actor, record};
@@ -59,8 +59,11 @@ pub(crate) fn append(
     writer.append_release(&release, &draft.config, &engine.nonce())?;
     insert_missing_formation(engine, writer, &release)?;
     insert_release_phase(engine, writer, context, &release)?;
-    // A new release starts what was stopped by hand.
-    writer.unstop_app(app.id)?;
+    // A new release starts what was stopped by hand, unless nobody asked for it.
+    match context.actor {
+        Actor::Account { .. } => writer.unstop_app(app.id)?,
+        Actor::System => {}
+    }
     let names: Vec<_> = draft.config.names().map(|key| key.as_str()).collect();
     let done = Done::new(action, Some(app.id), ResourceKind::Release, release.id)
         .after("version", release.version)

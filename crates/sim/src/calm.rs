@@ -19,12 +19,14 @@ impl Run {
         self.world.launcher_away = false;
         self.world.process_limit = 100;
         self.ledger.desired.bounds.processes = 100;
+        self.ledger.desired.bounds.cycle_after_seconds = None;
         self.crashing_apps_hurt_no_other()?;
         self.everything_settles()
     }
 
     fn crashing_apps_hurt_no_other(&mut self) -> Result<(), Violation> {
         let before = self.world.starts.clone();
+        let given_up = self.ledger.given_up.clone();
         for _ in 0..WHOLE_AFTER_SECONDS {
             self.pass(Calm::Calm)?;
             self.world.advance(1_000, &mut self.random, Calm::Calm);
@@ -32,8 +34,15 @@ impl Run {
         let healthy: Vec<AppId> =
             self.ledger.desired.apps.iter().filter(|app| self.is_healthy(app)).map(|app| app.app).collect();
         let observed = self.world.observe();
-        for app in self.ledger.desired.apps.iter().filter(|app| healthy.contains(&app.app)) {
-            checks::check_whole(app, &observed)?;
+        for app in self.ledger.desired.apps.iter() {
+            checks::check_given_up(app, &self.ledger.desired.bounds)?;
+            // A release that was given up a moment ago leaves an app that is on its way.
+            let rolled_back = self.served(app.app).any(|past| {
+                self.ledger.given_up.contains(&past.release) && !given_up.contains(&past.release)
+            });
+            if healthy.contains(&app.app) && !rolled_back {
+                checks::check_whole(app, &observed)?;
+            }
         }
         self.check_starts(&before)
     }
@@ -41,6 +50,10 @@ impl Run {
     fn is_healthy(&self, app: &domain::desired::DesiredApp) -> bool {
         app.releases()
             .all(|release| self.ledger.behaviours.get(&release.release) == Some(&Behaviour::Healthy))
+    }
+
+    fn served(&self, app: AppId) -> impl Iterator<Item = &domain::desired::DesiredRelease> {
+        self.ledger.served.get(&app).into_iter().flatten()
     }
 
     fn check_starts(&self, before: &BTreeMap<AppId, u32>) -> Result<(), Violation> {

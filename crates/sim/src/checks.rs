@@ -1,14 +1,23 @@
 //! The properties that can be judged from a plan and its inputs, stated anew and not by calling the rules they judge.
 
+use crate::in_flight;
 use crate::world::Violation;
-use domain::desired::{Desired, DesiredApp};
+use domain::cycle;
+use domain::desired::{Bounds, Desired, DesiredApp};
+use domain::ids::{AppId, ReleaseId};
 use domain::observed::{Observed, ObservedProcess};
 use domain::plan::{Action, Plan, Waiting, Why};
 use domain::process::Purpose;
 use domain::route::RouteTable;
+use domain::time::BootMillis;
 use domain::transition::Transition;
 
-pub fn check_plan(desired: &Desired, observed: &Observed, plan: &Plan) -> Result<(), Violation> {
+pub fn check_plan(
+    desired: &Desired,
+    observed: &Observed,
+    plan: &Plan,
+    now: BootMillis,
+) -> Result<(), Violation> {
     let table = plan.actions.iter().find_map(|action| match action {
         Action::Publish { table } => Some(table),
         Action::Remove { .. }
@@ -22,8 +31,9 @@ pub fn check_plan(desired: &Desired, observed: &Observed, plan: &Plan) -> Result
         check_not_stopped(plan, table)?;
     }
     if let Some(table) = table.or(observed.published.as_ref()) {
-        check_served(desired, observed, table)?;
+        check_served(desired, observed, table, now)?;
     }
+    in_flight::check(desired, observed, plan, table)?;
     check_fair(desired, plan)
 }
 
@@ -65,9 +75,19 @@ fn check_not_stopped(plan: &Plan, table: &RouteTable) -> Result<(), Violation> {
 }
 
 /// An app with an up, wanted process of its current release has a route.
-fn check_served(desired: &Desired, observed: &Observed, table: &RouteTable) -> Result<(), Violation> {
+fn check_served(
+    desired: &Desired,
+    observed: &Observed,
+    table: &RouteTable,
+    now: BootMillis,
+) -> Result<(), Violation> {
+    let cycle = desired.bounds.cycle_after_seconds;
+    let young = |process: &ObservedProcess| !cycle::is_due(process.process, process.started_at, now, cycle);
     for app in &desired.apps {
-        let able = observed.processes.iter().any(|process| process.app == app.app && is_able(app, process));
+        let able = observed
+            .processes
+            .iter()
+            .any(|process| process.app == app.app && is_able(app, process) && young(process));
         let routed = table.apps.iter().any(|route| route.app == app.app && !route.processes.is_empty());
         if able && !routed {
             return Err(format!("{} has no route although a process of its current release is up", app.name));
@@ -132,12 +152,50 @@ fn check_fair(desired: &Desired, plan: &Plan) -> Result<(), Violation> {
     }
 }
 
-/// A promotion needs every web slot up.
+/// A release that crashed beyond its budget and could be given up was.
+pub fn check_given_up(app: &DesiredApp, bounds: &Bounds) -> Result<(), Violation> {
+    let trial = app.current.as_ref().and_then(|current| current.trial);
+    match (trial, bounds.crash_budget) {
+        (Some(trial), Some(budget))
+            if trial.back_to.is_some() && !trial.newer_exists && trial.crashes > budget.crashes =>
+        {
+            Err(format!("{} still serves by a release that crashed {} times", app.name, trial.crashes))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A promotion needs every web slot up; a release is given up for more crashes than are borne and for no newer one.
 pub fn check_fact(desired: &Desired, observed: &Observed, fact: &Transition) -> Result<(), Violation> {
-    let Transition::Promoted { app, release } = fact else { return Ok(()) };
-    let app = desired.apps.iter().find(|desired| desired.app == *app);
+    match fact {
+        Transition::Promoted { app, release } => check_promoted(desired, observed, *app, *release),
+        Transition::BudgetSpent { app, release, crashes, .. } => {
+            let app = desired.apps.iter().find(|desired| desired.app == *app);
+            let serves = app.and_then(|app| app.current.as_ref()).is_some_and(|now| now.release == *release);
+            let alone = app.is_some_and(|app| app.candidate.is_none());
+            let spent = desired.bounds.crash_budget.is_some_and(|budget| *crashes > budget.crashes);
+            match serves && alone && spent {
+                true => Ok(()),
+                false => Err(format!("{release} is rolled back after {crashes} crashes, with no reason")),
+            }
+        }
+        Transition::Ended { .. }
+        | Transition::JobAdopted { .. }
+        | Transition::JobEnded { .. }
+        | Transition::PhaseStarted { .. }
+        | Transition::ReleaseFailed { .. } => Ok(()),
+    }
+}
+
+fn check_promoted(
+    desired: &Desired,
+    observed: &Observed,
+    app: AppId,
+    release: ReleaseId,
+) -> Result<(), Violation> {
+    let app = desired.apps.iter().find(|desired| desired.app == app);
     let candidate =
-        app.and_then(|app| app.candidate.as_ref()).filter(|candidate| candidate.release == *release);
+        app.and_then(|app| app.candidate.as_ref()).filter(|candidate| candidate.release == release);
     let Some(candidate) = candidate else {
         return Err(format!("{release} was promoted and is no candidate"));
     };
@@ -149,7 +207,7 @@ pub fn check_fact(desired: &Desired, observed: &Observed, fact: &Transition) -> 
     for wanted in 1..=web {
         let up = observed.processes.iter().any(|process| match &process.purpose {
             Purpose::Slot { release: r, process_type, index } => {
-                r == release && process_type.as_str() == "web" && *index == wanted && process.state.is_up()
+                *r == release && process_type.as_str() == "web" && *index == wanted && process.state.is_up()
             }
             Purpose::Job { .. } => false,
         });

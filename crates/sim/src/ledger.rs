@@ -7,7 +7,8 @@ use domain::ids::{AppId, Ids, JobId, ProcessId, ReleaseId};
 use domain::names::{ProcessType, ReleaseVersion, SlugId};
 use domain::process::{JobKind, Limits, Purpose, StopPolicy};
 use domain::time::BootMillis;
-use domain::transition::{JobOutcome, Transition};
+use domain::transition::{Crash, JobOutcome, Transition};
+use domain::trial::Trial;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How the processes of a release behave. The world looks it up; the rules never see it.
@@ -32,6 +33,14 @@ pub struct Ledger {
     /// Releases whose phase job has to succeed before anything of them may run.
     pub phased: BTreeMap<ReleaseId, bool>,
     pub outcomes: BTreeMap<JobId, JobOutcome>,
+    /// Releases in order of their promotion.
+    pub served: BTreeMap<AppId, Vec<DesiredRelease>>,
+    /// Releases that crashed beyond their budget.
+    pub given_up: BTreeSet<ReleaseId>,
+    /// The newest release, whatever became of it.
+    pub heads: BTreeMap<AppId, ReleaseId>,
+    /// Releases that were made by giving up another.
+    automatic: BTreeSet<ReleaseId>,
     next: u64,
 }
 
@@ -42,6 +51,10 @@ impl Ledger {
             behaviours: BTreeMap::new(),
             phased: BTreeMap::new(),
             outcomes: BTreeMap::new(),
+            served: BTreeMap::new(),
+            given_up: BTreeSet::new(),
+            heads: BTreeMap::new(),
+            automatic: BTreeSet::new(),
             next: 1,
         }
     }
@@ -80,18 +93,28 @@ impl Ledger {
         let release = ReleaseId::from_uuid(ids.next_uuid());
         let slug: SlugId = format!("sha256:{:064x}", version.0).parse().expect("a valid digest");
         self.behaviours.insert(release, behaviour);
-        let slots = vec![slots("web", 1 + random.below(3) as u32), slots("worker", random.below(3) as u32)];
+        let mut web = slots("web", 1 + random.below(3) as u32);
+        let mut worker = slots("worker", random.below(4) as u32);
+        for slots in [&mut web, &mut worker] {
+            if random.percent(50) {
+                slots.strategy = Strategy::Rolling { max_in_flight: 1 + random.below(2) as u32 };
+            }
+        }
+        let slots = vec![web, worker];
         let (kind, number) = (JobKind::ReleasePhase, version.0 as u32);
         let app = &mut self.desired.apps[at];
         if let Some(superseded) = app.candidate.take() {
             cancel_phase(app, superseded.release);
         }
+        forgo_rollback(app);
+        self.heads.insert(app.app, release);
         if phase {
             self.phased.insert(release, false);
             app.jobs.push(job(JobId::from_uuid(ids.next_uuid()), kind, release, slug.clone(), number));
         }
         let phase = if phase { ReleasePhase::Waiting } else { ReleasePhase::Done };
-        app.candidate = Some(DesiredRelease { release, version, slug: Some(slug), phase, slots });
+        app.candidate =
+            Some(DesiredRelease { release, version, slug: Some(slug), phase, slots, trial: None });
     }
 
     pub fn run_job(&mut self, at: usize, ids: &mut Ids) {
@@ -125,6 +148,7 @@ impl Ledger {
     /// A reboot: instants of the old boot mean nothing any more.
     pub fn forget_instants(&mut self) {
         for app in &mut self.desired.apps {
+            app.current.iter_mut().for_each(|current| current.trial = None);
             for slots in app.current.iter_mut().chain(app.candidate.iter_mut()).flat_map(|r| &mut r.slots) {
                 slots.restarted_at = None;
                 slots.crashes.clear();
@@ -145,13 +169,14 @@ impl Ledger {
     }
 
     /// Records one fact, unless the ledger has moved on since it was seen.
-    pub fn record(&mut self, fact: &Transition) {
+    pub fn record(&mut self, fact: &Transition, now: BootMillis) {
         match fact {
             Transition::Ended { app, process, purpose, crash, .. } => {
                 if !self.desired.recorded_exits.insert(*process) {
                     return;
                 }
                 let Some(crash) = crash else { return };
+                self.count_crash(*app, purpose.release(), crash);
                 for release in self
                     .app(*app)
                     .into_iter()
@@ -186,12 +211,8 @@ impl Ledger {
                 }
             }
             Transition::PhaseStarted { .. } => {}
-            Transition::Promoted { app, release } => {
-                let Some(app) = self.app(*app) else { return };
-                if app.candidate.as_ref().is_some_and(|candidate| candidate.release == *release) {
-                    app.current = app.candidate.take();
-                }
-            }
+            Transition::Promoted { app, release } => self.promote(*app, *release, now),
+            Transition::BudgetSpent { app, release, back_to, .. } => self.roll_back(*app, *release, *back_to),
             Transition::ReleaseFailed { app, release, .. } => {
                 let Some(app) = self.app(*app) else { return };
                 if app.candidate.as_ref().is_some_and(|candidate| candidate.release == *release) {
@@ -200,6 +221,55 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    fn promote(&mut self, id: AppId, release: ReleaseId, now: BootMillis) {
+        let trial = self.desired.bounds.crash_budget.map(|_| Trial {
+            since: now,
+            crashes: 0,
+            back_to: self.fall_back(id, release),
+            newer_exists: false,
+        });
+        let Some(app) = self.app(id) else { return };
+        if app.candidate.as_ref().is_some_and(|candidate| candidate.release == release) {
+            app.current = app.candidate.take().map(|promoted| DesiredRelease { trial, ..promoted });
+            let promoted = app.current.clone();
+            self.served.entry(id).or_default().extend(promoted);
+        }
+    }
+
+    fn fall_back(&self, app: AppId, from: ReleaseId) -> Option<ReleaseId> {
+        let served = self.served.get(&app).filter(|_| !self.automatic.contains(&from))?;
+        served.iter().rev().map(|earlier| earlier.release).find(|id| !self.given_up.contains(id))
+    }
+
+    fn count_crash(&mut self, app: AppId, release: ReleaseId, crash: &Crash) {
+        let current = self.app(app).and_then(|app| app.current.as_mut());
+        let current = current.filter(|current| crash.on_trial && current.release == release);
+        current.and_then(|current| current.trial.as_mut()).into_iter().for_each(|trial| trial.crashes += 1);
+    }
+
+    /// The system's release: slug and process types of the earlier one.
+    fn roll_back(&mut self, id: AppId, from: ReleaseId, to: ReleaseId) {
+        let version = ReleaseVersion(self.number());
+        let release = ReleaseId::from_u128(u128::from(version.0));
+        let behaviour = self.behaviours.get(&to).copied().unwrap_or(Behaviour::Healthy);
+        let earlier = self.served.get(&id).and_then(|served| served.iter().find(|past| past.release == to));
+        let Some(mut earlier) = earlier.cloned() else { return };
+        earlier.slots.iter_mut().for_each(|slots| {
+            slots.crashes.clear();
+            slots.restarted_at = None;
+        });
+        let Some(app) = self.app(id) else { return };
+        if app.candidate.is_some() || app.current.as_ref().is_none_or(|current| current.release != from) {
+            return;
+        }
+        forgo_rollback(app);
+        app.candidate = Some(DesiredRelease { release, version, trial: None, ..earlier });
+        self.behaviours.insert(release, behaviour);
+        self.heads.insert(id, release);
+        self.given_up.insert(from);
+        self.automatic.insert(release);
     }
 
     /// What a restore does to an older copy of the ledger before it is used: a new epoch, and no job is started that might have
@@ -230,6 +300,12 @@ impl Ledger {
     pub fn behaviour(&self, purpose: &Purpose) -> Behaviour {
         self.behaviours.get(&purpose.release()).copied().unwrap_or(Behaviour::Healthy)
     }
+}
+
+/// The current release is not rolled back any more.
+fn forgo_rollback(app: &mut DesiredApp) {
+    let trial = app.current.as_mut().and_then(|current| current.trial.as_mut());
+    trial.into_iter().for_each(|trial| trial.newer_exists = true);
 }
 
 fn cancel_phase(app: &mut DesiredApp, release: ReleaseId) {

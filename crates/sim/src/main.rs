@@ -5,6 +5,7 @@
 
 mod calm;
 mod checks;
+mod in_flight;
 mod ledger;
 mod random;
 mod run;

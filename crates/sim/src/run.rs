@@ -8,9 +8,10 @@ use domain::desired::Bounds;
 use domain::endpoint::Addressing;
 use domain::ids::Ids;
 use domain::plan::SHARED_PORTS;
-use domain::plan::{Action, Plan, plan};
+use domain::plan::{Action, Plan, StopReason, plan};
 use domain::process::Purpose;
-use domain::transition::transitions;
+use domain::transition::{Transition, transitions};
+use domain::trial::CrashBudget;
 
 const STORM_STEPS: u64 = 60;
 const MOST_APPS: usize = 4;
@@ -58,12 +59,20 @@ fn addressing(seed: u64) -> Addressing {
     }
 }
 
+/// Some worlds cycle processes, some bear few crashes of a new release.
+fn bounds(processes: u32, random: &mut Random) -> Bounds {
+    let cycle_after_seconds = random.percent(30).then(|| 65 + random.below(30));
+    let budget = CrashBudget { crashes: 1 + random.below(3) as u32, seconds: 30 + random.below(300) };
+    let crash_budget = random.percent(50).then_some(budget);
+    Bounds { processes, cycle_after_seconds, crash_budget, ..Bounds::default() }
+}
+
 impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random::seeded(seed);
         let mut ids = Ids::seeded(u128::from(seed) << 64 | 0x5eed);
         let processes = if random.percent(30) { 6 + random.below(6) as u32 } else { 60 };
-        let bounds = Bounds { processes, ..Bounds::default() };
+        let bounds = bounds(processes, &mut random);
         let world = World {
             now: domain::time::BootMillis(5_000),
             process_limit: processes,
@@ -131,6 +140,8 @@ impl Run {
             7 if self.random.percent(20) => {
                 self.world.reboot(&mut self.ids);
                 self.ledger.forget_instants();
+                // A copy's instants are of the boot that it was made in, too.
+                self.backup.iter_mut().for_each(Ledger::forget_instants);
                 self.delayed.clear();
             }
             8 => self.world.launcher_away ^= true,
@@ -176,7 +187,7 @@ impl Run {
         if plan(&desired, &observed, now, &mut again) != planned {
             return Err("two plans from the same inputs differ".into());
         }
-        checks::check_plan(&desired, &observed, &planned)?;
+        checks::check_plan(&desired, &observed, &planned, now)?;
         let outcome = Pass { idle: planned.actions.is_empty() && planned.wake_at.is_none() };
         if !self.apply(&planned, calm)? {
             return Ok(outcome);
@@ -185,13 +196,48 @@ impl Run {
         let outcome = Pass { idle: outcome.idle && facts.is_empty() };
         for fact in facts {
             checks::check_fact(&desired, &observed, &fact)?;
+            self.check_history(&fact, calm)?;
             if calm == Calm::Faulty && self.random.percent(4) {
                 return Ok(outcome);
             }
             self.note(&format!("record {fact:?}"));
-            self.ledger.record(&fact);
+            self.ledger.record(&fact, now);
         }
         Ok(outcome)
+    }
+
+    /// What can be judged of a fact only by what was before.
+    fn check_history(&self, fact: &Transition, calm: Calm) -> Result<(), Violation> {
+        match fact {
+            Transition::Ended { process, purpose, exit: Some(exit), crash: Some(_), .. }
+                if calm == Calm::Faulty && exit.stop_requested =>
+            {
+                match self.world.processes.get(process).and_then(|ended| ended.stopped_for) {
+                    Some(StopReason::Cycle) => Err(format!("the cycling of {purpose} counts as a crash")),
+                    Some(_) | None => Ok(()),
+                }
+            }
+            Transition::BudgetSpent { app, release, back_to, .. } => {
+                let served = self.ledger.served.get(app);
+                let sound = served.is_some_and(|past| past.iter().any(|past| past.release == *back_to));
+                if !sound || release == back_to || self.ledger.given_up.contains(back_to) {
+                    return Err(format!("{release} is rolled back to {back_to}, which is not sound"));
+                }
+                if self.ledger.heads.get(app) != Some(release) {
+                    return Err(format!("{release} is rolled back although a newer release exists"));
+                }
+                match self.ledger.given_up.contains(release) {
+                    true => Err(format!("{release} is rolled back twice")),
+                    false => Ok(()),
+                }
+            }
+            Transition::Ended { .. }
+            | Transition::JobAdopted { .. }
+            | Transition::JobEnded { .. }
+            | Transition::PhaseStarted { .. }
+            | Transition::Promoted { .. }
+            | Transition::ReleaseFailed { .. } => Ok(()),
+        }
     }
 
     /// A new connection to the launcher: what an older one left behind has happened by now or never will.

@@ -3,10 +3,11 @@
 
 use crate::ledger::{Behaviour, Ledger};
 use crate::random::Random;
+use domain::desired::Strategy;
 use domain::endpoint::{Addressing, Endpoint};
 use domain::ids::{AppId, Ids, JobId, ProcessId, RouterId};
 use domain::observed::{Observed, ObservedProcess, ObservedRouter, ProcessState};
-use domain::plan::{Action, Spawn};
+use domain::plan::{Action, Spawn, StopReason};
 use domain::process::{Exit, ExitStatus, Purpose};
 use domain::route::{HeldProcess, RouteTable, RouterStatus};
 use domain::time::BootMillis;
@@ -23,6 +24,8 @@ pub struct Process {
     pub endpoint: Option<Endpoint>,
     pub started_at: BootMillis,
     pub state: ProcessState,
+    /// Why it was told to end, if it was.
+    pub stopped_for: Option<StopReason>,
     behaviour: Behaviour,
     /// When the next thing happens to it by itself.
     due: BootMillis,
@@ -82,7 +85,7 @@ impl World {
     ) -> Result<(), Violation> {
         match action {
             Action::Spawn { spawn } => self.spawn(spawn, ledger, random),
-            Action::Stop { process, .. } => self.stop(*process, random),
+            Action::Stop { process, why, .. } => self.stop(*process, *why, random),
             Action::Remove { process, .. } => self.remove(*process, ledger),
             Action::Publish { table } => {
                 self.published = Some(table.clone());
@@ -118,6 +121,7 @@ impl World {
             endpoint: spawn.endpoint,
             started_at: self.now,
             state,
+            stopped_for: None,
             behaviour,
             due,
         };
@@ -146,9 +150,32 @@ impl World {
         {
             return Err(format!("{} was started before its release phase had succeeded", spawn.purpose));
         }
+        self.check_in_flight(spawn, ledger)?;
         match spawn.endpoint {
             Some(endpoint) => self.check_endpoint(endpoint),
             None => Ok(()),
+        }
+    }
+
+    /// Of a candidate that rolls, only so many are starting at a time.
+    fn check_in_flight(&self, spawn: &Spawn, ledger: &Ledger) -> Result<(), Violation> {
+        let Purpose::Slot { release, process_type, .. } = &spawn.purpose else { return Ok(()) };
+        let mut candidates = ledger.desired.apps.iter().filter_map(|app| app.candidate.as_ref());
+        let candidate = candidates.find(|candidate| candidate.release == *release);
+        let slots =
+            candidate.and_then(|of| of.slots.iter().find(|slots| slots.process_type == *process_type));
+        let Some(Strategy::Rolling { max_in_flight }) = slots.map(|slots| slots.strategy) else {
+            return Ok(());
+        };
+        let starting = |process: &&Process| match &process.purpose {
+            Purpose::Slot { release: of, process_type: kind, .. } => {
+                of == release && kind == process_type && process.state == ProcessState::Starting
+            }
+            Purpose::Job { .. } => false,
+        };
+        match self.processes.values().filter(starting).count() {
+            count if count < max_in_flight as usize => Ok(()),
+            count => Err(format!("{} was started while {count} of its type were starting", spawn.purpose)),
         }
     }
 
@@ -179,7 +206,7 @@ impl World {
         Ok(())
     }
 
-    fn stop(&mut self, id: ProcessId, random: &mut Random) -> Result<(), Violation> {
+    fn stop(&mut self, id: ProcessId, why: StopReason, random: &mut Random) -> Result<(), Violation> {
         let published = self.published.as_ref();
         let Some(process) = self.processes.get_mut(&id).filter(|process| process.state.is_live()) else {
             return Ok(());
@@ -206,6 +233,7 @@ impl World {
             }
         }
         process.state = ProcessState::Stopping { since: self.now };
+        process.stopped_for = Some(why);
         let hangs = random.percent(10);
         process.due = if hangs { self.now.plus_seconds(30) } else { self.now.plus_millis(random.below(500)) };
         Ok(())

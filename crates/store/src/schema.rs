@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_buildpacks.sql"),
     include_str!("migrations/0003_intake.sql"),
     include_str!("migrations/0004_app_json.sql"),
+    include_str!("migrations/0005_trials.sql"),
 ];
 
 /// The format that this build writes.

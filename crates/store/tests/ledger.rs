@@ -13,12 +13,14 @@ use domain::policy::Role;
 use domain::process::{ExitStatus, JobKind, Limits, Purpose};
 use domain::release::{Artifact, Release, ReleaseStatus};
 use domain::secret::Secret;
-use domain::time::{BootId, WallMillis};
+use domain::time::{BootId, BootMillis, WallMillis};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use store::tables::exits::ExitRow;
 use store::tables::jobs::JobRow;
+use store::tables::releases::PromotedAt;
+use store::tables::trials::TrialRow;
 use store::{AppKey, MasterKey, Nonce, Opening, Store, StoreError, Writer, restore};
 
 const NOW: WallMillis = WallMillis(1_700_000_000_000);
@@ -59,6 +61,10 @@ fn insert_app(writer: &Writer<'_>, n: u128) -> Result<AppId, StoreError> {
 
 fn vars(value: &str) -> ConfigVars {
     [("KEY".parse::<ConfigKey>().unwrap(), Secret::from(value))].into_iter().collect()
+}
+
+fn promoted_at(boot: &str) -> PromotedAt {
+    PromotedAt { wall: NOW, boot_id: BootId(boot.into()), boot: BootMillis(77) }
 }
 
 fn release(app: AppId, version: u64) -> Release {
@@ -113,12 +119,42 @@ fn a_release_comes_back_as_it_went_in_and_is_never_changed() {
 }
 
 #[test]
+fn only_the_release_that_serves_since_this_boot_is_on_trial() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, app) = with_app(&folder.path().join("ledger.db"));
+    let (first, second) = (release(app, 1), release(app, 2));
+    let boot = BootId("boot".into());
+    write(&store, |writer| {
+        writer.append_release(&first, &vars("x"), &nonce(1))?;
+        writer.append_release(&second, &vars("x"), &nonce(2))?;
+        writer.append_promotion(app, first.id, &promoted_at("boot"))?;
+        writer.count_trial_crash(app, first.id)
+    });
+    let trials = || store.read(|reader| reader.all_trials(&boot)).unwrap();
+    let since = BootMillis(77);
+    assert_eq!(trials(), [(first.id, TrialRow { since, crashes: 1 })].into());
+    write(&store, |writer| {
+        writer.count_trial_crash(app, first.id)?;
+        writer.give_up(app, first.id, second.id)?;
+        writer.append_promotion(app, second.id, &promoted_at("boot"))
+    });
+    assert_eq!(trials(), [(second.id, TrialRow { since, crashes: 0 })].into());
+    let found = store.read(|reader| {
+        let substitutes = [reader.is_substitute(app, first.id)?, reader.is_substitute(app, second.id)?];
+        Ok::<_, StoreError>((reader.given_up(app)?, substitutes))
+    });
+    assert_eq!(found.unwrap(), ([first.id].into(), [false, true]));
+    write(&store, |writer| writer.append_promotion(app, second.id, &promoted_at("another boot")));
+    assert_eq!(trials(), [].into());
+}
+
+#[test]
 fn an_error_undoes_the_whole_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let (store, app) = with_app(&folder.path().join("ledger.db"));
     let failed: Result<(), StoreError> = store.write(|writer| {
         writer.append_release(&release(app, 1), &vars("x"), &nonce(1))?;
-        writer.append_promotion(app, release(app, 1).id, NOW)?;
+        writer.append_promotion(app, release(app, 1).id, &promoted_at("boot"))?;
         Err(StoreError::NotALedger)
     });
     assert!(matches!(failed, Err(StoreError::NotALedger)));

@@ -12,6 +12,7 @@ use sandbox::network::{AppRange, InterfacePrefix, Ipv4Range, TableName};
 use sandbox::probe::LayerSet;
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
@@ -149,6 +150,21 @@ pub const ALL: &[Setting] = &[
         "30",
         "A process that is being replaced may finish its requests in this time.",
     ),
+    setting(
+        "DOZEN_CYCLE_HOURS",
+        "",
+        "Processes that have run for this many hours, and up to 15 % more, are restarted; 24 is Heroku's rule (24 hours and up to 216 minutes). Never if it is not set.",
+    ),
+    setting(
+        "DOZEN_ROLLBACK_CRASHES",
+        "",
+        "A release whose processes crash more often than this in its first minutes is rolled back. Never if it is not set.",
+    ),
+    setting(
+        "DOZEN_ROLLBACK_MINUTES",
+        "5",
+        "How long crashes count against the setting above, from the promotion.",
+    ),
     setting("DOZEN_ROUTER_THREADS", "", "Threads of the router; one for each core if it is not set."),
     setting(
         "DOZEN_LOG",
@@ -242,6 +258,9 @@ pub struct Settings {
     pub process_limit: u32,
     pub boot_timeout_seconds: u64,
     pub drain_seconds: u64,
+    pub cycle_hours: Option<NonZeroU32>,
+    pub rollback_crashes: Option<u32>,
+    pub rollback_minutes: NonZeroU32,
     pub router_threads: Option<u16>,
     /// Understood already: [`EnvFilter`] can be made of it.
     pub log: String,
@@ -289,6 +308,9 @@ impl Settings {
             process_limit: read.one("DOZEN_PROCESS_LIMIT")?,
             boot_timeout_seconds: read.one("DOZEN_BOOT_TIMEOUT_SECONDS")?,
             drain_seconds: read.one("DOZEN_DRAIN_SECONDS")?,
+            cycle_hours: read.some("DOZEN_CYCLE_HOURS")?,
+            rollback_crashes: read.some("DOZEN_ROLLBACK_CRASHES")?,
+            rollback_minutes: read.one("DOZEN_ROLLBACK_MINUTES")?,
             router_threads: read.some("DOZEN_ROUTER_THREADS")?,
             log: read.one::<EnvFilter>("DOZEN_LOG")?.to_string(),
         })

@@ -76,6 +76,8 @@ pub enum StopReason {
     NotWanted,
     /// Someone asked for a restart.
     Restart,
+    /// It has run for as long as processes may (the setting that cycles them).
+    Cycle,
     /// A second process for the same slot.
     Duplicate,
     /// It did not accept on its port in time (R10).
@@ -91,6 +93,7 @@ impl fmt::Display for StopReason {
         f.write_str(match self {
             Self::NotWanted => "no longer wanted",
             Self::Restart => "restart requested",
+            Self::Cycle => "cycled after a long run",
             Self::Duplicate => "a second process in its slot",
             Self::BootTimeout => "not listening in time",
             Self::Cancelled => "cancelled",

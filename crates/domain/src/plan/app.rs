@@ -1,12 +1,13 @@
 //! Which processes of an app are wanted. The rest are surplus and leave, gently.
 
-use crate::desired::{DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase};
+use crate::desired::{Bounds, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase};
 use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
 use crate::mutant::{self, Mutant};
 use crate::names::ProcessType;
 use crate::observed::{ObservedProcess, ProcessState};
 use crate::plan::action::StopReason;
 use crate::process::Purpose;
+use crate::time::BootMillis;
 use std::collections::BTreeMap;
 
 /// One app, desired and observed side by side.
@@ -26,9 +27,17 @@ pub(crate) enum Standing {
 }
 
 impl<'a> AppView<'a> {
-    pub fn new(app: AppId, desired: Option<&'a DesiredApp>, processes: Vec<&'a ObservedProcess>) -> Self {
+    pub fn new(
+        app: AppId,
+        desired: Option<&'a DesiredApp>,
+        processes: Vec<&'a ObservedProcess>,
+        bounds: &Bounds,
+        now: BootMillis,
+    ) -> Self {
         let mut view = Self { app, desired, processes, surplus: BTreeMap::new() };
-        view.surplus = view.find_surplus();
+        let mut surplus = view.find_surplus();
+        view.mark_replacements(bounds, now, &mut surplus);
+        view.surplus = surplus;
         view
     }
 
@@ -83,6 +92,7 @@ impl<'a> AppView<'a> {
     fn find_surplus(&self) -> BTreeMap<ProcessId, StopReason> {
         let mut surplus = BTreeMap::new();
         let mut slots: BTreeMap<(ReleaseId, ProcessType, u32), Vec<&ObservedProcess>> = BTreeMap::new();
+        let mut earlier: BTreeMap<(ProcessType, u32), Vec<&ObservedProcess>> = BTreeMap::new();
         for process in self.live() {
             match &process.purpose {
                 Purpose::Job { job, .. } => {
@@ -93,6 +103,8 @@ impl<'a> AppView<'a> {
                 Purpose::Slot { release, process_type, index } => {
                     if self.wants_slot(*release, process_type, *index) {
                         slots.entry((*release, process_type.clone(), *index)).or_default().push(process);
+                    } else if self.rolls(process_type, *index) {
+                        earlier.entry((process_type.clone(), *index)).or_default().push(process);
                     } else {
                         surplus.insert(process.process, StopReason::NotWanted);
                     }
@@ -102,7 +114,9 @@ impl<'a> AppView<'a> {
         for processes in slots.into_values() {
             mark_duplicates(processes, &mut surplus);
         }
-        self.mark_restarts(&mut surplus);
+        for processes in earlier.into_values() {
+            self.mark_predecessors(processes, &mut surplus);
+        }
         surplus
     }
 
@@ -113,37 +127,6 @@ impl<'a> AppView<'a> {
                 && slots.wanted().any(|i| i == index)
         })
     }
-
-    /// Marks processes that are older than a restart. Web processes that serve go one at a time, while the others serve.
-    fn mark_restarts(&self, surplus: &mut BTreeMap<ProcessId, StopReason>) {
-        for (_, release, slots) in self.runnable_slots() {
-            let Some(restarted_at) = slots.restarted_at else { continue };
-            let kept = |index| {
-                let mut processes = self.in_slot(release.release, &slots.process_type, index);
-                processes.find(|process| !surplus.contains_key(&process.process))
-            };
-            let kept: Vec<_> = slots.wanted().map(kept).collect();
-            let stale: Vec<_> =
-                kept.iter().flatten().copied().filter(|process| process.started_at < restarted_at).collect();
-            let serving = stale.iter().filter(|process| process.state.is_up()).map(|process| process.process);
-            let gentle = slots.overlap() && kept.len() > 1;
-            let going: Vec<_> = match gentle {
-                true if restart_in_progress(&kept) => Vec::new(),
-                true => serving.take(1).collect(),
-                false => serving.collect(),
-            };
-            let idle = stale.iter().filter(|process| !process.state.is_up()).map(|process| process.process);
-            surplus.extend(idle.chain(going).map(|process| (process, StopReason::Restart)));
-        }
-    }
-}
-
-/// Whether some slot is between its old process and an up new one.
-fn restart_in_progress(kept: &[Option<&ObservedProcess>]) -> bool {
-    kept.iter().any(|slot| match slot {
-        None => true,
-        Some(process) => !process.state.is_up(),
-    })
 }
 
 /// Whether processes of these slots may run at all at this stage of their release.
@@ -159,7 +142,7 @@ fn may_run(standing: Standing, release: &DesiredRelease, slots: &DesiredSlots) -
     }
 }
 
-fn is_slot(process: &ObservedProcess, release: ReleaseId, kind: &ProcessType, at: u32) -> bool {
+pub(super) fn is_slot(process: &ObservedProcess, release: ReleaseId, kind: &ProcessType, at: u32) -> bool {
     match &process.purpose {
         Purpose::Slot { release: r, process_type, index } => {
             *r == release && process_type == kind && *index == at
@@ -176,7 +159,7 @@ fn mark_duplicates(mut processes: Vec<&ObservedProcess>, surplus: &mut BTreeMap<
     }
 }
 
-const fn rank(state: &ProcessState) -> u8 {
+pub(super) const fn rank(state: &ProcessState) -> u8 {
     match state {
         ProcessState::Up { .. } => 0,
         ProcessState::Starting => 1,

@@ -5,6 +5,7 @@
 //!
 //! - [`routers`]: what routers may still do with a process, from the published table and their answers
 //! - `app`: which of an app's processes are wanted (*kept*) and which are surplus
+//! - `replacement`: which of the wanted make room for their successors, and how many at a time
 //! - `routing`: the next route table
 //! - `stops`, `removals`: what may be ended and cleaned up
 //! - `spawns`, `jobs`, `endpoints`: what is started, where, and why it waits
@@ -18,6 +19,7 @@ pub(crate) mod app;
 mod endpoints;
 mod jobs;
 mod removals;
+mod replacement;
 pub mod report;
 pub mod routers;
 mod routing;
@@ -38,7 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Decides the next steps towards `desired`.
 pub fn plan(desired: &Desired, observed: &Observed, now: BootMillis, ids: &mut Ids) -> Plan {
     let routers = Routers::new(observed);
-    let apps = view_apps(desired, observed);
+    let apps = view_apps(desired, observed, now);
     let mut draft = Draft { now, plan: Plan::default() };
 
     removals::plan_removals(desired, observed, &routers, &mut draft);
@@ -74,7 +76,8 @@ impl Draft {
 }
 
 /// One view per app that is desired or has processes, in the order of the ledger, strays last.
-fn view_apps<'a>(desired: &'a Desired, observed: &'a Observed) -> Vec<AppView<'a>> {
+fn view_apps<'a>(desired: &'a Desired, observed: &'a Observed, now: BootMillis) -> Vec<AppView<'a>> {
+    let bounds = &desired.bounds;
     let mut by_app: BTreeMap<AppId, Vec<&ObservedProcess>> = BTreeMap::new();
     for process in &observed.processes {
         by_app.entry(process.app).or_default().push(process);
@@ -83,10 +86,11 @@ fn view_apps<'a>(desired: &'a Desired, observed: &'a Observed) -> Vec<AppView<'a
     let mut seen = BTreeSet::new();
     for app in &desired.apps {
         seen.insert(app.app);
-        views.push(AppView::new(app.app, Some(app), by_app.remove(&app.app).unwrap_or_default()));
+        let processes = by_app.remove(&app.app).unwrap_or_default();
+        views.push(AppView::new(app.app, Some(app), processes, bounds, now));
     }
     for (app, processes) in by_app {
-        views.push(AppView::new(app, None, processes));
+        views.push(AppView::new(app, None, processes, bounds, now));
     }
     views
 }

@@ -59,6 +59,10 @@ pub enum Why {
     StartingLimit {
         limit: u32,
     },
+    /// Its type is replaced by so many processes at a time, and its turn has not come.
+    MaxInFlight {
+        limit: u32,
+    },
     /// The one before it has not ended.
     Predecessor {
         process: ProcessId,
@@ -124,6 +128,9 @@ impl fmt::Display for Why {
             }
             Self::ProcessBudget { limit } => write!(f, "this host already runs {limit} processes, its limit"),
             Self::StartingLimit { limit } => write!(f, "{limit} processes of this app are starting already"),
+            Self::MaxInFlight { limit } => {
+                write!(f, "processes of its type are replaced {limit} at a time and its turn has not come")
+            }
             Self::Predecessor { .. } => f.write_str("the process before it has not ended"),
             Self::RecordingExit => f.write_str("the end of the process before it is being recorded"),
             Self::NoEndpoint => f.write_str("no port is free at this app's address"),

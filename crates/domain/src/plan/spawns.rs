@@ -1,12 +1,13 @@
 //! What is started, and why the rest waits.
 
 use crate::backoff;
-use crate::desired::{Desired, DesiredApp, DesiredRelease, DesiredSlots, ReleasePhase};
+use crate::desired::{Desired, DesiredApp, DesiredRelease, DesiredSlots, ReleasePhase, Strategy};
 use crate::ids::{Ids, ReleaseId};
 use crate::mutant::{self, Mutant};
 use crate::observed::{Observed, ObservedProcess, ProcessState};
 use crate::plan::app::{AppView, Standing};
 use crate::plan::endpoints::Endpoints;
+use crate::plan::replacement::most_starting;
 use crate::plan::routers::Routers;
 use crate::plan::{Action, Draft, Spawn, Waiting, Why, jobs};
 use crate::process::Purpose;
@@ -92,14 +93,18 @@ fn wishes_of<'a>(view: &AppView<'a>, desired: &Desired, draft: &mut Draft) -> Ve
         if release.slug.is_none() {
             continue;
         }
+        let in_flight = most_starting(standing, slots);
+        let mut of_type = starting_of_type(view, release, slots);
         for index in slots.wanted().filter(|index| is_empty(view, release, slots, *index)) {
             let crashes = slots.crashes.get(&index).map_or(0, |record| record.count);
             let held = hold(view, desired, standing, release, slots, index, draft);
             let over = (starting >= limit as usize).then_some(Why::StartingLimit { limit });
-            match held.or(over) {
+            let turn = (of_type >= in_flight).then(|| max_in_flight(slots));
+            match held.or(over).or(turn) {
                 Some(why) => draft.wait(slot_waiting(app, release.release, slots, index, why)),
                 None => {
                     starting += 1;
+                    of_type += 1;
                     let rank =
                         if mutant::active(Mutant::CrashersFirst) { u32::MAX - crashes } else { crashes };
                     wishes.push(Wish {
@@ -151,9 +156,29 @@ fn hold(
     let stop_first = !slots.overlap() && !mutant::active(Mutant::OverlapStopFirst);
     if standing == Standing::Current && stop_first {
         let predecessor = view.live().find(|process| is_predecessor(process, release.release, slots, index));
-        return predecessor.map(|process| Why::Predecessor { process: process.process });
+        return predecessor.map(|process| match view.surplus(process.process) {
+            Some(_) => Why::Predecessor { process: process.process },
+            None => max_in_flight(slots),
+        });
     }
     None
+}
+
+fn max_in_flight(slots: &DesiredSlots) -> Why {
+    match slots.strategy {
+        Strategy::Rolling { max_in_flight } => Why::MaxInFlight { limit: max_in_flight },
+        Strategy::Overlap | Strategy::StopFirst => Why::MaxInFlight { limit: slots.quantity },
+    }
+}
+
+fn starting_of_type(view: &AppView<'_>, release: &DesiredRelease, slots: &DesiredSlots) -> usize {
+    let of_type = |process: &&ObservedProcess| match &process.purpose {
+        Purpose::Slot { release: of, process_type, .. } => {
+            *of == release.release && *process_type == slots.process_type
+        }
+        Purpose::Job { .. } => false,
+    };
+    view.live().filter(of_type).filter(|process| process.state == ProcessState::Starting).count()
 }
 
 /// The last process of this slot has ended and the ledger does not know yet: back-off cannot be judged.

@@ -20,11 +20,13 @@ use domain::observed::Observed;
 use domain::process::{ExitStatus, JobKind, Purpose, StopPolicy};
 use domain::release::Release;
 use domain::time::BootMillis;
+use domain::trial::Trial;
 use std::collections::{BTreeMap, BTreeSet};
 use store::Reader;
 use store::tables::desired::{Crashes, Standing};
 use store::tables::jobs::JobRow;
 use store::tables::slots::Restart;
+use store::tables::trials::TrialRow;
 
 /// Reads all of it. `seen` is what the last pass observed.
 pub(super) fn read(engine: &Engine, seen: &Observed) -> Result<Desired, Error> {
@@ -49,6 +51,8 @@ struct Facts {
     crashes: BTreeMap<ReleaseId, Crashes>,
     jobs: BTreeMap<AppId, Vec<JobRow>>,
     hostnames: BTreeMap<AppId, Vec<HostName>>,
+    /// None without a crash budget.
+    trials: BTreeMap<ReleaseId, TrialRow>,
 }
 
 impl Facts {
@@ -62,6 +66,10 @@ impl Facts {
             crashes: reader.all_crashes(&boot)?,
             jobs: reader.all_unfinished_jobs()?,
             hostnames: reader.all_hostnames()?,
+            trials: match engine.0.settings.bounds.crash_budget {
+                Some(_) => reader.all_trials(&boot)?,
+                None => BTreeMap::new(),
+            },
         })
     }
 }
@@ -97,6 +105,10 @@ fn desired_app(
         Some(current) => reader.release(current)?,
         None => None,
     };
+    let trial = match &current {
+        Some(current) => trial(engine, reader, facts, current, standing.head)?,
+        None => None,
+    };
     let jobs = facts.jobs.remove(&app.id).unwrap_or_default();
     let phase = match &candidate {
         Some(candidate) => release_phase(reader, candidate)?,
@@ -111,7 +123,7 @@ fn desired_app(
     let candidate_id = candidate.as_ref().map(|candidate| candidate.id);
     Ok(DesiredApp {
         app: app.id,
-        current: current.map(|current| run(current, ReleasePhase::Done)),
+        current: current.map(|current| DesiredRelease { trial, ..run(current, ReleasePhase::Done) }),
         candidate: candidate.map(|candidate| run(candidate, phase)),
         jobs: desired_jobs(reader, jobs, candidate_id)?,
         name: app.name,
@@ -119,6 +131,33 @@ fn desired_app(
         hosts,
         maintenance: app.maintenance,
     })
+}
+
+/// What to go back to is looked up only once the budget is spent.
+fn trial(
+    engine: &Engine,
+    reader: &Reader<'_>,
+    facts: &mut Facts,
+    current: &Release,
+    head: Option<ReleaseId>,
+) -> Result<Option<Trial>, Error> {
+    let budget = engine.0.settings.bounds.crash_budget;
+    let Some((row, budget)) = facts.trials.remove(&current.id).zip(budget) else { return Ok(None) };
+    let back_to = match row.crashes > budget.crashes {
+        true => fall_back(reader, current)?.map(|release| release.id),
+        false => None,
+    };
+    let newer_exists = head != Some(current.id);
+    Ok(Some(Trial { since: row.since, crashes: row.crashes, back_to, newer_exists }))
+}
+
+/// The release that may serve in place of this one. What was itself made by giving up another is not given up.
+pub(super) fn fall_back(reader: &Reader<'_>, current: &Release) -> Result<Option<Release>, Error> {
+    if reader.is_substitute(current.app, current.id)? {
+        return Ok(None);
+    }
+    let (releases, given_up) = (reader.releases(current.app)?, reader.given_up(current.app)?);
+    Ok(domain::trial::fall_back(current, &releases, &given_up).cloned())
 }
 
 fn living(seen: &Observed, app: AppId) -> Vec<(&ProcessType, u32, BootMillis)> {
@@ -165,6 +204,7 @@ fn desired_release(
         slots: slots.collect(),
         slug: release.artifact.slug,
         phase,
+        trial: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! at everything anew. Only the driver writes status. An error makes it try again later and is told; nothing makes it stop but the
 //! server's end.
 
+mod budget;
 mod desired;
 mod diagnosis;
 mod housekeeping;

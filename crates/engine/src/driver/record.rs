@@ -1,5 +1,6 @@
 //! Facts become rows: each in a transaction of its own, with its event and its lines in the app's log.
 
+use super::budget;
 use super::diagnosis::Diagnoses;
 use crate::append::log_system;
 use crate::context::Context;
@@ -17,6 +18,7 @@ use domain::transition::{Crash, JobOutcome, ReleaseFailure, Transition};
 use std::collections::BTreeMap;
 use store::Writer;
 use store::tables::exits::ExitRow;
+use store::tables::releases::PromotedAt;
 
 /// Moves releases along that no fact of the plan moves: those whose place was taken, those whose phase is over. `true` if any did.
 pub(super) fn advance(engine: &Engine) -> Result<bool, Error> {
@@ -70,6 +72,9 @@ pub(super) fn record(
             }
             failed(engine, release, &reason)
         }
+        Transition::BudgetSpent { app, release, crashes, .. } => {
+            budget::give_up(engine, app, release, crashes)
+        }
     }
 }
 
@@ -92,6 +97,9 @@ fn ended(engine: &Engine, row: &ExitRow, crash: Option<Crash>) -> Result<bool, E
                     && writer.release(*release)?.is_some()
                 {
                     writer.put_crash(*release, &crash.process_type, crash.index, &crash.record, &boot)?;
+                    if crash.on_trial {
+                        writer.count_trial_crash(row.app, *release)?;
+                    }
                 }
             }
         }
@@ -132,7 +140,8 @@ fn promoted(engine: &Engine, app: AppId, release: ReleaseId) -> Result<bool, Err
     let moved = engine.write(|writer| {
         let moved = apply(engine, writer, release, ReleaseStep::Promoted, "promoted")?;
         if moved.is_some() {
-            writer.append_promotion(app, release, engine.now())?;
+            let (boot_id, boot) = (engine.boot_id(), engine.boot());
+            writer.append_promotion(app, release, &PromotedAt { wall: engine.now(), boot_id, boot })?;
         }
         Ok(moved)
     })?;

@@ -49,7 +49,7 @@ fn a_release_that_does_not_boot_fails_and_the_old_one_serves() {
 }
 
 #[test]
-fn a_deaf_web_process_fails_its_release_with_r10() {
+fn c_21_a_deaf_web_process_fails_its_release_with_r10() {
     let world = World::start();
     let (id, app) = world.app("hello");
     world.builder.procfile(&[("web", "deaf")]);

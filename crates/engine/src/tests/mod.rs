@@ -8,6 +8,7 @@ mod disk;
 mod idempotency;
 mod intake;
 mod jobs;
+mod lifecycle;
 mod processes;
 mod survival;
 

@@ -65,7 +65,7 @@ fn scaling_starts_and_stops_and_is_kept_over_releases() {
 }
 
 #[test]
-fn restart_replaces_all_a_type_or_one() {
+fn c_51_restart_replaces_all_a_type_or_one() {
     let world = World::start();
     let (id, app) = world.app("hello");
     world.push(&app, 1);
@@ -103,7 +103,7 @@ fn restart_replaces_all_a_type_or_one() {
 }
 
 #[test]
-fn a_stopped_process_stays_down_until_restart_scale_or_release() {
+fn c_44_a_stopped_process_stays_down_until_restart_scale_or_release() {
     let world = World::start();
     let (id, app) = world.app("hello");
     world.push(&app, 1);
@@ -133,7 +133,7 @@ fn a_stopped_process_stays_down_until_restart_scale_or_release() {
 }
 
 #[test]
-fn a_crash_is_recorded_told_and_restarted_with_back_off() {
+fn c_50_a_crash_is_recorded_told_and_restarted_with_back_off() {
     let world = World::start();
     let (id, app) = world.app("hello");
     world.push(&app, 1);

@@ -18,6 +18,7 @@ pub mod slots;
 pub mod sources;
 pub mod ssh_keys;
 pub mod tokens;
+pub mod trials;
 
 use crate::error::Result;
 use crate::{Reader, Writer};

@@ -14,11 +14,21 @@ use domain::ids::{AppId, ReleaseId};
 use domain::names::{CommitId, ConfigKey, ReleaseVersion, SlugId, SourceVersion};
 use domain::release::{Artifact, Release, ReleaseStatus};
 use domain::secret::Secret;
-use domain::time::WallMillis;
+use domain::time::{BootId, BootMillis, WallMillis};
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{OptionalExtension, Row};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
+
+/// The instant of a promotion, by both clocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromotedAt {
+    /// For people.
+    pub wall: WallMillis,
+    /// For decisions.
+    pub boot_id: BootId,
+    pub boot: BootMillis,
+}
 
 const COLUMNS: &str =
     "SELECT id, app_id, version, slug, slug_size_bytes, process_types, app_json, commit_id, source_version,
@@ -228,9 +238,11 @@ impl Writer<'_> {
         self.run(sql, (id.to_string(), status.name(), reason, int(now.0))).map(drop)
     }
 
-    pub fn append_promotion(&self, app: AppId, release: ReleaseId, now: WallMillis) -> Result<()> {
-        let sql = "INSERT INTO promotions (app_id, release_id, at) VALUES (?1, ?2, ?3)";
-        self.run(sql, (app.to_string(), release.to_string(), int(now.0))).map(drop)
+    pub fn append_promotion(&self, app: AppId, release: ReleaseId, at: &PromotedAt) -> Result<()> {
+        let sql =
+            "INSERT INTO promotions (app_id, release_id, at, boot_id, boot_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let (app, release) = (app.to_string(), release.to_string());
+        self.run(sql, (app, release, int(at.wall.0), &at.boot_id.0, int(at.boot.0))).map(drop)
     }
 
     /// For tests of the trigger and for nothing else: a release cannot be changed.

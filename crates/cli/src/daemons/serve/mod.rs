@@ -19,6 +19,7 @@ use builder::{BuildLimits, Builder, Mirrors};
 use domain::desired::Bounds;
 use domain::ids::{Ids, WriterId};
 use domain::observed::ObservedRouter;
+use domain::trial::CrashBudget;
 use engine::error::Error;
 use engine::ports::{Ports, Random, Workers};
 use engine::{Engine, ops};
@@ -140,6 +141,10 @@ fn engine_settings(settings: &Settings) -> engine::Settings {
         processes: settings.process_limit,
         boot_timeout_seconds: settings.boot_timeout_seconds,
         drain_seconds: settings.drain_seconds,
+        cycle_after_seconds: settings.cycle_hours.map(|hours| u64::from(hours.get()) * 3600),
+        crash_budget: settings
+            .rollback_crashes
+            .map(|crashes| CrashBudget { crashes, seconds: u64::from(settings.rollback_minutes.get()) * 60 }),
         ..Bounds::default()
     };
     let base = settings.base_domain.clone();

@@ -1,0 +1,125 @@
+//! A replacement takes no more places away at a time than the type's strategy allows, stated anew.
+//!
+//! A worker's place is taken away when its up process is stopped, a web process's when a table no longer routes to it although it is
+//! up. Places of the formation that are gone or stopped are nobody's concern.
+
+use crate::world::Violation;
+use domain::desired::{Desired, DesiredApp, DesiredSlots, Strategy};
+use domain::ids::{ProcessId, ReleaseId};
+use domain::observed::{Observed, ObservedProcess};
+use domain::plan::{Action, Plan};
+use domain::process::Purpose;
+use domain::route::RouteTable;
+use std::collections::BTreeSet;
+
+pub fn check(
+    desired: &Desired,
+    observed: &Observed,
+    plan: &Plan,
+    table: Option<&RouteTable>,
+) -> Result<(), Violation> {
+    let stopped: BTreeSet<ProcessId> = plan.actions.iter().filter_map(stopped).collect();
+    for app in &desired.apps {
+        let Some(current) = &app.current else { continue };
+        for slots in &current.slots {
+            let Some(limit) = limit(slots) else { continue };
+            let places = match (slots.process_type.as_str(), table) {
+                ("web", None) => continue,
+                ("web", Some(table)) => routed_places(app, current.release, slots, observed, table),
+                _ => running_places(app, slots, observed, &stopped),
+            };
+            let without = places.iter().filter(|place| !matches!(place, Place::Held)).count();
+            if places.iter().any(|place| matches!(place, Place::Taken)) && without > limit {
+                return Err(format!(
+                    "{without} places of {} of {} are empty because of a replacement, {limit} may be",
+                    slots.process_type, app.name
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A place of the formation, after the plan.
+enum Place {
+    Held,
+    Empty,
+    /// Empty, and by the plan.
+    Taken,
+}
+
+fn stopped(action: &Action) -> Option<ProcessId> {
+    match action {
+        Action::Stop { process, .. } => Some(*process),
+        Action::Remove { .. }
+        | Action::Publish { .. }
+        | Action::RemoveNetwork { .. }
+        | Action::CreateNetwork { .. }
+        | Action::Spawn { .. } => None,
+    }
+}
+
+const fn limit(slots: &DesiredSlots) -> Option<usize> {
+    match slots.strategy {
+        Strategy::Overlap => Some(1),
+        Strategy::Rolling { max_in_flight } => Some(max_in_flight as usize),
+        Strategy::StopFirst => None,
+    }
+}
+
+fn running_places(
+    app: &DesiredApp,
+    slots: &DesiredSlots,
+    observed: &Observed,
+    stopped: &BTreeSet<ProcessId>,
+) -> Vec<Place> {
+    let place = |wanted| {
+        let up: Vec<_> = up_in(app, slots, wanted, observed).map(|process| process.process).collect();
+        match (up.is_empty(), up.iter().all(|process| stopped.contains(process))) {
+            (true, _) => Place::Empty,
+            (false, true) => Place::Taken,
+            (false, false) => Place::Held,
+        }
+    };
+    slots.wanted().map(place).collect()
+}
+
+fn routed_places(
+    app: &DesiredApp,
+    release: ReleaseId,
+    slots: &DesiredSlots,
+    observed: &Observed,
+    table: &RouteTable,
+) -> Vec<Place> {
+    let before = observed.published.as_ref();
+    let place = |wanted| {
+        let up: Vec<_> = up_in(app, slots, wanted, observed)
+            .filter(|process| process.purpose.release() == release)
+            .map(|process| process.process)
+            .collect();
+        let was_routed = |process: &ProcessId| before.is_some_and(|before| before.routes(*process));
+        match (up.iter().any(|process| table.routes(*process)), up.iter().any(was_routed)) {
+            (true, _) => Place::Held,
+            (false, true) => Place::Taken,
+            (false, false) => Place::Empty,
+        }
+    };
+    slots.wanted().map(place).collect()
+}
+
+fn up_in<'a>(
+    app: &'a DesiredApp,
+    slots: &'a DesiredSlots,
+    wanted: u32,
+    observed: &'a Observed,
+) -> impl Iterator<Item = &'a ObservedProcess> {
+    observed.processes.iter().filter(move |process| match &process.purpose {
+        Purpose::Slot { process_type, index, .. } => {
+            process.app == app.app
+                && *process_type == slots.process_type
+                && *index == wanted
+                && process.state.is_up()
+        }
+        Purpose::Job { .. } => false,
+    })
+}
