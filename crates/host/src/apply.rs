@@ -63,9 +63,9 @@ fn carry_out(
                 launcher.remove_process(*process)
             })
         }
-        Action::Stop { process, .. } => {
+        Action::Stop { process, why, .. } => {
             fail_points::reach(FailPoint::BeforeStop);
-            match control::stop(&host.settings.data, *process) {
+            match control::stop_because(&host.settings.data, *process, *why) {
                 Ok(()) | Err(ControlError::Gone { .. }) => Ok(()),
                 Err(source) => Err(ActionError::Stop { name: process.to_string(), source }),
             }

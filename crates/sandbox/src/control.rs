@@ -9,6 +9,7 @@ use crate::protocol::{
 };
 use crate::spec::WindowSize;
 use domain::ids::ProcessId;
+use domain::plan::StopReason;
 use domain::process::BootDiagnosis;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -47,6 +48,14 @@ pub enum Attached {
 /// Asks for the end of a process by its stop policy. Returns at once; the run folder tells when it has ended.
 pub fn stop(data: &DataFolder, process: ProcessId) -> Result<(), ControlError> {
     done(data, process, ControlRequest::Stop)
+}
+
+/// The same, told to the app's log with its reason. A shim that does not know reasons is asked without.
+pub fn stop_because(data: &DataFolder, process: ProcessId, why: StopReason) -> Result<(), ControlError> {
+    match done(data, process, ControlRequest::StopBecause(why)) {
+        Err(ControlError::Refused { .. }) => stop(data, process),
+        other => other,
+    }
 }
 
 /// Ends a process by SIGKILL.

@@ -7,6 +7,7 @@ use crate::format::Format;
 use crate::probe::ProbeReport;
 use crate::spec::{ProcessSpec, WindowSize};
 use domain::ids::{AppId, BuildId, ProcessId};
+use domain::plan::StopReason;
 use domain::process::BootDiagnosis;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -239,6 +240,8 @@ pub struct ControlMessage {
 pub enum ControlRequest {
     /// By the stop policy of the spec. A second request changes nothing.
     Stop,
+    /// The same, and the log says why. Shims of older servers refuse it.
+    StopBecause(StopReason),
     /// SIGKILL at once.
     Kill,
     Diagnose,
@@ -271,4 +274,25 @@ pub enum ControlAnswer {
 #[error("{message}")]
 pub struct ControlRefusal {
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shims outlive servers: what an older server sends is understood for ever.
+    #[test]
+    fn requests_to_stop_in_their_first_form() {
+        for (request, golden) in [
+            (ControlRequest::Stop, r#""stop""#),
+            (ControlRequest::Kill, r#""kill""#),
+            (ControlRequest::StopBecause(StopReason::Cycle), r#"{"stop_because":"cycle"}"#),
+            (ControlRequest::StopBecause(StopReason::NotWanted), r#"{"stop_because":"not_wanted"}"#),
+            (ControlRequest::StopBecause(StopReason::Restart), r#"{"stop_because":"restart"}"#),
+            (ControlRequest::StopBecause(StopReason::BootTimeout), r#"{"stop_because":"boot_timeout"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&request).unwrap(), golden);
+            assert_eq!(serde_json::from_str::<ControlRequest>(golden).unwrap(), request);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The platform's lines about a process, in Heroku's words. Pure.
 
+use domain::plan::StopReason;
 use domain::process::{ExitStatus, Purpose, StopSignal};
 
 pub fn starting(command: &str) -> String {
@@ -48,20 +49,44 @@ pub enum Before {
 /// How its end came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    Asked,
+    Asked(StopReason),
     Own,
 }
 
-/// A job is complete however it ends; a slot is down if that was asked for, and crashed if not.
-pub fn ended(before: Before, purpose: Option<&Purpose>, cause: Cause) -> String {
+/// What becomes of a place when its process is told to end: said before the signal, for the place has a new state from then on. A
+/// place that is filled again is starting; one that did not boot in time has crashed when its process has ended.
+pub fn leaving(before: Before, purpose: Option<&Purpose>, cause: Cause) -> Vec<String> {
+    let (Some(Purpose::Slot { .. }), Cause::Asked(why)) = (purpose, cause) else { return Vec::new() };
+    let renewed = |word: &str| match before {
+        Before::Starting => vec![word.to_owned()],
+        Before::Up => vec![word.to_owned(), changed(before, "starting")],
+    };
+    match why {
+        StopReason::Restart => renewed("Restarting"),
+        StopReason::Cycle => renewed("Cycling"),
+        StopReason::BootTimeout => Vec::new(),
+        StopReason::NotWanted | StopReason::Duplicate | StopReason::Cancelled | StopReason::TimeLimit => {
+            vec![changed(before, "down")]
+        }
+    }
+}
+
+/// The state after the end, if that says something new. A job is complete however it ends; a place has crashed if nobody asked for
+/// the end, or if its process did not boot in time.
+pub fn ended(before: Before, purpose: Option<&Purpose>, cause: Cause) -> Option<String> {
+    match (purpose, cause) {
+        (Some(Purpose::Slot { .. }), Cause::Own | Cause::Asked(StopReason::BootTimeout)) => {
+            Some(changed(before, "crashed"))
+        }
+        (Some(Purpose::Slot { .. }), Cause::Asked(_)) => None,
+        (Some(Purpose::Job { .. }) | None, Cause::Own | Cause::Asked(_)) => Some(changed(before, "complete")),
+    }
+}
+
+fn changed(before: Before, after: &str) -> String {
     let before = match before {
         Before::Starting => "starting",
         Before::Up => "up",
-    };
-    let after = match (purpose, cause) {
-        (Some(Purpose::Slot { .. }), Cause::Own) => "crashed",
-        (Some(Purpose::Slot { .. }), Cause::Asked) => "down",
-        (Some(Purpose::Job { .. }) | None, Cause::Own | Cause::Asked) => "complete",
     };
     format!("State changed from {before} to {after}")
 }
@@ -84,18 +109,46 @@ mod tests {
     }
 
     #[test]
-    fn the_state_after_the_end() {
+    fn c_41_places_and_jobs_change_state_as_herokus_do() {
         let release = ReleaseId::from_u128(1);
         let slot = Purpose::Slot { release, process_type: "web".parse().unwrap(), index: 1 };
         let job = Purpose::Job { release, job: JobId::from_u128(2), job_kind: JobKind::OneOff, number: 1 };
-        for (before, purpose, cause, expected) in [
-            (Before::Up, &slot, Cause::Own, "up to crashed"),
-            (Before::Starting, &slot, Cause::Own, "starting to crashed"),
-            (Before::Up, &slot, Cause::Asked, "up to down"),
-            (Before::Up, &job, Cause::Own, "up to complete"),
-            (Before::Up, &job, Cause::Asked, "up to complete"),
+        let asked = Cause::Asked;
+        for (before, purpose, cause, told) in [
+            (Before::Up, &slot, Cause::Own, vec!["State changed from up to crashed"]),
+            (Before::Starting, &slot, Cause::Own, vec!["State changed from starting to crashed"]),
+            (Before::Up, &slot, asked(StopReason::NotWanted), vec!["State changed from up to down"]),
+            (
+                Before::Starting,
+                &slot,
+                asked(StopReason::NotWanted),
+                vec!["State changed from starting to down"],
+            ),
+            (
+                Before::Up,
+                &slot,
+                asked(StopReason::Restart),
+                vec!["Restarting", "State changed from up to starting"],
+            ),
+            (Before::Starting, &slot, asked(StopReason::Restart), vec!["Restarting"]),
+            (
+                Before::Up,
+                &slot,
+                asked(StopReason::Cycle),
+                vec!["Cycling", "State changed from up to starting"],
+            ),
+            (
+                Before::Starting,
+                &slot,
+                asked(StopReason::BootTimeout),
+                vec!["State changed from starting to crashed"],
+            ),
+            (Before::Up, &job, Cause::Own, vec!["State changed from up to complete"]),
+            (Before::Up, &job, asked(StopReason::Cancelled), vec!["State changed from up to complete"]),
         ] {
-            assert_eq!(ended(before, Some(purpose), cause), format!("State changed from {expected}"));
+            let mut lines = leaving(before, Some(purpose), cause);
+            lines.extend(ended(before, Some(purpose), cause));
+            assert_eq!(lines, told, "{cause:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::waiting::until;
 use crate::world::{Case, World};
 use domain::ids::JobId;
 use domain::observed::ProcessState;
+use domain::plan::StopReason;
 use domain::process::{BootDiagnosis, ExitStatus, JobKind, Purpose, StopPolicy, StopTarget};
 use rustix::process::{Pid, Signal};
 use sandbox::control::{self, ControlError};
@@ -12,11 +13,11 @@ use std::path::Path;
 
 pub const CASES: &[Case] = &[
     ("exit_codes_and_signals_are_told", exits),
-    ("lines_arrive_in_the_journal_with_the_platforms", lines),
+    ("c_20_lines_arrive_in_the_journal_with_the_platforms", lines),
     ("what_cannot_be_executed_is_told_with_its_reason", not_executable),
-    ("signals_reach_grandchildren", grandchildren),
+    ("c_40_signals_reach_grandchildren", grandchildren),
     ("a_stop_to_the_leader_spares_its_children", leader_only),
-    ("the_deaf_are_killed_after_the_grace", deaf),
+    ("c_42_the_deaf_are_killed_after_the_grace", deaf),
     ("a_stop_right_after_the_start_is_a_stop", early_stop),
     ("a_kill_ends_everything_at_once", kill),
     ("orphans_are_reaped", orphans),
@@ -121,9 +122,9 @@ fn grandchildren(world: &World) {
     assert_eq!(
         &platform[2..],
         [
+            "State changed from up to down",
             "Stopping all processes with SIGTERM",
             "Process exited with status 5",
-            "State changed from up to down"
         ]
     );
     assert!(matches!(control::stop(&world.data, spec.process), Err(ControlError::Gone { .. })));
@@ -153,8 +154,9 @@ fn deaf(world: &World) {
     let spec = ProcessSpec { stop, ..world.spec("trap '' TERM; echo ready; while :; do sleep 0.05; done") };
     world.start(&spec);
     world.until_line(spec.process, "ready");
-    control::stop(&world.data, spec.process).unwrap();
-    control::stop(&world.data, spec.process).unwrap();
+    control::stop_because(&world.data, spec.process, StopReason::Cycle).unwrap();
+    // The first reason counts.
+    control::stop_because(&world.data, spec.process, StopReason::Restart).unwrap();
     assert!(matches!(
         world.state(spec.process),
         Some(ProcessState::Stopping { .. } | ProcessState::Exited(_))
@@ -164,11 +166,12 @@ fn deaf(world: &World) {
     assert_eq!(
         &ended.lines.platform()[2..],
         [
+            "Cycling",
+            "State changed from up to starting",
             "Stopping all processes with SIGTERM",
             "Error R12 (Exit timeout) -> At least one process failed to exit within 1 seconds of SIGTERM",
             "Stopping remaining processes with SIGKILL",
             "Process exited with status 137",
-            "State changed from up to down",
         ]
     );
     world.remove(spec.process);

@@ -6,6 +6,7 @@ use crate::protocol::{ControlAnswer, ControlRequest};
 use crate::shim::control::{Asked, Reply};
 use crate::shim::stdio::Outside;
 use crate::spec::WindowSize;
+use domain::plan::StopReason;
 use domain::process::BootDiagnosis;
 use std::os::fd::AsFd;
 
@@ -14,7 +15,11 @@ impl Supervisor<'_> {
         let Asked { request, reply } = asked;
         match request {
             ControlRequest::Stop => {
-                self.ask_to_stop();
+                self.ask_to_stop(StopReason::NotWanted);
+                reply.done();
+            }
+            ControlRequest::StopBecause(why) => {
+                self.ask_to_stop(why);
                 reply.done();
             }
             ControlRequest::Kill => {

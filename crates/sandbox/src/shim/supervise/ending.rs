@@ -5,7 +5,7 @@ use super::{Life, Supervisor};
 use crate::protocol::ControlRequest;
 use crate::shim::clone::Init;
 use crate::shim::control::Asked;
-use crate::shim::lines::{self, Before, Cause};
+use crate::shim::lines;
 use crate::shim::stdio::Outside;
 use crate::system::boot_now;
 use domain::process::{Exit, ExitStatus};
@@ -44,12 +44,9 @@ impl Supervisor<'_> {
         if exit.status != ExitStatus::NotStarted {
             self.journal.platform(&lines::exited(exit.status));
         }
-        let before = match self.life {
-            Life::Preparing | Life::Starting(_) | Life::Confirming(_) => Before::Starting,
-            Life::Up => Before::Up,
-        };
-        let cause = if exit.stop_requested { Cause::Asked } else { Cause::Own };
-        self.journal.platform(&lines::ended(before, self.orders.spec.purpose(), cause));
+        if let Some(line) = lines::ended(self.before(), self.orders.spec.purpose(), self.cause) {
+            self.journal.platform(&line);
+        }
     }
 
     /// A held process may end before anybody has attached: its output still waits in the pipes.
@@ -67,7 +64,9 @@ impl Supervisor<'_> {
             for Asked { request, reply } in self.control.turn() {
                 match request {
                     ControlRequest::Attach => self.hand_out(reply),
-                    ControlRequest::Stop | ControlRequest::Kill => return reply.done(),
+                    ControlRequest::Stop | ControlRequest::StopBecause(_) | ControlRequest::Kill => {
+                        return reply.done();
+                    }
                     ControlRequest::Diagnose | ControlRequest::Resize(_) => {
                         reply.refuse("the process has ended")
                     }

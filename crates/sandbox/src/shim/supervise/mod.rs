@@ -22,6 +22,7 @@ use crate::message::MessageError;
 use crate::probe::NetworkForm;
 use crate::spec::Readiness;
 use crate::system::boot_now;
+use domain::plan::StopReason;
 use domain::process::{BootDiagnosis, Exit, ExitStatus};
 use domain::time::BootMillis;
 use journal::Stream;
@@ -48,7 +49,9 @@ pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>, control:
         }
         Err(NotStarted { problem, outside }) => {
             tell_not_started(&problem.to_string(), outside.as_ref(), &mut journal);
-            journal.platform(&lines::ended(Before::Starting, orders.spec.purpose(), Cause::Own));
+            if let Some(line) = lines::ended(Before::Starting, orders.spec.purpose(), Cause::Own) {
+                journal.platform(&line);
+            }
             facts.exit(Exit {
                 at: boot_now(),
                 status: ExitStatus::NotStarted,
@@ -121,6 +124,8 @@ struct Supervisor<'a> {
     signals: Option<OwnedFd>,
     life: Life,
     stop: Stop,
+    /// Why it ends, or would if it did now.
+    cause: Cause,
     time_limit_at: Option<BootMillis>,
     leader: Option<ExitStatus>,
     /// Requests that wait for the sandbox: a diagnosis, a terminal.
@@ -160,6 +165,7 @@ impl<'a> Supervisor<'a> {
             signals: watch_signals().ok(),
             life: Life::Preparing,
             stop: Stop::NotAsked,
+            cause: Cause::Own,
             time_limit_at: None,
             leader: None,
             awaiting_diagnosis: Vec::new(),
@@ -204,7 +210,7 @@ impl<'a> Supervisor<'a> {
                 if let Some(signals) = &self.signals {
                     let _ = rustix::io::read(signals, &mut self.buffer);
                 }
-                self.ask_to_stop();
+                self.ask_to_stop(StopReason::NotWanted);
             }
         }
     }
@@ -219,7 +225,7 @@ impl<'a> Supervisor<'a> {
             self.time_limit_at = None;
             self.journal
                 .platform(&lines::time_limit(self.orders.spec.time_limit_seconds.unwrap_or_default()));
-            self.ask_to_stop();
+            self.ask_to_stop(StopReason::TimeLimit);
         }
         let effect = self.stop.tick(now);
         self.carry_out(effect);
@@ -300,7 +306,9 @@ impl<'a> Supervisor<'a> {
     fn up(&mut self) {
         self.life = Life::Up;
         self.facts.ready(boot_now());
-        self.journal.platform(lines::UP);
+        if !self.stop.is_asked() {
+            self.journal.platform(lines::UP);
+        }
     }
 
     fn take_terminal(&mut self, descriptors: Vec<OwnedFd>) {
@@ -313,9 +321,26 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Also before the app has been executed: the init gets to the signal as soon as it has, and if it never does, the grace ends.
-    fn ask_to_stop(&mut self) {
+    fn ask_to_stop(&mut self, why: StopReason) {
+        if !self.stop.is_asked() {
+            self.cause = Cause::Asked(why);
+        }
         let effect = self.stop.ask(self.orders.spec.stop, boot_now());
         self.carry_out(effect);
+    }
+
+    const fn before(&self) -> Before {
+        match self.life {
+            Life::Preparing | Life::Starting(_) | Life::Confirming(_) => Before::Starting,
+            Life::Up => Before::Up,
+        }
+    }
+
+    /// What a stop makes of the process's place, before its signal.
+    fn tell_leaving(&mut self) {
+        for line in lines::leaving(self.before(), self.orders.spec.purpose(), self.cause) {
+            self.journal.platform(&line);
+        }
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -324,6 +349,7 @@ impl<'a> Supervisor<'a> {
             Effect::Nothing => {}
             Effect::Signal => {
                 self.facts.stopping(boot_now());
+                self.tell_leaving();
                 self.journal.platform(&lines::stopping(policy.signal));
                 self.link.tell(ToInit::Signal(policy.signal, policy.to));
             }
@@ -334,6 +360,10 @@ impl<'a> Supervisor<'a> {
             }
             Effect::KillNow => {
                 self.facts.stopping(boot_now());
+                if self.cause == Cause::Own {
+                    self.cause = Cause::Asked(StopReason::NotWanted);
+                    self.tell_leaving();
+                }
                 self.journal.platform(lines::KILLING);
                 self.kill_all();
             }
