@@ -47,6 +47,8 @@ pub struct World {
     pub processes: BTreeMap<ProcessId, Process>,
     pub routers: Vec<Router>,
     pub published: Option<RouteTable>,
+    /// Since when a table told routers to drain a process, though that table may be lost by now.
+    pub drains: BTreeMap<ProcessId, BootMillis>,
     pub networks: BTreeSet<AppId>,
     pub job_starts: BTreeMap<JobId, u32>,
     pub starts: BTreeMap<AppId, u32>,
@@ -88,7 +90,7 @@ impl World {
             Action::Stop { process, why, .. } => self.stop(*process, *why, random),
             Action::Remove { process, .. } => self.remove(*process, ledger),
             Action::Publish { table } => {
-                self.published = Some(table.clone());
+                self.publish(table);
                 Ok(())
             }
             Action::CreateNetwork { app, .. } => {
@@ -103,6 +105,14 @@ impl World {
                 }
             }
         }
+    }
+
+    fn publish(&mut self, table: &RouteTable) {
+        self.drains.retain(|process, _| !table.routes(*process));
+        for draining in &table.draining {
+            self.drains.entry(draining.process).or_insert(draining.since);
+        }
+        self.published = Some(table.clone());
     }
 
     fn spawn(&mut self, spawn: &Spawn, ledger: &Ledger, random: &mut Random) -> Result<(), Violation> {
@@ -225,9 +235,8 @@ impl World {
                 ));
             }
             let in_flight = router.in_flight.get(&id).map_or(0, |(_, count)| *count);
-            let began =
-                published.iter().flat_map(|table| &table.draining).find(|draining| draining.process == id);
-            let over = began.is_some_and(|began| began.since.plus_seconds(self.drain_seconds) <= self.now);
+            let began = self.drains.get(&id);
+            let over = began.is_some_and(|began| began.plus_seconds(self.drain_seconds) <= self.now);
             if in_flight > 0 && !over {
                 return Err(format!("{} was stopped with {in_flight} requests in flight", process.purpose));
             }

@@ -78,7 +78,7 @@ fn mistakes_are_told_with_their_place() {
     insta::assert_snapshot!(told.join("\n"));
     let large = format!("{{\"name\": \"{}\"}}", "x".repeat(MAX_BYTES));
     assert!(refused(&large).contains("are allowed"));
-    let many = vec![r#"{"type":"startup","listening":true}"#; health::MAX_CHECKS + 1].join(",");
+    let many = [r#"{"type":"startup","listening":true}"#; health::MAX_CHECKS + 1].join(",");
     assert!(
         refused(&format!("{{\"healthchecks\":{{\"web\":[{many}]}}}}")).contains("11 checks, 10 are allowed")
     );

@@ -1,7 +1,7 @@
 //! The end of a process: what is left to read, to tell and to keep.
 
+use super::Supervisor;
 use super::waiting::watch;
-use super::{Life, Supervisor};
 use crate::protocol::ControlRequest;
 use crate::shim::clone::Init;
 use crate::shim::control::Asked;
