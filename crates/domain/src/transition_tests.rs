@@ -1,3 +1,5 @@
+//! Which ends count as crashes.
+
 use super::*;
 use crate::desired::{DesiredSlots, Strategy};
 use crate::names::ReleaseVersion;

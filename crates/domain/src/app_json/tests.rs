@@ -1,3 +1,5 @@
+//! What is understood of app.json, and what is refused and how.
+
 use super::*;
 use crate::desired::Strategy;
 use proptest::prelude::{any, prop_assert, proptest};

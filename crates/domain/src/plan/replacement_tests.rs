@@ -1,3 +1,5 @@
+//! Places are renewed in turn, judged by whole plans.
+
 use super::*;
 use crate::desired::{Desired, DesiredApp, ReleasePhase};
 use crate::ids::{AppId, Ids, ReleaseId};
