@@ -69,7 +69,12 @@ pub struct BuildLimits {
 
 impl BuildLimits {
     pub const DEFAULT: Self = Self {
-        process: Limits { memory_bytes: 2 * 1024 * 1024 * 1024, cpu_weight: 50, processes: 1024 },
+        process: Limits {
+            memory_bytes: 2 * 1024 * 1024 * 1024,
+            cpu_weight: 50,
+            processes: 1024,
+            ..Limits::DEFAULT
+        },
         time_seconds: 15 * 60,
         output_bytes: 10 * 1024 * 1024,
     };

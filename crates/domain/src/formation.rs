@@ -2,11 +2,10 @@
 //! unused, so that a type that returns has its old quantity.
 
 use crate::names::ProcessType;
-use crate::process::Limits;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::str::FromStr;
+
+pub use crate::size::{InvalidSize, Size};
 
 /// Processes of one type at most.
 pub const QUANTITY_LIMIT: u32 = 100;
@@ -23,82 +22,6 @@ pub struct Quantity {
 
 /// The formation: every type that ever was.
 pub type Formation = BTreeMap<ProcessType, Quantity>;
-
-macro_rules! sizes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $megabytes:literal, $weight:literal);+ $(;)?) => {
-        /// What a process may use, by Heroku's names.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub enum Size {
-            $($(#[$doc])* $variant),+
-        }
-
-        impl Size {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name),+
-                }
-            }
-
-            pub const fn limits(self) -> Limits {
-                let (megabytes, cpu_weight): (u64, u32) = match self {
-                    $(Self::$variant => ($megabytes, $weight)),+
-                };
-                Limits { memory_bytes: megabytes * 1024 * 1024, cpu_weight, processes: Limits::DEFAULT.processes }
-            }
-        }
-    };
-}
-
-sizes! {
-    Eco = "Eco", 512, 100;
-    Basic = "Basic", 512, 100;
-    #[default]
-    Standard1X = "Standard-1X", 512, 100;
-    Standard2X = "Standard-2X", 1024, 200;
-    PerformanceM = "Performance-M", 2560, 500;
-    PerformanceL = "Performance-L", 14336, 1000;
-}
-
-/// A size that does not exist.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "\"{given}\" is not a size: expected one of Eco, Basic, Standard-1X, Standard-2X, Performance-M, Performance-L"
-)]
-pub struct InvalidSize {
-    given: String,
-}
-
-impl FromStr for Size {
-    type Err = InvalidSize;
-
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.iter().copied().find(|size| size.name().eq_ignore_ascii_case(s));
-        found.ok_or_else(|| InvalidSize { given: s.chars().take(40).collect() })
-    }
-}
-
-impl TryFrom<String> for Size {
-    type Error = InvalidSize;
-
-    fn try_from(s: String) -> Result<Self, Self::Error> {
-        s.parse()
-    }
-}
-
-impl From<Size> for String {
-    fn from(size: Size) -> Self {
-        size.name().to_owned()
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
 
 /// A quantity, or a difference to the present one: `2`, `+1`, `-1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

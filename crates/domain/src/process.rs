@@ -134,17 +134,51 @@ impl StopPolicy {
     pub const APP: Self = Self { signal: StopSignal::Term, to: StopTarget::All, grace_seconds: 30 };
 }
 
-/// What a process may use.
+/// What a process may use. Fields that came later may be absent in what an older version wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
+    /// The quota. Who is above it is told so (R14) and goes on.
     pub memory_bytes: u64,
+    /// The most that the kernel lets it have; beyond, it is killed (R15). `None`: the quota.
+    #[serde(default)]
+    pub memory_hard_bytes: Option<u64>,
     /// Relative share of CPU time when cores are busy, 1 to 10000, as in cgroup v2.
     pub cpu_weight: u32,
+    /// The most CPU time that it gets, in thousandths of a core. `None`: what is free.
+    #[serde(default)]
+    pub cpu_millicores: Option<u32>,
+    /// Processes and threads.
     pub processes: u32,
+    /// Room in `/tmp`, and as much again in `/dev/shm`. Both count as memory. `None`: the quota.
+    #[serde(default)]
+    pub tmp_bytes: Option<u64>,
 }
 
 impl Limits {
-    pub const DEFAULT: Self = Self { memory_bytes: 512 * 1024 * 1024, cpu_weight: 100, processes: 512 };
+    pub const DEFAULT: Self = Self {
+        memory_bytes: 512 * 1024 * 1024,
+        memory_hard_bytes: None,
+        cpu_weight: 100,
+        cpu_millicores: None,
+        processes: 512,
+        tmp_bytes: None,
+    };
+
+    /// Where the kernel ends it.
+    pub const fn hard_memory_bytes(&self) -> u64 {
+        match self.memory_hard_bytes {
+            Some(bytes) => bytes,
+            None => self.memory_bytes,
+        }
+    }
+
+    /// Room in `/tmp`.
+    pub const fn tmp_bytes(&self) -> u64 {
+        match self.tmp_bytes {
+            Some(bytes) => bytes,
+            None => self.memory_bytes,
+        }
+    }
 }
 
 impl Default for Limits {

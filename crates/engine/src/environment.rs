@@ -3,14 +3,15 @@
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ports::{EnvironmentError, ReleaseEnvironment};
+use domain::feature::Feature;
 use domain::formation::Size;
-use domain::ids::{JobId, ReleaseId};
+use domain::ids::{AppId, JobId, ReleaseId};
 use domain::job::JobStreams;
 use domain::names::{CommitId, ConfigKey, SourceVersion};
 use domain::process::Purpose;
 use domain::release::Release;
 use domain::secret::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::Reader;
 
 pub(crate) struct Environment(pub(crate) Engine);
@@ -28,6 +29,11 @@ impl ReleaseEnvironment for Environment {
         let vars = found.map_err(unreadable)?;
         let vars = vars.ok_or_else(|| EnvironmentError::Unknown(format!("release {release}")))?;
         Ok(vars.into_iter().collect())
+    }
+
+    fn features(&self, app: AppId) -> Result<BTreeSet<Feature>, EnvironmentError> {
+        let found = self.0.read(|reader| Ok(reader.features(app)?)).map_err(unreadable)?;
+        Ok(found.into_keys().collect())
     }
 
     fn streams(&self, job: JobId) -> Result<JobStreams, EnvironmentError> {

@@ -4,6 +4,7 @@
 use domain::build::{BuildFailure, BuiltSlug};
 use domain::buildpack::Buildpack;
 use domain::desired::Desired;
+use domain::feature::Feature;
 use domain::formation::ProcessTypes;
 use domain::ids::{AppId, BuildId, JobId, ProcessId, ReleaseId};
 use domain::job::JobStreams;
@@ -13,6 +14,8 @@ use domain::plan::report::Report;
 use domain::process::{Limits, Purpose};
 use domain::secret::Secret;
 use domain::time::{BootId, BootMillis, WallMillis};
+use domain::usage::Usage;
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +36,9 @@ pub trait Backend: Send + Sync {
 
     /// Changes the size of an attached terminal.
     fn resize(&self, process: ProcessId, columns: u16, lines: u16) -> Result<(), AttachError>;
+
+    /// What a living process uses at this moment. Ends within seconds.
+    fn usage(&self, process: ProcessId) -> Result<Usage, UsageError>;
 }
 
 /// What a pass found and did.
@@ -82,6 +88,19 @@ pub enum AttachError {
     Unreachable(String),
 }
 
+/// Why it is not known what a process uses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    #[error("the process has ended")]
+    Gone,
+    #[error("it was started by an older version, which does not tell: restart it")]
+    Untold,
+    #[error("it was not asked: others took too long to answer")]
+    NotAsked,
+    #[error("the process cannot be reached: {0}")]
+    Unreachable(String),
+}
+
 /// The one call back from a pass: a promise to keep before acting on it.
 pub trait Facts {
     /// Durable when it returns. Whoever gets an error must not start the job.
@@ -115,6 +134,9 @@ pub trait ReleaseEnvironment: Send + Sync {
         release: ReleaseId,
         purpose: &Purpose,
     ) -> Result<Vec<(ConfigKey, Secret<String>)>, EnvironmentError>;
+
+    /// What the app has switched on.
+    fn features(&self, app: AppId) -> Result<BTreeSet<Feature>, EnvironmentError>;
 
     /// Where a job's standard streams lead.
     fn streams(&self, job: JobId) -> Result<JobStreams, EnvironmentError>;

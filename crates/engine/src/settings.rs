@@ -3,6 +3,7 @@
 use domain::desired::Bounds;
 use domain::names::HostName;
 use domain::process::Limits;
+use domain::size::SizeRules;
 use std::path::PathBuf;
 
 /// A build may use this much memory by default.
@@ -26,6 +27,8 @@ pub struct Settings {
     /// What this host is called in `placements`.
     pub host_name: String,
     pub bounds: Bounds,
+    /// What a size means here.
+    pub sizes: SizeRules,
     pub build_limits: Limits,
     pub build_time_limit_seconds: u64,
     /// Builds of different apps that run at once.
@@ -37,8 +40,12 @@ pub struct Settings {
 impl Settings {
     /// Defaults for all but the places and the name.
     pub fn new(ledger_folder: PathBuf, builds_folder: PathBuf, base_domain: HostName) -> Self {
-        let build_limits =
-            Limits { memory_bytes: BUILD_MEMORY_BYTES, cpu_weight: 50, processes: BUILD_PROCESSES };
+        let build_limits = Limits {
+            memory_bytes: BUILD_MEMORY_BYTES,
+            cpu_weight: 50,
+            processes: BUILD_PROCESSES,
+            ..Limits::DEFAULT
+        };
         Self {
             uploads_folder: builds_folder.with_file_name("uploads"),
             ledger_folder,
@@ -46,6 +53,7 @@ impl Settings {
             base_domain,
             host_name: "localhost".to_owned(),
             bounds: Bounds::default(),
+            sizes: SizeRules::default(),
             build_limits,
             build_time_limit_seconds: BUILD_TIME_LIMIT_SECONDS,
             concurrent_builds: 2,

@@ -20,7 +20,8 @@ use domain::ids::{Ids, ProcessId};
 use domain::observed::ObservedRouter;
 use domain::plan::{Plan, Waiting, plan};
 use domain::time::BootMillis;
-use engine::ports::{AttachError, Attached, Backend, Bell, Facts, ReleaseEnvironment, Status};
+use domain::usage::Usage;
+use engine::ports::{AttachError, Attached, Backend, Bell, Facts, ReleaseEnvironment, Status, UsageError};
 use sandbox::client::{ClientError, Launcher};
 use sandbox::control::{self, ControlError};
 use sandbox::layout::DataFolder;
@@ -152,6 +153,16 @@ impl Backend for Host {
     fn resize(&self, process: ProcessId, columns: u16, lines: u16) -> Result<(), AttachError> {
         let size = WindowSize { rows: lines, columns };
         control::resize(&self.settings.data, process, size).map_err(|error| attach_error(&error))
+    }
+
+    fn usage(&self, process: ProcessId) -> Result<Usage, UsageError> {
+        control::usage(&self.settings.data, process).map_err(|error| match &error {
+            ControlError::Gone { .. } => UsageError::Gone,
+            ControlError::Refused { .. } => UsageError::Untold,
+            ControlError::Call { .. } | ControlError::Confused { .. } => {
+                UsageError::Unreachable(chain(&error))
+            }
+        })
     }
 }
 

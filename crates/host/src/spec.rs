@@ -2,6 +2,7 @@
 
 use blobs::config::ConfigError;
 use blobs::{SlugError, SlugMeta, SlugStore};
+use domain::feature::Feature;
 use domain::job::JobStreams;
 use domain::names::ConfigKey;
 use domain::plan::Spawn;
@@ -12,7 +13,7 @@ use engine::ports::{EnvironmentError as NoEnvironment, ReleaseEnvironment};
 use sandbox::environment::{EnvironmentError, SealedEnvironment};
 use sandbox::format::Format;
 use sandbox::spec::{
-    Command, Held, Helper, Kind, Network, ProcessSpec, Readiness, Stdio, Toolchain, WindowSize,
+    Command, Held, Helper, Kind, Network, ProcessSpec, Readiness, Samples, Stdio, Toolchain, WindowSize,
 };
 use sandbox::system;
 use std::collections::BTreeMap;
@@ -54,7 +55,12 @@ pub(crate) fn prepare(
         Purpose::Slot { .. } => Stdio::Journal,
         Purpose::Job { job, .. } => stdio(source.streams(*job).map_err(SpecError::NoEnvironment)?),
     };
-    Ok(Prepared { spec: render(spawn, stdio, slug.runtime)?, environment })
+    let features = source.features(spawn.app).map_err(SpecError::NoEnvironment)?;
+    let samples = match features.contains(&Feature::LogRuntimeMetrics) {
+        true => Samples::Told,
+        false => Samples::Untold,
+    };
+    Ok(Prepared { spec: render(spawn, stdio, samples, slug.runtime)?, environment })
 }
 
 const fn stdio(streams: JobStreams) -> Stdio {
@@ -67,7 +73,12 @@ const fn stdio(streams: JobStreams) -> Stdio {
     }
 }
 
-fn render(spawn: &Spawn, stdio: Stdio, runtime: Option<Runtime>) -> Result<ProcessSpec, SpecError> {
+fn render(
+    spawn: &Spawn,
+    stdio: Stdio,
+    samples: Samples,
+    runtime: Option<Runtime>,
+) -> Result<ProcessSpec, SpecError> {
     let readiness = if spawn.purpose.is_web() { Readiness::AcceptOnEndpoint } else { Readiness::Immediately };
     Ok(ProcessSpec {
         format: Format,
@@ -85,6 +96,7 @@ fn render(spawn: &Spawn, stdio: Stdio, runtime: Option<Runtime>) -> Result<Proce
         network: Network::App,
         toolchain: runtime.map(Toolchain::Runtime),
         helper: Helper::Bound,
+        samples,
         time_limit_seconds: None,
         boot_id: system::boot_id().map_err(SpecError::BootId)?,
         started_at: system::boot_now(),

@@ -227,6 +227,7 @@ impl Bench {
             network: Network::App,
             toolchain: None,
             helper: Helper::Absent,
+            samples: sandbox::spec::Samples::Untold,
             time_limit_seconds: None,
             boot_id: boot_id()?,
             started_at: boot_now(),

@@ -11,6 +11,7 @@ use crate::spec::WindowSize;
 use domain::ids::ProcessId;
 use domain::plan::StopReason;
 use domain::process::BootDiagnosis;
+use domain::usage::Usage;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -67,9 +68,21 @@ pub fn kill(data: &DataFolder, process: ProcessId) -> Result<(), ControlError> {
 pub fn diagnose(data: &DataFolder, process: ProcessId) -> Result<BootDiagnosis, ControlError> {
     match call(data, process, ControlRequest::Diagnose)?.0 {
         ControlAnswer::Diagnosis(diagnosis) => Ok(diagnosis),
-        ControlAnswer::Done | ControlAnswer::AttachedPipes | ControlAnswer::AttachedTerminal => {
-            Err(ControlError::Confused { process })
-        }
+        ControlAnswer::Done
+        | ControlAnswer::Usage(_)
+        | ControlAnswer::AttachedPipes
+        | ControlAnswer::AttachedTerminal => Err(ControlError::Confused { process }),
+    }
+}
+
+/// What a process uses now. A shim of an older version refuses.
+pub fn usage(data: &DataFolder, process: ProcessId) -> Result<Usage, ControlError> {
+    match call(data, process, ControlRequest::Usage)?.0 {
+        ControlAnswer::Usage(usage) => Ok(*usage),
+        ControlAnswer::Done
+        | ControlAnswer::Diagnosis(_)
+        | ControlAnswer::AttachedPipes
+        | ControlAnswer::AttachedTerminal => Err(ControlError::Confused { process }),
     }
 }
 
@@ -86,7 +99,7 @@ pub fn attach(data: &DataFolder, process: ProcessId) -> Result<Attached, Control
             let [master] = <[OwnedFd; 1]>::try_from(descriptors).map_err(|_| confused)?;
             Ok(Attached::Terminal(master))
         }
-        ControlAnswer::Done | ControlAnswer::Diagnosis(_) => Err(confused),
+        ControlAnswer::Done | ControlAnswer::Diagnosis(_) | ControlAnswer::Usage(_) => Err(confused),
     }
 }
 
@@ -105,9 +118,10 @@ pub fn set_terminal_size(master: BorrowedFd<'_>, size: WindowSize) -> std::io::R
 fn done(data: &DataFolder, process: ProcessId, request: ControlRequest) -> Result<(), ControlError> {
     match call(data, process, request)?.0 {
         ControlAnswer::Done => Ok(()),
-        ControlAnswer::Diagnosis(_) | ControlAnswer::AttachedPipes | ControlAnswer::AttachedTerminal => {
-            Err(ControlError::Confused { process })
-        }
+        ControlAnswer::Diagnosis(_)
+        | ControlAnswer::Usage(_)
+        | ControlAnswer::AttachedPipes
+        | ControlAnswer::AttachedTerminal => Err(ControlError::Confused { process }),
     }
 }
 

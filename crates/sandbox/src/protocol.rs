@@ -9,6 +9,7 @@ use crate::spec::{ProcessSpec, WindowSize};
 use domain::ids::{AppId, BuildId, ProcessId};
 use domain::plan::StopReason;
 use domain::process::BootDiagnosis;
+use domain::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -248,6 +249,8 @@ pub enum ControlRequest {
     /// Hands out the outer ends of a held process's standard descriptors, once.
     Attach,
     Resize(WindowSize),
+    /// What the process uses now, and the limits that it runs under.
+    Usage,
 }
 
 /// A shim's response with its version.
@@ -263,6 +266,7 @@ pub struct ControlResponseMessage {
 pub enum ControlAnswer {
     Done,
     Diagnosis(BootDiagnosis),
+    Usage(Box<Usage>),
     /// Descriptors: write end of input, read ends of output and error.
     AttachedPipes,
     /// Descriptor: the terminal's master.

@@ -10,6 +10,7 @@ use domain::ids::{AppId, BuildId, ProcessId};
 use domain::names::SlugId;
 use domain::process::{Limits, Purpose, StopPolicy};
 use domain::runtime::{Language, Runtime};
+use domain::size::CpuQuota;
 use domain::time::{BootId, BootMillis};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -24,6 +25,8 @@ pub const MAX_DISPLAY_NAME_BYTES: usize = 100;
 pub const MAX_APP_INDEX: u32 = 50_000;
 /// Least memory with which a process can be started at all.
 pub const MIN_MEMORY_BYTES: u64 = 8 * 1024 * 1024;
+/// Least room in `/tmp`: none at all would mean no limit to the kernel.
+pub const MIN_TMP_BYTES: u64 = 64 * 1024;
 /// Least process count: the init and the process itself, with room for one shell pipeline.
 pub const MIN_PROCESSES: u32 = 4;
 
@@ -49,6 +52,9 @@ pub struct ProcessSpec {
     /// A read-only tree of tools beside the stack.
     pub toolchain: Option<Toolchain>,
     pub helper: Helper,
+    /// Whether what it uses is told in its log, every so often.
+    #[serde(default)]
+    pub samples: Samples,
     /// After this long the process is stopped as by a stop request.
     pub time_limit_seconds: Option<u64>,
     pub boot_id: BootId,
@@ -164,6 +170,15 @@ pub enum Helper {
     Bound,
 }
 
+/// Whether samples of what a process uses are lines of its log. That it uses too much is told in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Samples {
+    #[default]
+    Untold,
+    Told,
+}
+
 /// Where our own binary is found inside a sandbox that has it.
 pub const HELPER_PATH: &str = "/.dozen/dozen";
 /// Where [`Toolchain::Rust`] is found inside.
@@ -200,6 +215,12 @@ pub enum InvalidSpec {
     Processes(u32),
     #[error("a CPU weight of {0} is not between 1 and 10000")]
     CpuWeight(u32),
+    #[error("a hard limit of {hard} bytes of memory is below the quota of {quota}")]
+    HardMemory { hard: u64, quota: u64 },
+    #[error("a CPU quota of {0} thousandths of a core is not between {least} and {most}", least = CpuQuota::LEAST_MILLICORES, most = CpuQuota::MOST_MILLICORES)]
+    CpuQuota(u32),
+    #[error("a /tmp of {0} bytes is below {MIN_TMP_BYTES}")]
+    Tmp(u64),
 }
 
 impl ProcessSpec {
@@ -266,6 +287,18 @@ fn validate_limits(limits: Limits) -> Result<(), InvalidSpec> {
     if !(1..=10_000).contains(&limits.cpu_weight) {
         return Err(InvalidSpec::CpuWeight(limits.cpu_weight));
     }
+    if limits.hard_memory_bytes() < limits.memory_bytes {
+        return Err(InvalidSpec::HardMemory { hard: limits.hard_memory_bytes(), quota: limits.memory_bytes });
+    }
+    let quota = limits.cpu_millicores;
+    if let Some(quota) =
+        quota.filter(|quota| !(CpuQuota::LEAST_MILLICORES..=CpuQuota::MOST_MILLICORES).contains(quota))
+    {
+        return Err(InvalidSpec::CpuQuota(quota));
+    }
+    if limits.tmp_bytes() < MIN_TMP_BYTES {
+        return Err(InvalidSpec::Tmp(limits.tmp_bytes()));
+    }
     Ok(())
 }
 
@@ -297,6 +330,7 @@ pub(crate) mod tests {
             network: Network::App,
             toolchain: None,
             helper: Helper::Absent,
+            samples: Samples::Untold,
             time_limit_seconds: None,
             boot_id: BootId("boot".to_owned()),
             started_at: BootMillis(7),
@@ -339,9 +373,40 @@ pub(crate) mod tests {
                 ProcessSpec { limits: Limits { cpu_weight: 0, ..limits }, ..good.clone() },
                 InvalidSpec::CpuWeight(0),
             ),
+            (
+                ProcessSpec {
+                    limits: Limits { memory_hard_bytes: Some(limits.memory_bytes - 1), ..limits },
+                    ..good.clone()
+                },
+                InvalidSpec::HardMemory { hard: limits.memory_bytes - 1, quota: limits.memory_bytes },
+            ),
+            (
+                ProcessSpec { limits: Limits { cpu_millicores: Some(9), ..limits }, ..good.clone() },
+                InvalidSpec::CpuQuota(9),
+            ),
+            (
+                ProcessSpec { limits: Limits { tmp_bytes: Some(0), ..limits }, ..good.clone() },
+                InvalidSpec::Tmp(0),
+            ),
         ] {
             assert_eq!(bad.validate(), Err(why), "{bad:?}");
         }
+    }
+
+    /// Files of the versions that were ever written: a shim's run folder may be older than whoever reads it.
+    #[test]
+    fn specs_of_every_version_are_understood() {
+        let first = include_str!("../fixtures/spec-1-first.json");
+        assert_eq!(serde_json::from_str::<ProcessSpec>(first).unwrap(), example(1));
+        let limits = Limits {
+            memory_hard_bytes: Some(1 << 30),
+            cpu_millicores: Some(500),
+            tmp_bytes: Some(256 << 20),
+            ..Limits::DEFAULT
+        };
+        let limited = ProcessSpec { limits, samples: Samples::Told, ..example(1) };
+        let golden = include_str!("../fixtures/spec-1-limits.json");
+        assert_eq!(serde_json::from_str::<ProcessSpec>(golden).unwrap(), limited);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use domain::ids::ProcessId;
 use domain::process::Limits;
+use domain::usage::MemoryUse;
 use sandbox::cgroup::{
     CgroupError, CgroupSettings, Cgroups, Controller, Kill, Owner, Placement, ProcessGroup,
 };
@@ -18,7 +19,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const SHIM: Owner = Owner { uid: 31_001, gid: 31_001 };
-const LIMITS: Limits = Limits { memory_bytes: 64 * 1024 * 1024, cpu_weight: 200, processes: 8 };
+const LIMITS: Limits =
+    Limits { memory_bytes: 64 * 1024 * 1024, cpu_weight: 200, processes: 8, ..Limits::DEFAULT };
 /// Longest wait for what must happen; it is far sooner.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -133,6 +135,76 @@ fn limits_are_written_where_each_controller_is() {
         Placement::None { why } => panic!("{why}"),
     }
     assert_eq!(world.read(Controller::Pids, 1, "pids.max"), "8");
+}
+
+/// The hard limit is what the kernel is told; the quota is not its business.
+#[test]
+fn the_kernel_is_told_the_hard_limit() {
+    let Some(world) = World::new(&[]) else { return };
+    let limits = Limits { memory_hard_bytes: Some(128 << 20), ..LIMITS };
+    world.groups.create(ProcessId::from_u128(1), &limits, SHIM).unwrap();
+    let file = match world.groups.placement(Controller::Memory) {
+        Placement::V1 { .. } => "memory.limit_in_bytes",
+        Placement::V2 { .. } | Placement::None { .. } => "memory.max",
+    };
+    assert_eq!(world.read(Controller::Memory, 1, file), "134217728");
+}
+
+/// How often it was held back for having used its quota.
+fn throttled(world: &World) -> u64 {
+    let stat = world.read(Controller::Cpu, 1, "cpu.stat");
+    let count = stat.lines().find_map(|line| line.strip_prefix("nr_throttled "));
+    count.expect("the kernel counts").parse().unwrap()
+}
+
+#[test]
+fn a_quota_of_cpu_time_is_kept_and_taken_away_again() {
+    let Some(world) = World::new(&[]) else { return };
+    let create = |cpu_millicores| {
+        let limits = Limits { cpu_millicores, ..LIMITS };
+        world.groups.create(ProcessId::from_u128(1), &limits, SHIM).unwrap()
+    };
+    let busy = |group: &ProcessGroup, enough: &dyn Fn() -> bool| {
+        let mut child = start(group, "while :; do :; done");
+        until("it has run", enough);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    let free = create(None);
+    busy(&free, &|| free.cpu_time().unwrap().unwrap() > Duration::from_millis(300));
+    assert_eq!(throttled(&world), 0, "without a quota");
+    busy(&create(Some(100)), &|| throttled(&world) >= 3);
+    create(None);
+    let (file, none) = match world.groups.placement(Controller::Cpu) {
+        Placement::V1 { .. } => ("cpu.cfs_quota_us", "-1"),
+        Placement::V2 { .. } | Placement::None { .. } => ("cpu.max", "max 100000"),
+    };
+    assert_eq!(world.read(Controller::Cpu, 1, file), none);
+}
+
+#[test]
+fn what_a_group_uses_is_counted() {
+    let Some(world) = World::new(&[]) else { return };
+    let group = world.group(1);
+    // A variable of 16 MB, which is held while it sleeps.
+    let line = "v=$(head -c 16000000 /dev/zero | tr '\\0' x); sleep 600 & wait";
+    let mut child = start(&group, line);
+    until("it holds its memory", || {
+        group.memory_use().unwrap().is_some_and(|memory| memory.rss_bytes > 15_000_000)
+    });
+    let usage = group.usage(LIMITS);
+    let memory = usage.memory.unwrap();
+    assert!(
+        memory.total_bytes() >= memory.rss_bytes && memory.total_bytes() < LIMITS.memory_bytes,
+        "{usage:?}"
+    );
+    assert!(usage.memory_peak_bytes.unwrap() >= memory.rss_bytes, "{usage:?}");
+    assert!(usage.cpu_micros.unwrap() > 0 && usage.oom_kills == Some(0), "{usage:?}");
+    until("head and tr have gone", || group.process_count().unwrap() == Some(2));
+    let kept_in_v1 = matches!(world.groups.placement(Controller::Memory), Placement::V1 { .. });
+    assert_eq!(memory.pages_in.is_some(), kept_in_v1);
+    group.kill_all().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
@@ -319,13 +391,16 @@ impl Fake {
     }
 }
 
-const KERNEL_FILES: [(&str, &str); 13] = [
+const KERNEL_FILES: [(&str, &str); 16] = [
     ("cgroup.procs", ""),
     ("cgroup.kill", ""),
     ("cgroup.freeze", "0\n"),
     ("cgroup.events", "populated 1\nfrozen 1\n"),
     ("cpu.stat", "usage_usec 1500000\nuser_usec 1000000\nsystem_usec 500000\n"),
     ("cpu.weight", "100\n"),
+    ("cpu.max", "max 100000\n"),
+    ("memory.stat", "anon 2048\nfile 9000\nshmem 1024\n"),
+    ("memory.swap.current", "0\n"),
     ("memory.max", "max\n"),
     ("memory.swap.max", "max\n"),
     ("memory.current", "4096\n"),
@@ -355,6 +430,16 @@ fn version_2_is_driven_by_its_own_files() {
     assert_eq!(fake.of_group("memory.swap.max"), "0");
     assert_eq!(fake.of_group("cpu.weight").trim(), "200");
     assert_eq!(fake.of_group("pids.max").trim(), "8");
+    assert_eq!(fake.of_group("cpu.max"), "max 100000");
+    let limits = Limits { cpu_millicores: Some(250), memory_hard_bytes: Some(128 << 20), ..LIMITS };
+    groups.create(ProcessId::from_u128(1), &limits, SHIM).unwrap();
+    assert_eq!(
+        (fake.of_group("cpu.max").trim(), fake.of_group("memory.max").trim()),
+        ("25000 100000", "134217728")
+    );
+    let usage = group.usage(limits);
+    let memory = MemoryUse { rss_bytes: 2048, cache_bytes: 1024, ..MemoryUse::default() };
+    assert_eq!((usage.memory, usage.processes, usage.oom_kills), (Some(memory), Some(1), Some(2)));
     for file in ["cgroup.kill", "cgroup.freeze"] {
         let owner =
             fs::metadata(fake.path("cgroup/dozen").join(ProcessId::from_u128(1).to_string()).join(file))

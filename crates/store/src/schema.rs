@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_intake.sql"),
     include_str!("migrations/0004_app_json.sql"),
     include_str!("migrations/0005_trials.sql"),
+    include_str!("migrations/0006_features.sql"),
 ];
 
 /// The format that this build writes.

@@ -11,6 +11,7 @@ use crate::dozen::process::Process;
 use crate::dozen::release::ReleaseReport;
 use crate::dozen::server::ServerInfo;
 use crate::dozen::status::AppStatus;
+use crate::dozen::usage::ProcessUsage;
 use crate::dyno::{CreateDyno, Dyno, Empty};
 use crate::formation::{Formation, UpdateFormation};
 use crate::key::{CreateKey, Key};
@@ -89,6 +90,11 @@ impl Client {
 
     pub fn newest_releases(&self, app: &str, count: usize) -> Result<Vec<Release>, ClientError> {
         self.get_page(&path(["apps", app, "releases"]), &RangeRequest::newest("version", count))
+    }
+
+    /// What the living processes use.
+    pub fn usage(&self, app: &str) -> Result<Vec<ProcessUsage>, ClientError> {
+        self.get(&path(["dozen", "apps", app, "usage"]))
     }
 
     /// `release` is its number, with or without `v`, or its id.

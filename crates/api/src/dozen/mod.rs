@@ -6,3 +6,4 @@ pub mod process;
 pub mod release;
 pub mod server;
 pub mod status;
+pub mod usage;

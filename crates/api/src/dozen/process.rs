@@ -1,6 +1,7 @@
 //! `GET /dozen/apps/:app/processes` and `GET /dozen/apps/:app/processes/:id`: what became of a process, exit code included.
 
 use crate::Timestamp;
+use crate::dozen::usage::Usage;
 use crate::dyno::DynoState;
 use crate::reference::{AppReference, ReleaseReference};
 use domain::names::ProcessType;
@@ -28,6 +29,9 @@ pub struct Process {
     pub end: Option<End>,
     /// Why it has not started, or is not up, yet: one sentence.
     pub waits: Option<String>,
+    /// What it uses at this moment, if it lives. Null in the list, which asks nobody: see `GET /dozen/apps/:app/usage`.
+    #[serde(default)]
+    pub usage: Option<Usage>,
 }
 
 /// How a process ended.

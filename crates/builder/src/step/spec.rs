@@ -4,7 +4,9 @@ use crate::request::{BuildLimits, BuildRequest};
 use domain::process::{StopPolicy, StopSignal, StopTarget};
 use domain::time::{BootId, BootMillis};
 use sandbox::format::Format;
-use sandbox::spec::{Command, Helper, Kind, Network, Passed, ProcessSpec, Readiness, Stdio, Toolchain};
+use sandbox::spec::{
+    Command, Helper, Kind, Network, Passed, ProcessSpec, Readiness, Samples, Stdio, Toolchain,
+};
 
 /// Seconds between the polite end of a build that takes too long and SIGKILL.
 const STOP_GRACE_SECONDS: u32 = 5;
@@ -38,6 +40,7 @@ pub(crate) fn plan_spec(
         stdio: Stdio::Passed(Passed::Four),
         network: Network::App,
         toolchain: Some(toolchain),
+        samples: Samples::Untold,
         helper: Helper::Bound,
         time_limit_seconds: Some(limits.time_seconds),
         boot_id: started.boot_id,

@@ -227,6 +227,7 @@ impl World {
             stdio: Stdio::Journal,
             network: Network::App,
             toolchain: None,
+            samples: sandbox::spec::Samples::Untold,
             helper: Helper::Bound,
             time_limit_seconds: None,
             boot_id: boot_id().unwrap(),

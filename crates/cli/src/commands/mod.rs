@@ -22,6 +22,7 @@ mod logs;
 mod maintenance;
 mod manual;
 mod ps;
+mod ps_usage;
 mod ps_wait;
 mod reference;
 mod releases;
@@ -282,6 +283,9 @@ enum Command {
     /// Show or change the sizes of process types
     #[command(name = "ps:type", visible_alias = "ps:resize")]
     PsType(ps_wait::Type),
+    /// Show what processes use: memory, CPU time, processes
+    #[command(name = "ps:usage")]
+    PsUsage(ps_usage::Show),
     /// List the sizes of processes
     #[command(name = "ps:sizes")]
     PsSizes(catalogue::Sizes),
@@ -462,6 +466,7 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
         Command::MaintenanceOff(command) => command.act(session)?,
         Command::PsStop(command) => command.act(session)?,
         Command::PsType(command) => command.act(session)?,
+        Command::PsUsage(command) => command.act(session)?,
         Command::PsSizes(command) => command.act(session)?,
         Command::PsWait(command) => command.act(session)?,
         Command::Stack(command) => command.act(session)?,

@@ -401,6 +401,7 @@ mod tests {
                 ended_at: Some(at),
                 end,
                 waits: None,
+                usage: None,
             }
         };
         assert!(render_end(&process(None)).is_none());

@@ -103,6 +103,8 @@ fn herokus_forms_are_understood() {
         "ps:stop web.1",
         "ps:stop -d web.1",
         "ps:stop --process-type web",
+        "ps:usage",
+        "ps:usage web --json",
         "ps:type",
         "ps:type web=standard-2x",
         "ps:type standard-1x",

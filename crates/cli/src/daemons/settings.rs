@@ -6,6 +6,7 @@
 use builder::MirrorUrl;
 use domain::account::Email;
 use domain::names::HostName;
+use domain::size::{CpuQuota, SizeRules};
 use sandbox::cgroup::GroupName;
 use sandbox::layout::DataFolder;
 use sandbox::network::{AppRange, InterfacePrefix, Ipv4Range, TableName};
@@ -139,6 +140,16 @@ pub const ALL: &[Setting] = &[
         "launcher",
         "Who starts the server and the router and holds their listeners: `launcher`, or `systemd` (units that `dozen install` writes).",
     ),
+    setting(
+        "DOZEN_MEMORY_HARD_PERCENT",
+        "200",
+        "The memory at which a process is killed (R15), in percent of its quota: 100, no more than the quota, to 1000. From the quota on it is told to be above it (R14).",
+    ),
+    setting(
+        "DOZEN_CPU_QUOTA",
+        "",
+        "The most CPU time that processes of a size get, in thousandths of a core: `Eco=500,Standard-1X=1000`. Sizes that are not named get what is free, by weight.",
+    ),
     setting("DOZEN_PROCESS_LIMIT", "1000", "Processes of apps that may live at once on this machine."),
     setting(
         "DOZEN_BOOT_TIMEOUT_SECONDS",
@@ -255,6 +266,7 @@ pub struct Settings {
     pub allow_weaker: LayerSet,
     pub probe_mask: LayerSet,
     pub supervisor: Supervisor,
+    pub sizes: SizeRules,
     pub process_limit: u32,
     pub boot_timeout_seconds: u64,
     pub drain_seconds: u64,
@@ -305,6 +317,7 @@ impl Settings {
             allow_weaker: read.one("DOZEN_ALLOW_WEAKER")?,
             probe_mask: read.one("DOZEN_PROBE_MASK")?,
             supervisor: read.one("DOZEN_SUPERVISOR")?,
+            sizes: read.sizes()?,
             process_limit: read.one("DOZEN_PROCESS_LIMIT")?,
             boot_timeout_seconds: read.one("DOZEN_BOOT_TIMEOUT_SECONDS")?,
             drain_seconds: read.one("DOZEN_DRAIN_SECONDS")?,
@@ -382,6 +395,14 @@ impl Reader<'_> {
         }
     }
 
+    fn sizes(&self) -> Result<SizeRules, SettingsError> {
+        let quotas: Vec<CpuQuota> = self.list("DOZEN_CPU_QUOTA")?;
+        Ok(SizeRules {
+            memory_hard: self.one("DOZEN_MEMORY_HARD_PERCENT")?,
+            cpu_millicores: quotas.into_iter().map(|quota| (quota.size, quota.millicores)).collect(),
+        })
+    }
+
     fn range(&self, name: &'static str) -> Result<AppRange, SettingsError> {
         let range: Ipv4Range = self.one(name)?;
         AppRange::new(range).map_err(|reason| error(name, &range.to_string(), &reason.to_string()))
@@ -436,6 +457,8 @@ mod tests {
             ("DOZEN_FETCH_ALLOW", "10.0.0.0/8,a b"),
             ("DOZEN_ALLOW_WEAKER", "no-such-layer"),
             ("DOZEN_PYPI_MIRROR", "mirror.example.com"),
+            ("DOZEN_MEMORY_HARD_PERCENT", "99"),
+            ("DOZEN_CPU_QUOTA", "Eco=500,huge=1"),
         ] {
             let lookup = |asked: &str| (asked == name).then(|| value.to_owned());
             assert_eq!(Settings::from_env(Who::Root, lookup).unwrap_err().name, name);

@@ -26,6 +26,7 @@ fn api_server(port: u16, end: Option<End>) -> Stub {
         ended_at: Some(samples::now()),
         end,
         waits: None,
+        usage: None,
     };
     let path = format!("GET /dozen/apps/hello/processes/{}", dyno.id);
     Stub::start(move |request| match request.line() {

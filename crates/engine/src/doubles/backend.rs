@@ -5,7 +5,9 @@
 //! `deaf`: never accepts on its port.
 
 use crate::bell::Bell;
-use crate::ports::{AttachError, Attached, Backend, Facts, JobStarted, ReleaseEnvironment, Status};
+use crate::ports::{
+    AttachError, Attached, Backend, Facts, JobStarted, ReleaseEnvironment, Status, UsageError,
+};
 use domain::desired::Desired;
 use domain::ids::{Ids, ProcessId, RouterId};
 use domain::names::ConfigKey;
@@ -14,7 +16,9 @@ use domain::plan::{Action, Spawn, plan};
 use domain::process::{Exit, ExitStatus, Purpose};
 use domain::route::{HeldProcess, RouteTable, RouterStatus};
 use domain::secret::Secret;
+use domain::size::{Size, SizeRules};
 use domain::time::BootMillis;
+use domain::usage::{MemoryUse, Usage};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -236,5 +240,22 @@ impl Backend for MemoryBackend {
     fn resize(&self, process: ProcessId, _columns: u16, _lines: u16) -> Result<(), AttachError> {
         let is_there = self.lock().observed.processes.iter().any(|found| found.process == process);
         if is_there { Ok(()) } else { Err(AttachError::Gone) }
+    }
+
+    /// Every process here uses the same.
+    fn usage(&self, process: ProcessId) -> Result<Usage, UsageError> {
+        let live = |found: &&ObservedProcess| found.process == process && found.state.is_live();
+        if self.lock().observed.processes.iter().find(live).is_none() {
+            return Err(UsageError::Gone);
+        }
+        let memory = MemoryUse { rss_bytes: 20 << 20, cache_bytes: 1 << 20, ..MemoryUse::default() };
+        Ok(Usage {
+            limits: SizeRules::default().limits(Size::Standard1X),
+            memory: Some(memory),
+            memory_peak_bytes: Some(30 << 20),
+            cpu_micros: Some(1_234_567),
+            processes: Some(3),
+            oom_kills: Some(0),
+        })
     }
 }

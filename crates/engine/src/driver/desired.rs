@@ -19,6 +19,7 @@ use domain::names::{HostName, ProcessType};
 use domain::observed::Observed;
 use domain::process::{ExitStatus, JobKind, Purpose, StopPolicy};
 use domain::release::Release;
+use domain::size::SizeRules;
 use domain::time::BootMillis;
 use domain::trial::Trial;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +82,7 @@ struct Places<'a> {
     restarts: Vec<Restart>,
     /// Living processes of the app: type, index, start.
     living: Vec<(&'a ProcessType, u32, BootMillis)>,
+    sizes: &'a SizeRules,
 }
 
 fn desired_app(
@@ -96,6 +98,7 @@ fn desired_app(
         stopped: facts.stopped.remove(&app.id).unwrap_or_default().into_iter().collect(),
         restarts: facts.restarts.remove(&app.id).unwrap_or_default(),
         living: living(seen, app.id),
+        sizes: &engine.0.settings.sizes,
     };
     let candidate = match standing.head.filter(|head| standing.current != Some(*head)) {
         Some(head) => reader.release(head)?.filter(|head| !head.status.is_final()),
@@ -125,7 +128,7 @@ fn desired_app(
         app: app.id,
         current: current.map(|current| DesiredRelease { trial, ..run(current, ReleasePhase::Done) }),
         candidate: candidate.map(|candidate| run(candidate, phase)),
-        jobs: desired_jobs(reader, jobs, candidate_id)?,
+        jobs: desired_jobs(reader, &engine.0.settings.sizes, jobs, candidate_id)?,
         name: app.name,
         index: app.index,
         hosts,
@@ -228,7 +231,7 @@ impl Places<'_> {
             command,
             quantity: row.quantity,
             strategy,
-            limits: row.size.limits(),
+            limits: self.sizes.limits(row.size),
             stop: StopPolicy::APP,
             stopped: stopped.chain(replaced).collect(),
             restarted_at,
@@ -246,6 +249,7 @@ impl Places<'_> {
 
 fn desired_jobs(
     reader: &Reader<'_>,
+    sizes: &SizeRules,
     rows: Vec<JobRow>,
     candidate: Option<ReleaseId>,
 ) -> Result<Vec<DesiredJob>, Error> {
@@ -273,7 +277,7 @@ fn desired_jobs(
             number: row.job.number,
             started: row.job.state.process(),
             command: row.job.command,
-            limits: row.job.limits,
+            limits: sizes.limits(row.size),
             stop: StopPolicy::APP,
             time_limit_seconds: row.job.time_limit_seconds,
             cancelled: row.job.cancelled,

@@ -9,6 +9,7 @@ pub mod collaborators;
 pub mod config;
 pub mod domains;
 pub mod events;
+pub mod features;
 pub mod formation;
 mod process_view;
 pub mod processes;
@@ -16,6 +17,7 @@ pub mod releases;
 pub mod run;
 pub mod sources;
 pub mod ssh_keys;
+pub mod usage;
 
 use crate::context::{Actor, Context};
 use crate::engine::Engine;

@@ -19,6 +19,9 @@ use store::tables::jobs::JobRow;
 use store::tables::placements::{Placement, PlacementState};
 use uuid::Uuid;
 
+/// Among so many ends of an app, the newest first, that of a place's last process is looked for.
+const RECENT_ENDS: usize = 200;
+
 /// What is read once for all processes of an app.
 pub(super) struct View<'a> {
     reader: &'a Reader<'a>,
@@ -65,6 +68,8 @@ impl<'a> View<'a> {
         };
         let stopped: BTreeSet<_> = self.reader.stopped_slots(self.app.id)?.into_iter().collect();
         let crashed = self.reader.crashes(release.id, &engine.boot_id())?;
+        let ends =
+            if crashed.is_empty() { Vec::new() } else { self.reader.exits_of(self.app.id, RECENT_ENDS)? };
         let ids = self.reader.formation_rows(self.app.id)?;
         let mut empty = Vec::new();
         for row in ids.iter().filter(|row| release.artifact.process_types.contains_key(&row.process_type)) {
@@ -82,7 +87,14 @@ impl<'a> View<'a> {
                 let id = Uuid::from_u128(row.id.as_u128() ^ u128::from(index));
                 let why = self.why_slot(release.id, &row.process_type, index);
                 let blank = self.slot(&release, &row.process_type, index, id);
-                empty.push(ProcessInfo { state, why, ..blank });
+                let last =
+                    ends.iter().find(|end| is_of(end, release.id, &place)).and_then(|end| end.exit.as_ref());
+                let last = last.filter(|_| state == ProcessWord::Crashed);
+                let out_of_memory = last.is_some_and(|exit| exit.out_of_memory);
+                let why = why
+                    .map(|why| if out_of_memory { format!("{why}; its memory ran out (R15)") } else { why });
+                let exit = last.map(|exit| exit.status);
+                empty.push(ProcessInfo { state, why, exit, out_of_memory, ..blank });
             }
         }
         Ok(empty)
@@ -108,6 +120,7 @@ impl<'a> View<'a> {
             state: ProcessWord::Waiting,
             why: None,
             exit: None,
+            out_of_memory: false,
             created_at: release.created_at,
             updated_at: release.status_at,
             job: None,
@@ -140,6 +153,7 @@ impl<'a> View<'a> {
             state,
             why,
             exit,
+            out_of_memory: self.job_ran_out_of_memory(row)?,
             created_at: job.created_at,
             updated_at: job.updated_at,
             job: Some(job.id),
@@ -163,11 +177,20 @@ impl<'a> View<'a> {
                 (Some(_), false) => ProcessWord::Crashed,
             },
             exit: status,
+            out_of_memory: row.exit.as_ref().is_some_and(|exit| exit.out_of_memory),
             created_at: row.recorded_at,
             updated_at: row.recorded_at,
             process: Some(row.process),
             ..blank
         })
+    }
+
+    fn job_ran_out_of_memory(&self, row: &JobRow) -> Result<bool, Error> {
+        let Some(process) = row.job.state.process().filter(|_| row.job.state.has_ended()) else {
+            return Ok(false);
+        };
+        let end = self.reader.exit(process)?.and_then(|row| row.exit);
+        Ok(end.is_some_and(|exit| exit.out_of_memory))
     }
 
     fn version(&self, release: ReleaseId) -> Result<ReleaseVersion, Error> {
@@ -216,6 +239,15 @@ impl<'a> View<'a> {
             | Waiting::ReleasePhase { .. } => false,
         });
         found.map(ToString::to_string)
+    }
+}
+
+fn is_of(end: &ExitRow, wanted: ReleaseId, (kind, number): &(ProcessType, u32)) -> bool {
+    match &end.purpose {
+        Purpose::Slot { release, process_type, index } => {
+            *release == wanted && process_type == kind && index == number
+        }
+        Purpose::Job { .. } => false,
     }
 }
 

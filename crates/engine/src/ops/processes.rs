@@ -36,6 +36,8 @@ pub struct ProcessInfo {
     /// Why it is not further.
     pub why: Option<String>,
     pub exit: Option<ExitStatus>,
+    /// It ended, or its last predecessor in its place did, because the kernel killed it for want of memory.
+    pub out_of_memory: bool,
     pub created_at: WallMillis,
     pub updated_at: WallMillis,
     pub job: Option<JobId>,

@@ -1,12 +1,11 @@
 //! The group of one process and its descendants.
 
 use super::files::{self, Removal, Written};
-use super::seats::{Seat, Seats};
+use super::limit;
+use super::seats::Seats;
 use super::{CgroupError, Kill, Owner};
 use domain::process::Limits;
-use nix::errno::Errno;
 use std::collections::BTreeSet;
-use std::io;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -15,14 +14,6 @@ use std::time::Duration;
 const MAX_WAITS: u32 = 100;
 const WAIT: Duration = Duration::from_millis(10);
 const WHOLE_WAIT_MILLIS: u64 = MAX_WAITS as u64 * WAIT.as_millis() as u64;
-
-/// v1 shares that v2's default weight of 100 stands for, and the bounds of shares.
-const SHARES_OF_WEIGHT_100: u64 = 1024;
-const MIN_SHARES: u64 = 2;
-const MAX_SHARES: u64 = 262_144;
-/// The bounds of a v2 weight.
-const MIN_WEIGHT: u32 = 1;
-const MAX_WEIGHT: u32 = 10_000;
 
 /// A group, in every hierarchy that is of use. It names folders and holds nothing open; it may be used by the shim after the
 /// launcher has made it.
@@ -36,15 +27,7 @@ impl ProcessGroup {
         for folder in self.seats.folders() {
             files::make_folder(folder)?;
         }
-        if let Some(seat) = &self.seats.memory {
-            limit_memory(seat, limits.memory_bytes)?;
-        }
-        if let Some(seat) = &self.seats.cpu {
-            limit_cpu(seat, limits.cpu_weight)?;
-        }
-        if let Some(seat) = &self.seats.pids {
-            files::write(&seat.folder().join("pids.max"), &limits.processes.to_string())?;
-        }
+        limit::apply(&self.seats, limits)?;
         self.give_to(owner)
     }
 
@@ -129,46 +112,6 @@ impl ProcessGroup {
         }
     }
 
-    /// How many of its processes were killed for want of memory; `None` without a memory controller, or if the group is gone.
-    pub fn oom_kills(&self) -> Result<Option<u64>, CgroupError> {
-        let file = match &self.seats.memory {
-            Some(Seat::V1(folder)) => folder.join("memory.oom_control"),
-            Some(Seat::V2(folder)) => folder.join("memory.events"),
-            None => return Ok(None),
-        };
-        Ok(files::read_if_present(&file)?.and_then(|text| files::number_after(&text, "oom_kill")))
-    }
-
-    /// CPU time used by all that ever ran in it; `None` where nothing accounts for it.
-    pub fn cpu_time(&self) -> Result<Option<Duration>, CgroupError> {
-        if let Some(folder) = &self.seats.unified {
-            let text = files::read_if_present(&folder.join("cpu.stat"))?;
-            return Ok(text
-                .and_then(|text| files::number_after(&text, "usage_usec"))
-                .map(Duration::from_micros));
-        }
-        let Some(folder) = &self.seats.accounting else { return Ok(None) };
-        number_of(&folder.join("cpuacct.usage")).map(|used| used.map(Duration::from_nanos))
-    }
-
-    /// Bytes of memory charged now.
-    pub fn memory_current(&self) -> Result<Option<u64>, CgroupError> {
-        match &self.seats.memory {
-            Some(Seat::V1(folder)) => number_of(&folder.join("memory.usage_in_bytes")),
-            Some(Seat::V2(folder)) => number_of(&folder.join("memory.current")),
-            None => Ok(None),
-        }
-    }
-
-    /// The most bytes that were ever charged at once; `None` also where the kernel does not keep it (v2 before 5.19).
-    pub fn memory_peak(&self) -> Result<Option<u64>, CgroupError> {
-        match &self.seats.memory {
-            Some(Seat::V1(folder)) => number_of(&folder.join("memory.max_usage_in_bytes")),
-            Some(Seat::V2(folder)) => number_of(&folder.join("memory.peak")),
-            None => Ok(None),
-        }
-    }
-
     /// Removes the group from every hierarchy; absent is fine. Waits a little for processes that are just ending, and kills none.
     pub fn remove(&self) -> Result<(), CgroupError> {
         self.seats.folders().into_iter().try_for_each(remove_when_empty)
@@ -181,10 +124,6 @@ enum Frozen {
     No,
 }
 
-fn number_of(path: &Path) -> Result<Option<u64>, CgroupError> {
-    files::read_if_present(path)?.map(|text| files::number(path, &text)).transpose()
-}
-
 fn remove_when_empty(folder: &Path) -> Result<(), CgroupError> {
     for _ in 0..MAX_WAITS {
         match files::remove_folder(folder)? {
@@ -193,65 +132,4 @@ fn remove_when_empty(folder: &Path) -> Result<(), CgroupError> {
         }
     }
     Err(CgroupError::Busy { path: folder.to_owned(), waited_millis: WHOLE_WAIT_MILLIS })
-}
-
-/// Memory and swap together: an app that outgrows its limit is told so, not slowed down. Swap files are absent where the kernel
-/// does not account for swap.
-fn limit_memory(seat: &Seat, bytes: u64) -> Result<(), CgroupError> {
-    match seat {
-        Seat::V1(folder) => limit_memory_v1(folder, bytes),
-        Seat::V2(folder) => {
-            files::write(&folder.join("memory.max"), &bytes.to_string())?;
-            files::write_if_present(&folder.join("memory.swap.max"), "0").map(|_| ())
-        }
-    }
-}
-
-/// v1 limits memory, and memory and swap together; the second may never be the smaller. So a higher limit is written to the
-/// second first.
-fn limit_memory_v1(folder: &Path, bytes: u64) -> Result<(), CgroupError> {
-    let (memory, both) = (folder.join("memory.limit_in_bytes"), folder.join("memory.memsw.limit_in_bytes"));
-    let text = bytes.to_string();
-    match files::try_write(&memory, &text) {
-        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
-            files::write_if_present(&both, &text)?;
-            files::write(&memory, &text)
-        }
-        other => {
-            other.map_err(|source: io::Error| CgroupError::File {
-                operation: "write",
-                path: memory,
-                source,
-            })?;
-            files::write_if_present(&both, &text).map(|_| ())
-        }
-    }
-}
-
-fn limit_cpu(seat: &Seat, weight: u32) -> Result<(), CgroupError> {
-    match seat {
-        Seat::V1(folder) => files::write(&folder.join("cpu.shares"), &shares_of(weight).to_string()),
-        Seat::V2(folder) => {
-            files::write(&folder.join("cpu.weight"), &weight.clamp(MIN_WEIGHT, MAX_WEIGHT).to_string())
-        }
-    }
-}
-
-/// v1 shares for a v2 weight: the same proportion to the default.
-fn shares_of(weight: u32) -> u64 {
-    (u64::from(weight) * SHARES_OF_WEIGHT_100 / 100).clamp(MIN_SHARES, MAX_SHARES)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_become_shares() {
-        for (weight, shares) in
-            [(0, 2), (1, 10), (50, 512), (100, 1024), (10_000, 102_400), (u32::MAX, 262_144)]
-        {
-            assert_eq!(shares_of(weight), shares, "{weight}");
-        }
-    }
 }

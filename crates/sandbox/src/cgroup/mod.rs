@@ -13,8 +13,10 @@ mod delegation;
 mod detect;
 mod files;
 mod group;
+mod limit;
 mod mounts;
 mod seats;
+mod usage;
 
 pub use delegation::find_delegated;
 pub use group::ProcessGroup;

@@ -76,7 +76,7 @@ fn lower_limits(orders: &Orders) {
     let mut limits = vec![(Resource::Core, CORE), (Resource::Nofile, OPEN_FILES)];
     limits.extend(processes_limit(orders).map(|processes| (Resource::Nproc, (processes, processes))));
     if orders.without.contains(Layer::CgroupMemory) {
-        let bytes = orders.spec.limits.memory_bytes.saturating_mul(DATA_PER_MEMORY);
+        let bytes = orders.spec.limits.hard_memory_bytes().saturating_mul(DATA_PER_MEMORY);
         limits.push((Resource::Data, (bytes, bytes)));
     }
     for (resource, (current, maximum)) in limits {

@@ -2,12 +2,11 @@
 
 use super::InsideError;
 use super::mounts;
-use super::rootfs::{make_file, make_folder};
+use super::rootfs::{make_file, make_folder, memory_options};
 use crate::probe::Privilege;
 use crate::shim::orders::Orders;
 use rustix::fs::{CWD, FileType, Mode, makedev};
 use rustix::mount::MountFlags;
-use std::ffi::CString;
 use std::path::Path;
 
 /// Name, major and minor number (Linux, `Documentation/admin-guide/devices.txt`).
@@ -35,7 +34,7 @@ pub fn build(orders: &Orders) -> Result<(), InsideError> {
         rustix::fs::symlinkat(target, CWD, name).map_err(InsideError::at("make a link of /dev"))?;
     }
     mount_terminals(orders.privilege)?;
-    mount_shared_memory(orders.spec.limits.memory_bytes)
+    mount_shared_memory(orders)
 }
 
 /// A node of its own; where the kernel refuses nodes (a user namespace, a container without
@@ -65,10 +64,9 @@ fn mount_terminals(privilege: Privilege) -> Result<(), InsideError> {
         .map_err(InsideError::at("mount /dev/pts"))
 }
 
-fn mount_shared_memory(memory_bytes: u64) -> Result<(), InsideError> {
+fn mount_shared_memory(orders: &Orders) -> Result<(), InsideError> {
     make_folder("dev/shm")?;
-    let options = CString::new(format!("mode=1777,size={memory_bytes}"))
-        .map_err(InsideError::at("write the options of /dev/shm"))?;
+    let options = memory_options(orders, "/dev/shm")?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount("tmpfs", "dev/shm", "tmpfs", flags, options.as_c_str())
         .map_err(InsideError::at("mount /dev/shm"))

@@ -15,6 +15,8 @@ use std::path::Path;
 
 /// Room for the root's own folders and small files.
 const ROOT_OPTIONS: &std::ffi::CStr = c"mode=755,size=2m,nr_inodes=4k";
+/// One file or folder for so much room: each costs memory of the kernel, even if it is empty.
+const BYTES_PER_FILE: u64 = 2048;
 /// Top-level names that lead into `/usr` on merged systems and are folders on others.
 const USR_NAMES: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 const OUR_BINARY: &str = "/proc/self/exe";
@@ -60,7 +62,7 @@ pub fn build(orders: &Orders, helper: OurBinary) -> Result<(), InsideError> {
     etc::build(orders)?;
     devices::build(orders)?;
     proc::build()?;
-    make_tmp(orders.spec.limits.memory_bytes)?;
+    make_tmp(orders)?;
     bind_app(orders, &data)?;
     make_small_folders()?;
     toolchain::bind(orders)?;
@@ -142,12 +144,20 @@ fn bind_certificates(orders: &Orders) -> Result<(), InsideError> {
     }
 }
 
-fn make_tmp(memory_bytes: u64) -> Result<(), InsideError> {
+fn make_tmp(orders: &Orders) -> Result<(), InsideError> {
     make_folder("tmp")?;
-    let options = CString::new(format!("mode=1777,size={memory_bytes}"))
-        .map_err(InsideError::at("write the options of /tmp"))?;
+    let options = memory_options(orders, "/tmp")?;
     rustix::mount::mount("tmpfs", "tmp", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
         .map_err(InsideError::at("mount /tmp"))
+}
+
+/// Options of a file system in memory that the app may fill: beyond its room, and beyond the files that fit such room, nothing can
+/// be made in it.
+pub fn memory_options(orders: &Orders, of: &str) -> Result<CString, InsideError> {
+    let bytes = orders.spec.limits.tmp_bytes();
+    let files = bytes / BYTES_PER_FILE;
+    CString::new(format!("mode=1777,size={bytes},nr_inodes={files}"))
+        .map_err(|error| InsideError::new(format!("write the options of {of}"), error))
 }
 
 /// Names that programs expect to exist.

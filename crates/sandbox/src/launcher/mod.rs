@@ -26,7 +26,7 @@ pub use daemon_child::{WRITERS_VARIABLE, make_journal_folders};
 pub use error::LauncherError;
 pub use settings::{
     DEFAULT_APP_UID_BASE, DEFAULT_ROUTER_UID, DEFAULT_SERVER_UID, DaemonSettings, InstalledRuntime,
-    LauncherSettings, ListenerSettings, StartDaemon, UserIds,
+    LauncherSettings, ListenerSettings, SAMPLE_MILLIS, StartDaemon, UserIds,
 };
 
 use crate::cgroup::{self, Cgroups};

@@ -18,6 +18,9 @@ pub const DEFAULT_ROUTER_UID: u32 = 64_991;
 /// The first uid of the range that is set aside for apps and builds.
 pub const DEFAULT_APP_UID_BASE: u32 = 2_000_000;
 
+/// Between two looks at what a process uses: as often as Heroku tells it.
+pub const SAMPLE_MILLIS: u64 = 20_000;
+
 /// Root. Everything that a launcher of root relies on is its.
 const ROOT: UserIds = UserIds::same(0);
 
@@ -55,6 +58,8 @@ pub struct LauncherSettings {
     /// Layers whose absence does not keep apps from starting.
     pub allow_weaker: LayerSet,
     pub cgroup: CgroupSettings,
+    /// Between two looks at what a process uses.
+    pub sample_millis: u64,
     pub network: NetworkSettings,
     pub listeners: Vec<ListenerSettings>,
     pub daemons: Vec<DaemonSettings>,
@@ -76,6 +81,7 @@ impl LauncherSettings {
             mask: LayerSet::default(),
             allow_weaker: LayerSet::default(),
             cgroup: CgroupSettings::default(),
+            sample_millis: SAMPLE_MILLIS,
             network,
             listeners: Vec::new(),
             daemons: Vec::new(),

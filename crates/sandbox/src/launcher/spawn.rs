@@ -139,6 +139,7 @@ fn orders(state: &State, spec: ProcessSpec) -> Result<Orders, Refusal> {
         },
         without: state.layers.without.clone(),
         cgroup: CgroupOrders::from(&settings.cgroup),
+        sample_millis: settings.sample_millis,
         spec,
     })
 }

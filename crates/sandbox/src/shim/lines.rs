@@ -2,6 +2,9 @@
 
 use domain::plan::StopReason;
 use domain::process::{ExitStatus, Purpose, StopSignal};
+use domain::usage::MemoryUse;
+
+const MEGABYTE: f64 = 1024.0 * 1024.0;
 
 pub fn starting(command: &str) -> String {
     format!("Starting process with command `{command}`")
@@ -29,7 +32,48 @@ pub fn exit_timeout(grace_seconds: u32) -> String {
 
 pub const KILLING: &str = "Stopping remaining processes with SIGKILL";
 
+/// What it uses, and how much of its quota that is.
+pub fn running(bytes: u64, quota: u64) -> String {
+    let percent = bytes as f64 * 100.0 / quota.max(1) as f64;
+    format!("Process running mem={:.0}M({percent:.1}%)", bytes as f64 / MEGABYTE)
+}
+
+pub const MEMORY_EXCEEDED: &str = "Error R14 (Memory quota exceeded)";
+
 pub const OUT_OF_MEMORY: &str = "Error R15 (Memory quota vastly exceeded)";
+
+pub fn oom_killed(kills: u64, hard_limit: u64) -> String {
+    let what = if kills == 1 { "a process".to_owned() } else { format!("{kills} processes") };
+    format!(
+        "Out of memory: the kernel killed {what} at the hard limit of {:.0}M",
+        hard_limit as f64 / MEGABYTE
+    )
+}
+
+pub const UNMEASURED: &str =
+    "Memory cannot be measured: this machine has no memory controller for control groups, see `dozen doctor`";
+
+pub fn memory_sample(memory: &MemoryUse, quota: u64) -> String {
+    let sizes = [
+        ("total", memory.total_bytes()),
+        ("rss", memory.rss_bytes),
+        ("cache", memory.cache_bytes),
+        ("swap", memory.swap_bytes),
+    ];
+    let pages = [("pgpgin", memory.pages_in), ("pgpgout", memory.pages_out)];
+    let megabytes =
+        |(name, bytes): (&str, u64)| format!("sample#memory_{name}={:.2}MB", bytes as f64 / MEGABYTE);
+    let counted = |(name, count): (&str, Option<u64>)| Some(format!("sample#memory_{name}={}pages", count?));
+    let mut samples: Vec<String> = sizes.into_iter().map(megabytes).collect();
+    samples.extend(pages.into_iter().filter_map(counted));
+    samples.push(megabytes(("quota", quota)));
+    samples.join(" ")
+}
+
+/// Over one, five and fifteen minutes.
+pub fn load_sample([one, five, fifteen]: [f64; 3]) -> String {
+    format!("sample#load_avg_1m={one:.2} sample#load_avg_5m={five:.2} sample#load_avg_15m={fifteen:.2}")
+}
 
 pub fn not_started(reason: &str) -> String {
     format!("Process could not be started: {reason}")

@@ -15,6 +15,7 @@ mod control;
 mod facts;
 mod journal;
 pub(crate) mod lines;
+mod meter;
 pub(crate) mod orders;
 mod readiness;
 mod start;

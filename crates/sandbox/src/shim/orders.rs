@@ -31,6 +31,8 @@ pub struct Orders {
     /// Layers that this machine lacks, or that are hidden, and that settings allow going without.
     pub without: LayerSet,
     pub cgroup: CgroupOrders,
+    /// Between two looks at what the process uses.
+    pub sample_millis: u64,
 }
 
 /// What the shim needs to find its control groups.

@@ -8,7 +8,17 @@ use std::time::Duration;
 pub fn act(words: &[&str]) -> ExitCode {
     match words {
         ["listen", address] => listen(address),
-        ["eat", megabytes] => eat(megabytes.parse().unwrap()),
+        ["eat", megabytes] => eat(megabytes.parse().unwrap(), Duration::from_secs(1)),
+        ["hold", megabytes] => eat(megabytes.parse().unwrap(), Duration::from_secs(600)),
+        ["fork", count] => use_up(count, || std::process::Command::new("/bin/sleep").arg("600").spawn()),
+        ["open", count] => use_up(count, || std::fs::File::open("/dev/null")),
+        ["files", folder, count] => {
+            let mut number = 0;
+            use_up(count, || {
+                number += 1;
+                std::fs::File::create(format!("{folder}/{number}")).map(drop)
+            });
+        }
         ["environment"] => print_environment(),
         _ => return ExitCode::from(64),
     }
@@ -24,14 +34,30 @@ fn listen(address: &str) {
     }
 }
 
+/// Takes so many of a thing, or as many as it gets; says so, and waits with them.
+fn use_up<T>(count: &str, mut take: impl FnMut() -> std::io::Result<T>) {
+    let mut taken = Vec::new();
+    for _ in 0..count.parse().unwrap() {
+        match take() {
+            Ok(one) => taken.push(one),
+            Err(error) => {
+                say(&format!("took {} of {count}: {}", taken.len(), error.raw_os_error().unwrap()));
+                return std::thread::sleep(Duration::from_secs(600));
+            }
+        }
+    }
+    say(&format!("took {count} of {count}"));
+    std::thread::sleep(Duration::from_secs(600));
+}
+
 /// Touches so much memory, and waits.
-fn eat(megabytes: usize) {
+fn eat(megabytes: usize, wait: Duration) {
     let mut eaten = Vec::new();
     for _ in 0..megabytes {
         eaten.push(vec![1_u8; 1024 * 1024]);
     }
     say(&format!("ate {}", eaten.len()));
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(wait);
 }
 
 fn print_environment() {

@@ -18,7 +18,7 @@ use sandbox::layout::DataFolder;
 use sandbox::network::lab::Lab;
 use sandbox::network::{self, AppRange, NetworkSettings, RulesState};
 use sandbox::run_folder;
-use sandbox::spec::{Command, Helper, Kind, Network, ProcessSpec, Readiness, Stdio};
+use sandbox::spec::{Command, Helper, Kind, Network, ProcessSpec, Readiness, Samples, Stdio};
 use sandbox::system::{boot_id, boot_now};
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -81,6 +81,7 @@ pub fn be_launcher(data: &str) -> ExitCode {
 pub fn settings(data: DataFolder) -> LauncherSettings {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let mut settings = LauncherSettings::new(data);
+    settings.sample_millis = 300;
     settings.cgroup.name = variable("GROUP").parse().unwrap();
     settings.rust_prefix = Some("/usr/share".into());
     settings.mask = variable("MASK").parse().unwrap();
@@ -184,6 +185,7 @@ impl World {
             stdio: Stdio::Journal,
             network: Network::App,
             toolchain: None,
+            samples: Samples::Untold,
             helper: Helper::Bound,
             time_limit_seconds: None,
             boot_id: self.boot.clone(),

@@ -13,6 +13,7 @@ use api::dozen::process::{End, Process};
 use api::dozen::release::{ConfigChanges, Progress, ReleaseReport};
 use api::dozen::server::{EXTENSIONS, ServerInfo};
 use api::dozen::status::AppStatus;
+use api::dozen::usage::Usage;
 use api::reference::{AppReference, ReleaseReference};
 use axum::extract::Path;
 use axum::{Json, extract};
@@ -98,6 +99,7 @@ fn render_process(app: &AppReference, row: ProcessInfo) -> Process {
         ended_at: end.as_ref().map(|_| time(row.updated_at)),
         end,
         waits: if ended { None } else { row.why },
+        usage: None,
     }
 }
 
@@ -112,7 +114,7 @@ fn end(row: &ProcessInfo) -> Option<End> {
                 ExitStatus::Signal(signal) => Some(signal),
                 ExitStatus::Code(_) | ExitStatus::NotStarted => None,
             },
-            out_of_memory: false,
+            out_of_memory: row.out_of_memory,
             stop_requested: state == ProcessWord::Stopped,
         }),
         (ProcessWord::Complete, None) => Some(End::NotStarted { reason: not_started() }),
@@ -139,12 +141,14 @@ async fn process(
     caller: Caller,
 ) -> Result<Json<Process>, Refusal> {
     let (context, app, process) = (caller.context(), AppRef::new(&app), ProcessRef::new(&process));
-    let (app, row) = blocking(move || {
+    blocking(move || {
         let row = ops::processes::info(&state.engine, &context, &app, &process)?;
-        Ok((named(&state.engine, &context, &app)?, row))
+        let usage = ops::usage::of(&state.engine, &row).ok();
+        let process = render_process(&named(&state.engine, &context, &app)?, row);
+        Ok(Process { usage: usage.map(Usage::from), ..process })
     })
-    .await?;
-    Ok(Json(render_process(&app, row)))
+    .await
+    .map(Json)
 }
 
 async fn release(

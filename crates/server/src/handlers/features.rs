@@ -1,7 +1,7 @@
-//! `/apps/:app/features`: Heroku's switches that mean something here. Each stands for what Dozen does for every app, so that it
-//! is on and cannot be turned off; a client that turns it on is content.
+//! `/apps/:app/features`: Heroku's switches that mean something here. Some stand for what Dozen does for every app, so that they
+//! are on and cannot be turned off; a client that turns them on is content. The others are the app's to switch.
 
-use super::convert::fixed;
+use super::convert::{fixed, time};
 use super::list::Wanted;
 use crate::http::blocking;
 use crate::http::call::{Call, Caller};
@@ -15,24 +15,51 @@ use api::feature::{Feature, UpdateFeature};
 use axum::extract::Path;
 use axum::response::Response;
 use axum::{Json, extract};
+use domain::feature::Feature as Switchable;
 use domain::policy::Action;
+use domain::time::WallMillis;
+use engine::ops::features::Switch;
 use engine::{AppRef, ops};
+use std::collections::BTreeMap;
 
 /// Beyond those of sizes.
 const FIRST_ID: u128 = 0x200;
 
-/// Name, title, what it means.
-const FEATURES: [(&str, &str, &str); 2] = [
-    (
-        "preboot",
-        "Preboot",
-        "The web processes of a new release serve only when they are up; the old ones answer until then.",
-    ),
-    (
-        "runtime-dyno-metadata",
-        "Process metadata",
-        "Processes are told app and release by HEROKU_APP_ID, HEROKU_APP_NAME and HEROKU_RELEASE_VERSION.",
-    ),
+/// A switch, for people.
+struct Known {
+    name: &'static str,
+    title: &'static str,
+    meaning: &'static str,
+    kind: Kind,
+}
+
+/// Whose it is to turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// On for every app.
+    Always,
+    Switch(Switchable),
+}
+
+const KNOWN: [Known; 3] = [
+    Known {
+        name: "preboot",
+        title: "Preboot",
+        meaning: "The web processes of a new release serve only when they are up; the old ones answer until then.",
+        kind: Kind::Always,
+    },
+    Known {
+        name: "runtime-dyno-metadata",
+        title: "Process metadata",
+        meaning: "Processes are told app and release by HEROKU_APP_ID, HEROKU_APP_NAME and HEROKU_RELEASE_VERSION.",
+        kind: Kind::Always,
+    },
+    Known {
+        name: Switchable::LogRuntimeMetrics.name(),
+        title: "Log runtime metrics",
+        meaning: "Memory and load of each process are lines of the log, every 20 seconds, from its next start on.",
+        kind: Kind::Switch(Switchable::LogRuntimeMetrics),
+    },
 ];
 
 pub fn routes() -> Routes {
@@ -50,7 +77,7 @@ pub fn routes() -> Routes {
         .patch(
             "/apps/{app}/features/{feature}",
             update,
-            About::app(Action::MaintenanceSet, "Turn a feature on: all are")
+            About::app(Action::MaintenanceSet, "Turn a feature on or off")
                 .takes("UpdateFeature")
                 .one("Feature"),
         )
@@ -71,26 +98,32 @@ pub fn routes() -> Routes {
         )
 }
 
-fn features() -> Vec<Feature> {
-    let epoch = Timestamp::from_unix_seconds(0);
-    let render = |(id, (name, title, description)): (u128, (&str, &str, &str))| Feature {
-        created_at: epoch,
-        description: description.to_owned(),
-        doc_url: format!("https://devcenter.heroku.com/articles/{name}"),
-        enabled: true,
-        id: fixed(id),
-        name: name.to_owned(),
-        state: "general".to_owned(),
-        updated_at: epoch,
-        display_name: title.to_owned(),
-        feedback_email: String::new(),
+/// Those that are on, and since when.
+type On = BTreeMap<Switchable, WallMillis>;
+
+fn render((id, known): (u128, &Known), on: &On) -> Feature {
+    let (enabled, since) = match known.kind {
+        Kind::Always => (true, None),
+        Kind::Switch(feature) => (on.contains_key(&feature), on.get(&feature)),
     };
-    (FIRST_ID..).zip(FEATURES).map(render).collect()
+    let since = since.map_or(Timestamp::from_unix_seconds(0), |at| time(*at));
+    Feature {
+        created_at: since,
+        description: known.meaning.to_owned(),
+        doc_url: format!("https://devcenter.heroku.com/articles/{}", known.name),
+        enabled,
+        id: fixed(id),
+        name: known.name.to_owned(),
+        state: "general".to_owned(),
+        updated_at: since,
+        display_name: known.title.to_owned(),
+        feedback_email: String::new(),
+    }
 }
 
-fn find(wanted: &str) -> Result<Feature, Refusal> {
-    let is_it = |feature: &Feature| feature.name == wanted || feature.id.to_string() == wanted;
-    features().into_iter().find(is_it).ok_or_else(|| missing(wanted))
+fn find(wanted: &str) -> Result<(u128, &'static Known), Refusal> {
+    let is_it = |(id, known): &(u128, &Known)| known.name == wanted || fixed(*id).to_string() == wanted;
+    (FIRST_ID..).zip(&KNOWN).find(is_it).ok_or_else(|| missing(wanted))
 }
 
 fn missing(wanted: &str) -> Refusal {
@@ -105,8 +138,13 @@ async fn list(
     caller: Caller,
     wanted: Wanted,
 ) -> Result<Response, Refusal> {
-    blocking(move || ops::apps::info(&state.engine, &caller.context(), &AppRef::new(&app))).await?;
-    Ok(wanted.answer(features(), FIELDS, |row| row))
+    let on = on(state, caller, app).await?;
+    let all = (FIRST_ID..).zip(&KNOWN).map(|known| render(known, &on)).collect();
+    Ok(wanted.answer(all, FIELDS, |row| row))
+}
+
+async fn on(state: State, caller: Caller, app: String) -> Result<On, Refusal> {
+    blocking(move || ops::features::list(&state.engine, &caller.context(), &AppRef::new(&app))).await
 }
 
 async fn info(
@@ -114,8 +152,8 @@ async fn info(
     Path((app, wanted)): Path<(String, String)>,
     caller: Caller,
 ) -> Result<Json<Feature>, Refusal> {
-    blocking(move || ops::apps::info(&state.engine, &caller.context(), &AppRef::new(&app))).await?;
-    find(&wanted).map(Json)
+    let on = on(state, caller, app).await?;
+    Ok(Json(render(find(&wanted)?, &on)))
 }
 
 async fn update(
@@ -124,16 +162,24 @@ async fn update(
     call: Call<UpdateFeature>,
 ) -> Result<Json<Feature>, Refusal> {
     let (engine, context, app) = (state.engine.clone(), call.context, AppRef::new(&app));
-    blocking(move || ops::apps::authorise_app(&engine, &context, &app, Action::MaintenanceSet)).await?;
-    let feature = find(&wanted)?;
-    match call.body.enabled {
-        Some(true) => Ok(Json(feature)),
-        Some(false) => {
-            let told = format!("{} is how every app runs here and cannot be turned off.", feature.name);
-            Err(Refusal::new(ErrorId::InvalidParams, told))
+    let asked = (engine.clone(), context.clone(), app.clone());
+    blocking(move || ops::apps::authorise_app(&asked.0, &asked.1, &asked.2, Action::MaintenanceSet)).await?;
+    let known = find(&wanted)?;
+    let switch = match (known.1.kind, call.body.enabled) {
+        (_, None) => {
+            let told = "Say {\"enabled\": true} or {\"enabled\": false}.";
+            return Err(Refusal::new(ErrorId::InvalidParams, told));
         }
-        None => Err(Refusal::new(ErrorId::InvalidParams, "Say {\"enabled\": true} or {\"enabled\": false}.")),
-    }
+        (Kind::Always, Some(true)) => return Ok(Json(render(known, &On::new()))),
+        (Kind::Always, Some(false)) => {
+            let told = format!("{} is how every app runs here and cannot be turned off.", known.1.name);
+            return Err(Refusal::new(ErrorId::InvalidParams, told));
+        }
+        (Kind::Switch(feature), Some(true)) => (feature, Switch::On),
+        (Kind::Switch(feature), Some(false)) => (feature, Switch::Off),
+    };
+    let on = blocking(move || ops::features::set(&engine, &context, &app, switch.0, switch.1)).await?;
+    Ok(Json(render(known, &on)))
 }
 
 async fn none(_caller: Caller) -> Json<[Feature; 0]> {

@@ -22,6 +22,7 @@ mod oauth;
 mod releases;
 mod small;
 mod sources;
+mod usage;
 
 use crate::table::Routes;
 
@@ -46,4 +47,5 @@ pub fn routes() -> Routes {
         .merge(releases::routes())
         .merge(small::routes())
         .merge(sources::routes())
+        .merge(usage::routes())
 }

@@ -3,9 +3,11 @@
 use domain::desired::Desired;
 use domain::ids::{JobId, ProcessId};
 use domain::process::ExitStatus;
+use domain::usage::Usage;
 use engine::doubles::MemoryBackend;
 use engine::ports::{
     AttachError, Attached, Backend, Bell, Clock, Facts, JobStarted, NotCommitted, ReleaseEnvironment, Status,
+    UsageError,
 };
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -89,5 +91,9 @@ impl Backend for AttachableBackend {
 
     fn resize(&self, process: ProcessId, columns: u16, lines: u16) -> Result<(), AttachError> {
         self.memory.resize(process, columns, lines)
+    }
+
+    fn usage(&self, process: ProcessId) -> Result<Usage, UsageError> {
+        self.memory.usage(process)
     }
 }

@@ -171,6 +171,12 @@ fn an_app(walk: &mut Walk) {
     walk.get("/apps/hello/features");
     walk.get("/apps/hello/features/preboot");
     walk.ask("PATCH", "/apps/hello/features/preboot", &json!({"enabled": true}));
+    let metrics = "/apps/hello/features/log-runtime-metrics";
+    assert_eq!(walk.get(metrics)["enabled"], false);
+    for enabled in [true, true, false] {
+        let answer = walk.ask("PATCH", metrics, &json!({"enabled": enabled}));
+        assert_eq!((&answer["enabled"], &walk.get(metrics)["enabled"]), (&json!(enabled), &json!(enabled)));
+    }
     for path in ["available-stacks", "available-dyno-sizes", "builds", "pipeline-couplings"] {
         walk.get(&format!("/apps/hello/{path}"));
     }
@@ -219,6 +225,9 @@ fn processes(walk: &mut Walk, world: &World) {
     let dynos = walk.get("/apps/hello/dynos");
     walk.get("/apps/hello/dynos/web.1");
     walk.get("/dozen/apps/hello/processes");
+    let usage = walk.get("/dozen/apps/hello/usage");
+    assert_eq!(usage[0]["usage"]["memory_bytes"], 21 << 20, "{usage}");
+    assert_eq!(usage[0]["usage"]["limits"]["memory_hard_bytes"], 1 << 30, "{usage}");
     walk.get(&format!("/dozen/apps/hello/processes/{}", dynos[0]["id"].as_str().unwrap()));
     walk.ask("POST", "/apps/hello/dynos", &json!({"command": "exit 0"}));
     walk.ask("POST", "/apps/hello/dynos/web.1/actions/stop", &Value::Null);

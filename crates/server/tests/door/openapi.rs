@@ -60,6 +60,7 @@ const TYPES: &[(&str, Describe)] = types! {
     "Key" => api::key::Key,
     "LogSession" => api::log_session::LogSession,
     "Process" => api::dozen::process::Process,
+    "ProcessUsage" => api::dozen::usage::ProcessUsage,
     "RateLimit" => api::account::RateLimit,
     "Region" => api::region::Region,
     "Release" => api::release::Release,

@@ -8,6 +8,7 @@ pub mod desired;
 pub mod domains;
 pub mod events;
 pub mod exits;
+pub mod features;
 pub mod formation;
 pub mod hosts;
 pub mod idempotency;

@@ -148,7 +148,12 @@ fn engine_settings(settings: &Settings) -> engine::Settings {
         ..Bounds::default()
     };
     let base = settings.base_domain.clone();
-    engine::Settings { bounds, ..engine::Settings::new(root.join("ledger"), root.join("builds"), base) }
+    let sizes = settings.sizes.clone();
+    engine::Settings {
+        bounds,
+        sizes,
+        ..engine::Settings::new(root.join("ledger"), root.join("builds"), base)
+    }
 }
 
 /// Makes the first account, and leaves its token for whoever started us.

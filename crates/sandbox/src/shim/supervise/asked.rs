@@ -29,6 +29,7 @@ impl Supervisor<'_> {
             }
             ControlRequest::Diagnose => self.ask_for_diagnosis(reply),
             ControlRequest::Attach => self.hand_out(reply),
+            ControlRequest::Usage => reply.answer(ControlAnswer::Usage(Box::new(self.usage())), &[]),
             ControlRequest::Resize(size) => self.resize(size, &reply),
         }
     }

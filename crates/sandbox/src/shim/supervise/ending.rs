@@ -24,11 +24,14 @@ impl Supervisor<'_> {
         for output in &mut self.outputs {
             output.drain(&mut self.buffer, &mut self.journal);
         }
+        let at = boot_now();
+        let (told, out_of_memory) = self.meter.end(at, &self.usage());
+        told.iter().for_each(|line| self.journal.platform(line));
         let exit = Exit {
-            at: boot_now(),
+            at,
             status: self.leader.unwrap_or(killed_by),
             stop_requested: self.stop.is_asked(),
-            out_of_memory: self.group.oom_kills().ok().flatten().is_some_and(|count| count > 0),
+            out_of_memory,
         };
         self.tell_end(&exit);
         self.journal.flush();
@@ -38,9 +41,6 @@ impl Supervisor<'_> {
     }
 
     fn tell_end(&mut self, exit: &Exit) {
-        if exit.out_of_memory {
-            self.journal.platform(lines::OUT_OF_MEMORY);
-        }
         if exit.status != ExitStatus::NotStarted {
             self.journal.platform(&lines::exited(exit.status));
         }
@@ -67,7 +67,7 @@ impl Supervisor<'_> {
                     ControlRequest::Stop | ControlRequest::StopBecause(_) | ControlRequest::Kill => {
                         return reply.done();
                     }
-                    ControlRequest::Diagnose | ControlRequest::Resize(_) => {
+                    ControlRequest::Diagnose | ControlRequest::Usage | ControlRequest::Resize(_) => {
                         reply.refuse("the process has ended")
                     }
                 }

@@ -9,6 +9,7 @@ use super::control::{Control, Reply};
 use super::facts::Facts;
 use super::journal::ProcessJournal;
 use super::lines::{self, Before, Cause};
+use super::meter::Meter;
 use super::orders::Orders;
 use super::readiness::{Outcome, Probe};
 use super::start::{NotStarted, Started};
@@ -25,6 +26,7 @@ use crate::system::boot_now;
 use domain::plan::StopReason;
 use domain::process::{BootDiagnosis, Exit, ExitStatus};
 use domain::time::BootMillis;
+use domain::usage::Usage;
 use journal::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::Signal;
@@ -127,6 +129,7 @@ struct Supervisor<'a> {
     /// Why it ends, or would if it did now.
     cause: Cause,
     time_limit_at: Option<BootMillis>,
+    meter: Meter,
     leader: Option<ExitStatus>,
     /// Requests that wait for the sandbox: a diagnosis, a terminal.
     awaiting_diagnosis: Vec<Reply>,
@@ -167,6 +170,7 @@ impl<'a> Supervisor<'a> {
             stop: Stop::NotAsked,
             cause: Cause::Own,
             time_limit_at: None,
+            meter: Meter::new(&orders.spec, orders.sample_millis, boot_now()),
             leader: None,
             awaiting_diagnosis: Vec::new(),
             awaiting_terminal: Vec::new(),
@@ -229,8 +233,20 @@ impl<'a> Supervisor<'a> {
         }
         let effect = self.stop.tick(now);
         self.carry_out(effect);
+        self.measure(now);
         self.facts.tick(now);
         self.journal.tick();
+    }
+
+    fn measure(&mut self, now: BootMillis) {
+        if self.meter.is_due(now) {
+            let told = self.meter.look(now, &self.usage());
+            told.iter().for_each(|line| self.journal.platform(line));
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        self.group.usage(self.orders.spec.limits)
     }
 
     /// Everything that the sandbox's init has said.

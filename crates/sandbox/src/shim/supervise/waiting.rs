@@ -54,7 +54,14 @@ impl Supervisor<'_> {
             Life::Starting(probe) => Some(probe.due_at()),
             Life::Preparing | Life::Confirming(_) | Life::Up => None,
         };
-        let due = [probe, self.stop.due_at(), self.time_limit_at, self.facts.due_at(), self.journal.due_at()];
+        let due = [
+            probe,
+            self.stop.due_at(),
+            self.time_limit_at,
+            self.meter.due_at(),
+            self.facts.due_at(),
+            self.journal.due_at(),
+        ];
         let now = boot_now();
         let wait = due.into_iter().flatten().map(|at| at.millis_since(now)).min();
         let millis = wait.unwrap_or(LONGEST_WAIT_MILLIS).min(LONGEST_WAIT_MILLIS);
