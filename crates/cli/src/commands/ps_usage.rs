@@ -121,7 +121,13 @@ mod tests {
             ..usage
         };
         let rows = [row("web.1", Some(usage)), row("web.2", Some(uncounted)), row("web.3", None)];
-        insta::assert_snapshot!(render("hello", &rows, Style::Plain), @"");
+        insta::assert_snapshot!(render("hello", &rows, Style::Plain), @r"
+        === hello Usage
+
+        Process  Memory    Of quota          Peak      CPU time  Processes  Out of memory
+        web.1    528.0 MB  103.1% of 512 MB  700.0 MB  12.3 s    9 of 512   0
+        web.2    -         -                 -         -         - of 512   -
+        ");
         assert_eq!(render("hello", &rows[2..], Style::Plain), "");
     }
 }

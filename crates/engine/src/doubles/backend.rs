@@ -13,10 +13,9 @@ use domain::ids::{Ids, ProcessId, RouterId};
 use domain::names::ConfigKey;
 use domain::observed::{Observed, ObservedProcess, ObservedRouter, ProcessState};
 use domain::plan::{Action, Spawn, plan};
-use domain::process::{Exit, ExitStatus, Purpose};
+use domain::process::{Exit, ExitStatus, Limits, Purpose};
 use domain::route::{HeldProcess, RouteTable, RouterStatus};
 use domain::secret::Secret;
-use domain::size::{Size, SizeRules};
 use domain::time::BootMillis;
 use domain::usage::{MemoryUse, Usage};
 use std::collections::BTreeMap;
@@ -39,6 +38,7 @@ struct World {
     ids: Ids,
     commands: BTreeMap<ProcessId, String>,
     environments: Environments,
+    limits: BTreeMap<ProcessId, Limits>,
     bell: Option<Bell>,
     panics: bool,
     passes: u64,
@@ -55,6 +55,7 @@ impl MemoryBackend {
             ids: Ids::seeded(seed),
             commands: BTreeMap::new(),
             environments: BTreeMap::new(),
+            limits: BTreeMap::new(),
             bell: None,
             panics: false,
             passes: 0,
@@ -96,10 +97,19 @@ impl MemoryBackend {
     /// Ends a living process.
     pub fn end(&self, process: ProcessId, status: ExitStatus) {
         let at = self.clock.boot();
+        self.end_as(process, Exit { at, status, stop_requested: false, out_of_memory: false });
+    }
+
+    /// Ends it as the kernel does that has no memory for it.
+    pub fn end_out_of_memory(&self, process: ProcessId) {
+        let (at, status) = (self.clock.boot(), ExitStatus::Signal(9));
+        self.end_as(process, Exit { at, status, stop_requested: false, out_of_memory: true });
+    }
+
+    fn end_as(&self, process: ProcessId, exit: Exit) {
         let mut world = self.lock();
         for found in world.observed.processes.iter_mut().filter(|found| found.process == process) {
-            found.state =
-                ProcessState::Exited(Exit { at, status, stop_requested: false, out_of_memory: false });
+            found.state = ProcessState::Exited(exit.clone());
         }
         drop(world);
         self.ring();
@@ -138,6 +148,7 @@ impl MemoryBackend {
             return;
         };
         world.environments.insert(spawn.process, environment);
+        world.limits.insert(spawn.process, spawn.limits);
         world.commands.insert(spawn.process, spawn.command);
         world.observed.processes.push(ObservedProcess {
             process: spawn.process,
@@ -242,15 +253,16 @@ impl Backend for MemoryBackend {
         if is_there { Ok(()) } else { Err(AttachError::Gone) }
     }
 
-    /// Every process here uses the same.
+    /// Every process here uses the same, whatever its limits.
     fn usage(&self, process: ProcessId) -> Result<Usage, UsageError> {
         let live = |found: &&ObservedProcess| found.process == process && found.state.is_live();
-        if self.lock().observed.processes.iter().find(live).is_none() {
-            return Err(UsageError::Gone);
-        }
+        let world = self.lock();
+        let limits =
+            world.limits.get(&process).filter(|_| world.observed.processes.iter().any(|found| live(&found)));
+        let limits = *limits.ok_or(UsageError::Gone)?;
         let memory = MemoryUse { rss_bytes: 20 << 20, cache_bytes: 1 << 20, ..MemoryUse::default() };
         Ok(Usage {
-            limits: SizeRules::default().limits(Size::Standard1X),
+            limits,
             memory: Some(memory),
             memory_peak_bytes: Some(30 << 20),
             cpu_micros: Some(1_234_567),

@@ -252,6 +252,7 @@ fn apply(
     for update in updates.iter().filter(|update| update.quantity.is_some()) {
         writer.unstop_slots(app.id, &update.process_type, None)?;
     }
+    restart_resized(engine, writer, app, &before, &changed)?;
     check_process_quota(writer, app)?;
     if changed.is_empty() {
         return Ok(None);
@@ -260,6 +261,22 @@ fn apply(
     let told =
         changed.iter().map(|(process_type, row)| format!("{process_type}@{}:{}", row.quantity, row.size));
     Ok(Some(told.collect::<Vec<_>>().join(" ")))
+}
+
+/// A process keeps the limits that it was started with: those of another size come with the next one.
+fn restart_resized(
+    engine: &Engine,
+    writer: &Writer<'_>,
+    app: &App,
+    before: &Formation,
+    changed: &Formation,
+) -> Result<(), Error> {
+    let size_before = |kind| before.get(kind).map(|row| row.size).unwrap_or_default();
+    for (process_type, _) in changed.iter().filter(|(kind, row)| size_before(*kind) != row.size) {
+        let restart = Restart { process_type: process_type.clone(), slot: 0, at: engine.boot() };
+        writer.put_restart(app.id, &restart, &engine.boot_id())?;
+    }
+    Ok(())
 }
 
 fn check_process_quota(reader: &Reader<'_>, app: &App) -> Result<(), Error> {

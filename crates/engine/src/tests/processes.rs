@@ -2,12 +2,15 @@
 
 use super::*;
 use crate::error::Kind;
+use crate::ops::features::Switch;
 use crate::ops::formation::{self, ProcessTarget};
 use crate::ops::processes::ProcessWord;
 use crate::reference::ProcessRef;
-use domain::formation::FormationUpdate;
+use domain::feature::Feature;
+use domain::formation::{FormationUpdate, Size};
 use domain::ids::ProcessId;
 use domain::process::ExitStatus;
+use domain::size::SizeRules;
 
 fn scale(
     world: &World,
@@ -215,4 +218,74 @@ fn types_of_a_failed_first_deploy_can_be_scaled() {
     assert_eq!(rows.iter().map(|row| row.quantity).collect::<Vec<_>>(), [2]);
     let unknown = scale(&world, &app, "worker", "1").unwrap_err();
     assert!(unknown.message().ends_with("its Procfile has: web."), "{unknown}");
+}
+
+/// The limits of a size, as an operator has set them, reach the processes of its type, and what they use is told with them.
+#[test]
+fn a_size_and_its_rules_become_limits() {
+    let rules =
+        SizeRules { memory_hard: "150".parse().unwrap(), cpu_millicores: [(Size::Standard2X, 1500)].into() };
+    let world = World::start_with(move |settings| settings.sizes = rules.clone());
+    let (id, app) = world.app("hello");
+    world.push(&app, 1);
+    world.until_running(id, &["web.1 v1"]);
+    let limits = || {
+        let rows = ops::usage::list(&world.engine, &world.admin, &app).unwrap();
+        let usage = rows.first()?.usage.as_ref().ok()?;
+        assert_eq!(usage.memory.unwrap().total_bytes(), 21 << 20);
+        Some(usage.limits)
+    };
+    let small = world.until("it is measured", &limits);
+    assert_eq!((small.memory_bytes, small.hard_memory_bytes()), (512 << 20, 768 << 20));
+    assert_eq!((small.cpu_millicores, small.tmp_bytes()), (None, 256 << 20));
+    let (process_type, size) = ("web".parse().unwrap(), Some(Size::Standard2X));
+    world.clock.advance_millis(10);
+    let larger = FormationUpdate { process_type, quantity: None, size };
+    formation::patch(&world.engine, &world.admin, &app, &[larger]).unwrap();
+    let large = world.until("it is larger", || limits().filter(|limits| limits.memory_bytes == 1024 << 20));
+    assert_eq!((large.hard_memory_bytes(), large.cpu_millicores), (1536 << 20, Some(1500)));
+}
+
+#[test]
+fn an_end_for_want_of_memory_is_told_as_one() {
+    let world = World::start();
+    let (id, app) = world.app("hello");
+    world.push(&app, 1);
+    world.until_running(id, &["web.1 v1"]);
+    world.clock.stop();
+    let first = processes(&world, id)[0].1;
+    world.backend.end_out_of_memory(first);
+    let second = world.until("it is started again at once", || {
+        processes(&world, id).first().map(|(_, process)| *process).filter(|process| *process != first)
+    });
+    let ended = ops::processes::info(&world.engine, &world.admin, &app, &first.into()).unwrap();
+    assert!(ended.out_of_memory && ended.exit == Some(ExitStatus::Signal(9)), "{ended:?}");
+    world.backend.end_out_of_memory(second);
+    let crashed = world.until("ps shows the crash and why", || {
+        let shown = ops::processes::list(&world.engine, &world.admin, &app).unwrap();
+        shown.into_iter().find(|info| info.state == ProcessWord::Crashed && info.why.is_some())
+    });
+    assert!(crashed.out_of_memory, "{crashed:?}");
+    assert!(
+        crashed.why.as_deref().is_some_and(|why| why.ends_with("its memory ran out (R15)")),
+        "{crashed:?}"
+    );
+}
+
+#[test]
+fn a_feature_is_switched_for_processes_to_come() {
+    let world = World::start();
+    let (id, app) = world.app("hello");
+    let on = || world.engine.environment().features(id).unwrap();
+    let set = |switch| {
+        ops::features::set(&world.engine, &world.admin, &app, Feature::LogRuntimeMetrics, switch).unwrap();
+    };
+    assert!(on().is_empty());
+    set(Switch::On);
+    set(Switch::On);
+    assert_eq!(on().into_iter().collect::<Vec<_>>(), [Feature::LogRuntimeMetrics]);
+    let listed = ops::features::list(&world.engine, &world.admin, &app).unwrap();
+    assert!(listed.contains_key(&Feature::LogRuntimeMetrics));
+    set(Switch::Off);
+    assert!(on().is_empty());
 }
