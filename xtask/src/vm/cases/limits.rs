@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 /// The group of the app's one web process.
 const GROUP: &str = "G=/sys/fs/cgroup$(sed 's/^0:://' /proc/$(pgrep -o -x limits)/cgroup)";
 /// Limits of a process, as `domain` has them by default.
-const MEMORY_BYTES: u64 = 512 << 20;
+/// The hard limit: twice the quota.
+const MEMORY_BYTES: u64 = 1024 << 20;
 const PROCESSES: u64 = 512;
 const CPU_WEIGHT: u64 = 100;
 /// The app at rest: its first process, its own, a thread for each visitor.
