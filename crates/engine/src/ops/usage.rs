@@ -19,7 +19,7 @@ pub struct Measured {
     pub usage: Result<Usage, UsageError>,
 }
 
-/// Those that live, in the order of [`processes::list`].
+/// Those that live when they are asked, in the order of [`processes::list`].
 pub fn list(engine: &Engine, context: &Context, app: &AppRef) -> Result<Vec<Measured>, Error> {
     let mut all = processes::list(engine, context, app)?;
     all.retain(|process| process.process.is_some() && !process.state.has_ended());
@@ -28,7 +28,8 @@ pub fn list(engine: &Engine, context: &Context, app: &AppRef) -> Result<Vec<Meas
         let usage = if Instant::now() < deadline { of(engine, &process) } else { Err(UsageError::NotAsked) };
         Measured { process, usage }
     };
-    Ok(all.into_iter().map(measure).collect())
+    let ended = |row: &Measured| row.usage == Err(UsageError::Gone);
+    Ok(all.into_iter().map(measure).filter(|row| !ended(row)).collect())
 }
 
 /// Of one that lives. Whoever could list the process may ask.
