@@ -23,6 +23,7 @@ pub struct Plan {
 /// One idempotent step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a plan holds few, and lives for one pass")]
 pub enum Action {
     /// Delete the run folder and whatever the kernel still holds of an ended process.
     Remove {
