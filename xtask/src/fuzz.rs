@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Target, and where its corpus lies.
-const TARGETS: [(&str, &str); 5] = [
+const TARGETS: [(&str, &str); 6] = [
+    ("cron", "fuzz/corpus/cron"),
     ("extract", "crates/blobs/tests/corpus/extract"),
     ("heads", "fuzz/corpus/heads"),
     ("ssh", "fuzz/corpus/ssh"),

@@ -12,6 +12,7 @@ pub mod build;
 pub mod buildpack;
 pub mod cause;
 pub mod config_vars;
+pub mod cron;
 pub mod cycle;
 pub mod desired;
 pub mod endpoint;

@@ -117,7 +117,7 @@ fn a_slug_keeps_what_app_json_says() {
     let bench = Bench::new();
     let app_json = r#"{"cron": [{"command": "x", "schedule": "@daily"}], "env": {}}"#;
     let (with, lines) = bench.built(&[("index.html", "hello"), ("app.json", app_json)]);
-    assert_eq!(with.app_json.cron[0].schedule, "@daily");
+    assert_eq!(with.app_json.cron[0].schedule.as_str(), "@daily");
     assert!(lines.iter().any(|line| line.ends_with("recurring commands -> 1")), "{lines:#?}");
     let (without, _) = bench.built(&[("index.html", "hello"), ("app.json", "{}")]);
     assert_ne!(with.slug, without.slug);

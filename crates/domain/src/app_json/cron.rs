@@ -1,6 +1,7 @@
 //! Commands that run again and again: `{"cron": [{"command": "bin/report", "schedule": "0 6 * * *"}]}`, Dokku's format with time zones.
 
 use super::{AppJsonError, invalid};
+use crate::cron::{Schedule, ScheduleError, UnknownZone, Zone};
 use serde::{Deserialize, Serialize};
 
 /// Entries at most.
@@ -12,11 +13,9 @@ pub const MAX_COMMAND_BYTES: usize = 16_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CronEntry {
     pub command: String,
-    /// Five fields as in `crontab(5)`, or `@daily` and its like.
-    pub schedule: String,
-    /// Of the IANA database: `Europe/Berlin`. `None`: UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timezone: Option<String>,
+    pub schedule: Schedule,
+    #[serde(default, skip_serializing_if = "Zone::is_utc")]
+    pub timezone: Zone,
     pub concurrency: Concurrency,
 }
 
@@ -31,6 +30,22 @@ pub enum Concurrency {
     Forbid,
     /// The last one is stopped first.
     Replace,
+}
+
+impl Concurrency {
+    pub const ALL: [Self; 3] = [Self::Allow, Self::Forbid, Self::Replace];
+
+    pub const fn as_word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Forbid => "forbid",
+            Self::Replace => "replace",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_word() == word)
+    }
 }
 
 /// An entry as the file has it.
@@ -57,18 +72,29 @@ pub(super) fn check_all(written: Vec<Written>) -> Result<Vec<CronEntry>, AppJson
 
 impl Written {
     fn checked(self) -> Result<CronEntry, String> {
-        let command = self.command.trim();
+        CronEntry::checked(&self.command, &self.schedule, self.timezone.as_deref(), self.concurrency)
+    }
+}
+
+impl CronEntry {
+    /// From words of people; the error says what is wrong with which of them.
+    pub fn checked(
+        command: &str,
+        schedule: &str,
+        timezone: Option<&str>,
+        concurrency: Concurrency,
+    ) -> Result<Self, String> {
+        let command = command.trim();
         if command.is_empty() || command.len() > MAX_COMMAND_BYTES || command.chars().any(char::is_control) {
             return Err(format!(
                 "\"command\" must be one line of 1 to {MAX_COMMAND_BYTES} bytes without control characters"
             ));
         }
-        let schedule = self.schedule.split_whitespace().collect::<Vec<_>>().join(" ");
-        Ok(CronEntry {
-            command: command.to_owned(),
-            schedule,
-            timezone: self.timezone,
-            concurrency: self.concurrency,
-        })
+        let schedule = schedule.parse().map_err(|error: ScheduleError| error.to_string())?;
+        let timezone = match timezone {
+            Some(name) => name.parse().map_err(|error: UnknownZone| error.to_string())?,
+            None => Zone::UTC,
+        };
+        Ok(Self { command: command.to_owned(), schedule, timezone, concurrency })
     }
 }

@@ -75,6 +75,8 @@ fn mistakes_are_told_with_their_place() {
         r#"{"cron": [{"command": "x"}]}"#,
         r#"{"cron": [{"command": "", "schedule": "@daily"}]}"#,
         r#"{"cron": [{"command": "x", "schedule": "@daily", "concurrency": "maybe"}]}"#,
+        r#"{"cron": [{"command": "x", "schedule": "@daily"}, {"command": "y", "schedule": "60 * * * *"}]}"#,
+        r#"{"cron": [{"command": "x", "schedule": "@daily", "timezone": "Berlin"}]}"#,
     ];
     let told: Vec<String> = cases.iter().map(|text| format!("{text}\n    {}", refused(text))).collect();
     insta::assert_snapshot!(told.join("\n"));
