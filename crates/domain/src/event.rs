@@ -14,6 +14,7 @@ pub enum ResourceKind {
     App,
     Build,
     Collaborator,
+    Cron,
     Domain,
     Formation,
     Job,
@@ -24,12 +25,13 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Account,
         Self::Token,
         Self::App,
         Self::Build,
         Self::Collaborator,
+        Self::Cron,
         Self::Domain,
         Self::Formation,
         Self::Job,
@@ -46,6 +48,7 @@ impl ResourceKind {
             Self::App => "app",
             Self::Build => "build",
             Self::Collaborator => "collaborator",
+            Self::Cron => "cron",
             Self::Domain => "domain",
             Self::Formation => "formation",
             Self::Job => "job",

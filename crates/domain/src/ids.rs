@@ -76,6 +76,10 @@ id!(
     AppId, "app"
 );
 id!(
+    /// A command that runs again and again.
+    CronId, "cron entry"
+);
+id!(
     /// An account: a person or a machine user that owns apps and tokens.
     AccountId, "account"
 );

@@ -1,4 +1,5 @@
-//! Jobs: processes that run once to their end. A one-off is asked for by a person; a release phase belongs to its release.
+//! Jobs: processes that run once to their end. A one-off is asked for by a person, a release phase belongs to its
+//! release, a run of a recurring command comes of its schedule.
 
 use crate::ids::{AccountId, AppId, JobId, ProcessId, ReleaseId};
 use crate::process::{ExitStatus, JobKind, Limits};
@@ -7,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// The longest run of a release phase, Heroku's.
 pub const RELEASE_PHASE_LIMIT_SECONDS: u64 = 3600;
+/// The longest run of a recurring command: a day, as of any one-off process.
+pub const CRON_LIMIT_SECONDS: u64 = 24 * 3600;
 /// The longest run of a one-off process unless its maker asks for less: a day.
 pub const ONE_OFF_LIMIT_SECONDS: u64 = 24 * 3600;
 
@@ -96,6 +99,7 @@ impl Job {
         match self.kind {
             JobKind::OneOff => format!("run.{}", self.number),
             JobKind::ReleasePhase => format!("release.{}", self.number),
+            JobKind::Cron => format!("cron.{}", self.number),
         }
     }
 }

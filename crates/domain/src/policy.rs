@@ -154,6 +154,8 @@ actions! {
     JobCreate = "job:create",
     JobAttach = "job:attach",
     JobStop = "job:stop",
+    CronRead = "cron:read",
+    CronWrite = "cron:write",
     LogRead = "log:read",
     DomainRead = "domain:read",
     DomainWrite = "domain:write",
@@ -192,6 +194,7 @@ impl Action {
             | Self::ProcessRead
             | Self::ReleaseRead
             | Self::BuildRead
+            | Self::CronRead
             | Self::LogRead
             | Self::DomainRead
             | Self::CollaboratorRead
@@ -211,6 +214,7 @@ impl Action {
             | Self::JobCreate
             | Self::JobAttach
             | Self::JobStop
+            | Self::CronWrite
             | Self::DomainWrite => Role::Operator,
             Self::AppCreate
             | Self::AppUpdate
@@ -315,6 +319,8 @@ mod tests {
         (Action::JobCreate, [true, true, true, false, false]),
         (Action::JobAttach, [true, true, true, false, false]),
         (Action::JobStop, [true, true, true, false, false]),
+        (Action::CronRead, [true, true, true, true, false]),
+        (Action::CronWrite, [true, true, true, false, false]),
         (Action::LogRead, [true, true, true, true, false]),
         (Action::DomainRead, [true, true, true, true, false]),
         (Action::DomainWrite, [true, true, true, false, false]),

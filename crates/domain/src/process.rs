@@ -42,6 +42,7 @@ impl fmt::Display for Purpose {
             Self::Slot { process_type, index, .. } => write!(f, "{process_type}.{index}"),
             Self::Job { job_kind: JobKind::OneOff, number, .. } => write!(f, "run.{number}"),
             Self::Job { job_kind: JobKind::ReleasePhase, number, .. } => write!(f, "release.{number}"),
+            Self::Job { job_kind: JobKind::Cron, number, .. } => write!(f, "cron.{number}"),
         }
     }
 }
@@ -54,6 +55,12 @@ pub enum JobKind {
     OneOff,
     /// The `release:` process type, before a release serves.
     ReleasePhase,
+    /// Started by a schedule.
+    Cron,
+}
+
+impl JobKind {
+    pub const ALL: [Self; 3] = [Self::OneOff, Self::ReleasePhase, Self::Cron];
 }
 
 /// How a process ended.

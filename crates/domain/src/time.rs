@@ -29,6 +29,12 @@ impl BootMillis {
 #[serde(transparent)]
 pub struct WallMillis(pub u64);
 
+/// `2026-03-29 01:00:00 UTC`, for log lines.
+pub fn in_words(at: WallMillis) -> String {
+    let instant = i64::try_from(at.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    instant.map_or_else(|| format!("{} ms", at.0), |instant| instant.strftime("%F %T UTC").to_string())
+}
+
 /// The kernel's `boot_id`: a [`BootMillis`] means something only together with the boot that it was read in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -250,7 +250,7 @@ fn job_facts(view: &AppView<'_>, app: &DesiredApp, job: &DesiredJob) -> Vec<Tran
 fn phase_started(app: &DesiredApp, job: &DesiredJob) -> Option<Transition> {
     match job.kind {
         JobKind::ReleasePhase => Some(Transition::PhaseStarted { app: app.app, release: job.release }),
-        JobKind::OneOff => None,
+        JobKind::OneOff | JobKind::Cron => None,
     }
 }
 

@@ -8,6 +8,7 @@ mod append;
 pub mod bell;
 pub mod builds;
 pub mod context;
+mod cron;
 #[cfg(any(test, feature = "doubles"))]
 pub mod doubles;
 mod driver;

@@ -16,6 +16,7 @@ pub(crate) fn repair(engine: &Engine) -> Result<(), Error> {
     if failed > 0 {
         tracing::warn!(failed, "builds that the last stop cut off have failed");
     }
+    crate::cron::find_next_instants(engine)?;
     remove_stray_trees(engine)?;
     sources::remove_leftovers(engine, Leftovers::All)?;
     let apps = engine.read(|reader| Ok(reader.apps()?))?;

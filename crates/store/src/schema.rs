@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_app_json.sql"),
     include_str!("migrations/0005_trials.sql"),
     include_str!("migrations/0006_features.sql"),
+    include_str!("migrations/0007_cron.sql"),
 ];
 
 /// The format that this build writes.

@@ -4,9 +4,11 @@
 
 use domain::account::{Account, Email};
 use domain::app::App;
+use domain::app_json::cron::{Concurrency, CronEntry};
 use domain::config_vars::ConfigVars;
+use domain::cron::entries::Origin;
 use domain::formation::Size;
-use domain::ids::{AccountId, AppId, JobId, ProcessId, ReleaseId};
+use domain::ids::{AccountId, AppId, CronId, JobId, ProcessId, ReleaseId};
 use domain::job::{Job, JobState, JobStreams};
 use domain::names::{ConfigKey, ReleaseVersion};
 use domain::policy::Role;
@@ -17,6 +19,7 @@ use domain::time::{BootId, BootMillis, WallMillis};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use store::tables::cron::{CronRow, RunOutcome};
 use store::tables::exits::ExitRow;
 use store::tables::jobs::JobRow;
 use store::tables::releases::PromotedAt;
@@ -351,4 +354,61 @@ fn the_file_is_for_its_owner_only() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
     assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
+}
+
+#[test]
+fn an_instant_of_a_recurring_command_has_one_row_and_old_rows_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, app) = with_app(&folder.path().join("ledger.db"));
+    let of = release(app, 1);
+    let entry = CronEntry::checked("x", "* * * * *", Some("Europe/Berlin"), Concurrency::Forbid).unwrap();
+    let id = CronId::from_u128(1);
+    let next_due = Some(WallMillis(NOW.0 + 7));
+    let row = CronRow { id, app, origin: Origin::Added, entry, created_at: NOW, dealt_until: NOW, next_due };
+    let started = |n| RunOutcome::Started { job: JobId::from_u128(n) };
+    write(&store, |writer| {
+        writer.append_release(&of, &ConfigVars::default(), &nonce(1))?;
+        for n in 1..=3 {
+            let mut job = job(app, of.id, n);
+            job.job.kind = JobKind::Cron;
+            writer.insert_job(&job, &[], &nonce(n as u8))?;
+        }
+        writer.insert_cron_entry(&row)?;
+        writer.insert_cron_run(id, Some(WallMillis(100)), &started(1), NOW)?;
+        writer.insert_cron_run(id, Some(WallMillis(200)), &RunOutcome::Missed { count: 9 }, NOW)
+    });
+    assert_eq!(store.read(|reader| reader.cron_entry(id)).unwrap().unwrap(), row);
+    assert_eq!(store.read(|reader| reader.next_cron_due()).unwrap(), next_due);
+    for outcome in [started(2), RunOutcome::Skipped { reason: "x".into() }] {
+        let insert = |writer: &Writer<'_>| writer.insert_cron_run(id, Some(WallMillis(100)), &outcome, NOW);
+        let twice: Result<(), StoreError> = store.write(insert);
+        assert!(twice.is_err(), "{outcome:?}");
+    }
+    let ended = JobState::Ended { process: ProcessId::from_u128(1), status: ExitStatus::Code(0) };
+    write(&store, |writer| {
+        // A missed instant may come again; by hand there is no instant.
+        writer.insert_cron_run(id, Some(WallMillis(200)), &started(2), NOW)?;
+        writer.insert_cron_run(id, None, &started(3), NOW)?;
+        assert!(writer.start_job(JobId::from_u128(1), ProcessId::from_u128(1), NOW)?);
+        assert!(writer.end_job(JobId::from_u128(1), &ended, NOW)?);
+        assert_eq!(writer.unfinished_cron_jobs(id)?.len(), 2);
+        writer.prune_cron(1, WallMillis(0))
+    });
+    // The third has not ended: its row stays with it, and so does the newest.
+    let left = store.read(|reader| reader.cron_history(app, Some(id), 10)).unwrap();
+    let left: Vec<_> = left.into_iter().map(|row| row.run.outcome).collect();
+    assert_eq!(left, [started(3), started(2)]);
+    let dealt_with = |at| store.read(|reader| reader.is_cron_instant_dealt_with(id, WallMillis(at))).unwrap();
+    assert!(dealt_with(100), "its row is gone, and that it was is not forgotten");
+    assert!(dealt_with(200) && !dealt_with(201));
+    assert!(store.read(|reader| reader.job(JobId::from_u128(1))).unwrap().is_none());
+    write(&store, |writer| {
+        assert!(writer.remove_cron_entry(id, NOW)?);
+        assert!(!writer.remove_cron_entry(id, NOW)?);
+        assert_eq!(writer.next_cron_due()?, None);
+        writer.prune_cron(1, WallMillis(NOW.0 + 1))?;
+        assert_eq!(writer.cron_history(app, None, 10)?.len(), 2, "runs go on");
+        writer.delete_app(app)
+    });
+    assert!(store.read(|reader| reader.cron_history(app, None, 10)).unwrap().is_empty());
 }

@@ -16,7 +16,9 @@
 //! one that does not exist that day, since clocks were put forward over it, is due once at the first instant after the gap; one that
 //! comes twice, since clocks were put back, is due the first time only.
 
+pub mod admit;
 pub mod due;
+pub mod entries;
 mod field;
 mod next;
 mod schedule;

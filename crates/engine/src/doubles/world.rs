@@ -5,7 +5,7 @@ use domain::ids::{AppId, Ids};
 use domain::names::CommitId;
 use domain::time::{BootId, BootMillis, WallMillis};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -18,6 +18,8 @@ pub struct TestClock {
     start: Instant,
     stopped_at: Mutex<Option<u64>>,
     ahead_millis: AtomicU64,
+    /// What the wall clock is ahead of the other by people's doing.
+    wall_ahead_millis: AtomicI64,
     boot: Mutex<u64>,
 }
 
@@ -27,6 +29,7 @@ impl Default for TestClock {
             start: Instant::now(),
             stopped_at: Mutex::new(None),
             ahead_millis: AtomicU64::new(1_000_000),
+            wall_ahead_millis: AtomicI64::new(0),
             boot: Mutex::new(1),
         }
     }
@@ -42,6 +45,12 @@ impl TestClock {
         *lock(&self.stopped_at) = Some(self.start.elapsed().as_millis() as u64);
     }
 
+    /// Sets the wall clock, forth or back; the other goes on as it did.
+    pub fn set_wall(&self, wall: WallMillis) {
+        let ahead = wall.0 as i64 - (1_700_000_000_000 + self.millis()) as i64;
+        self.wall_ahead_millis.store(ahead, Ordering::SeqCst);
+    }
+
     /// Another boot of the machine.
     pub fn reboot(&self) {
         *lock(&self.boot) += 1;
@@ -55,7 +64,8 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn wall(&self) -> WallMillis {
-        WallMillis(1_700_000_000_000 + self.millis())
+        let wall = 1_700_000_000_000 + self.millis();
+        WallMillis(wall.saturating_add_signed(self.wall_ahead_millis.load(Ordering::SeqCst)))
     }
 
     fn boot(&self) -> BootMillis {

@@ -1,7 +1,7 @@
 //! What the ledger says should be so, read in one transaction.
 //!
 //! Rules that live here, because they need what the plan does not see: a release phase waits until the app's phase before it has
-//! ended; a phase of a release that is no candidate never starts; a job that is held for its caller is not there yet; the restart
+//! ended; a phase of a release that is no candidate never starts; a recurring command that replaces its last run waits for its end; a job that is held for its caller is not there yet; the restart
 //! of one place is a stop of that place for as long as its old process lives.
 
 use crate::append::release_phase_command;
@@ -13,7 +13,7 @@ use domain::desired::{
     Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy,
 };
 use domain::formation::{Formation, first_quantity};
-use domain::ids::{AppId, ReleaseId};
+use domain::ids::{AppId, CronId, JobId, ReleaseId};
 use domain::job::JobState;
 use domain::names::{HostName, ProcessType};
 use domain::observed::Observed;
@@ -54,6 +54,8 @@ struct Facts {
     hostnames: BTreeMap<AppId, Vec<HostName>>,
     /// None without a crash budget.
     trials: BTreeMap<ReleaseId, TrialRow>,
+    /// Of jobs that are runs of recurring commands.
+    cron_entries: BTreeMap<JobId, CronId>,
 }
 
 impl Facts {
@@ -71,6 +73,7 @@ impl Facts {
                 Some(_) => reader.all_trials(&boot)?,
                 None => BTreeMap::new(),
             },
+            cron_entries: reader.entries_of_unfinished_jobs()?,
         })
     }
 }
@@ -128,7 +131,7 @@ fn desired_app(
         app: app.id,
         current: current.map(|current| DesiredRelease { trial, ..run(current, ReleasePhase::Done) }),
         candidate: candidate.map(|candidate| run(candidate, phase)),
-        jobs: desired_jobs(reader, &engine.0.settings.sizes, jobs, candidate_id)?,
+        jobs: desired_jobs(reader, &engine.0.settings.sizes, jobs, candidate_id, &facts.cron_entries)?,
         name: app.name,
         index: app.index,
         hosts,
@@ -247,21 +250,30 @@ impl Places<'_> {
     }
 }
 
+/// Whether an earlier run of the same recurring command is being ended: the next begins after it.
+fn replaces(row: &JobRow, ending: &[JobId], entries: &BTreeMap<JobId, CronId>) -> bool {
+    let entry = entries.get(&row.job.id);
+    entry.is_some() && ending.iter().any(|job| *job != row.job.id && entries.get(job) == entry)
+}
+
 fn desired_jobs(
     reader: &Reader<'_>,
     sizes: &SizeRules,
     rows: Vec<JobRow>,
     candidate: Option<ReleaseId>,
+    entries: &BTreeMap<JobId, CronId>,
 ) -> Result<Vec<DesiredJob>, Error> {
     let is_running_phase = |row: &JobRow| match (row.job.kind, &row.job.state) {
         (JobKind::ReleasePhase, JobState::Started { .. }) => true,
-        (JobKind::ReleasePhase | JobKind::OneOff, _) => false,
+        (JobKind::ReleasePhase | JobKind::OneOff | JobKind::Cron, _) => false,
     };
+    let ending: Vec<_> = rows.iter().filter(|row| row.job.cancelled).map(|row| row.job.id).collect();
     let phase_is_running = rows.iter().any(is_running_phase);
     let may_be_there = |row: &JobRow| match (row.job.kind, &row.job.state) {
         (_, JobState::Started { .. }) => true,
         _ if row.job.cancelled => true,
         (JobKind::OneOff, _) => !row.held,
+        (JobKind::Cron, _) => !replaces(row, &ending, entries),
         (JobKind::ReleasePhase, _) => candidate == Some(row.job.release) && !phase_is_running,
     };
     let mut jobs = Vec::new();

@@ -16,6 +16,9 @@ const PRUNE_MILLIS: u64 = 60 * 60 * 1000;
 /// How long ends of processes can be looked up.
 const EXITS_KEPT_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
 
+/// Runs of one recurring command that can be looked up.
+const CRON_RUNS_KEPT: u32 = 1000;
+
 /// When it was done last.
 #[derive(Default)]
 pub(super) struct Housekeeping {
@@ -57,6 +60,7 @@ fn prune(engine: &Engine) -> Result<(), Error> {
         writer.forget_answers_before(WallMillis(now.0.saturating_sub(idempotency::WINDOW_MILLIS)))?;
         writer.forget_exits_before(WallMillis(now.0.saturating_sub(EXITS_KEPT_MILLIS)))?;
         writer.delete_expired_tokens(now)?;
+        writer.prune_cron(CRON_RUNS_KEPT, WallMillis(now.0.saturating_sub(EXITS_KEPT_MILLIS)))?;
         Ok(())
     })
 }

@@ -5,6 +5,7 @@
 //! server's end.
 
 mod budget;
+mod cron;
 mod desired;
 mod diagnosis;
 mod housekeeping;
@@ -16,7 +17,7 @@ use crate::error::Error;
 use crate::ports::{Facts, JobStarted, NotCommitted, Status};
 use diagnosis::Diagnoses;
 use domain::job::JobState;
-use domain::time::BootMillis;
+use domain::time::{BootMillis, WallMillis};
 use domain::transition::transitions;
 use housekeeping::Housekeeping;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,6 +64,8 @@ enum Rest {
 /// What a pass leaves for the next.
 struct Next {
     wake_at: Option<BootMillis>,
+    /// When the next recurring command is due.
+    due_at: Option<WallMillis>,
     /// The backend could not do everything.
     troubled: bool,
     /// Facts were recorded: the next pass sees another desired state.
@@ -82,6 +85,7 @@ impl Driver {
     fn pass(&mut self, engine: &Engine) -> Result<Next, Error> {
         let workers = engine.0.workers.get().ok_or_else(|| Error::internal("the engine was not started"))?;
         self.housekeeping.before_pass(engine)?;
+        let due_at = cron::before_pass(engine)?;
         let now = engine.boot();
         let desired = desired::read(engine, &engine.status().observed)?;
         let status = workers.backend.reconcile(&desired, &EngineFacts(engine));
@@ -93,7 +97,7 @@ impl Driver {
         self.diagnoses.tell(engine, &status);
         placements::record(engine, &desired, &status.observed)?;
         self.tell_errors(&status);
-        let next = Next { wake_at: status.wake_at, troubled: !status.errors.is_empty(), recorded };
+        let next = Next { wake_at: status.wake_at, due_at, troubled: !status.errors.is_empty(), recorded };
         engine.set_status(Arc::new(status));
         Ok(next)
     }
@@ -110,8 +114,9 @@ impl Driver {
         }
         self.eager = 0;
         let until_wake = next.wake_at.map(|at| Duration::from_millis(at.millis_since(engine.boot())));
+        let until_due = next.due_at.map(|at| Duration::from_millis(at.0.saturating_sub(engine.now().0)));
         let retry = next.troubled.then(|| retry_wait(self.failures));
-        let waits = [Some(RESYNC), until_wake, retry];
+        let waits = [Some(RESYNC), until_wake, until_due, retry];
         Rest::UntilRing(waits.into_iter().flatten().min().unwrap_or(RESYNC))
     }
 

@@ -4,6 +4,7 @@ use super::budget;
 use super::diagnosis::Diagnoses;
 use crate::append::log_system;
 use crate::context::Context;
+use crate::cron;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ops::{Done, record as record_event};
@@ -139,9 +140,10 @@ fn outcome_word(state: &JobState) -> String {
 fn promoted(engine: &Engine, app: AppId, release: ReleaseId) -> Result<bool, Error> {
     let moved = engine.write(|writer| {
         let moved = apply(engine, writer, release, ReleaseStep::Promoted, "promoted")?;
-        if moved.is_some() {
+        if let Some(promoted) = &moved {
             let (boot_id, boot) = (engine.boot_id(), engine.boot());
             writer.append_promotion(app, release, &PromotedAt { wall: engine.now(), boot_id, boot })?;
+            cron::follow_release(engine, writer, promoted)?;
         }
         Ok(moved)
     })?;

@@ -7,6 +7,7 @@ pub mod buildpacks;
 pub mod builds;
 pub mod collaborators;
 pub mod config;
+pub mod cron;
 pub mod domains;
 pub mod events;
 pub mod features;

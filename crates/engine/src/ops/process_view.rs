@@ -263,6 +263,7 @@ fn job_type(kind: JobKind) -> Result<ProcessType, Error> {
     let name = match kind {
         JobKind::OneOff => "run",
         JobKind::ReleasePhase => ProcessType::RELEASE,
+        JobKind::Cron => "cron",
     };
     name.parse().map_err(|_| Error::internal("a job's type is no process type"))
 }

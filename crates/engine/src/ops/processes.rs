@@ -151,6 +151,7 @@ pub(crate) fn find_job(
         },
         ProcessRef::Name { process_type, number } => match process_type.as_str() {
             "run" => reader.job_by_number(app, JobKind::OneOff, *number)?,
+            "cron" => reader.job_by_number(app, JobKind::Cron, *number)?,
             ProcessType::RELEASE => reader.job_by_number(app, JobKind::ReleasePhase, *number)?,
             _ => None,
         },

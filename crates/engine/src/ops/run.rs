@@ -15,7 +15,7 @@ use crate::reference::{AppRef, ProcessRef};
 use domain::app::App;
 use domain::event::ResourceKind;
 use domain::formation::Size;
-use domain::ids::{JobId, ProcessId};
+use domain::ids::{AppId, JobId, ProcessId};
 use domain::job::{Job, JobState, JobStreams, ONE_OFF_LIMIT_SECONDS};
 use domain::names::ConfigKey;
 use domain::plan::{Waiting, Why};
@@ -211,12 +211,17 @@ fn check(run: &NewRun) -> Result<(), Error> {
     }
 }
 
-fn release_to_run(reader: &Reader<'_>, app: &App) -> Result<Release, Error> {
-    let current = match reader.current_release(app.id)? {
+/// The one on which processes can be run.
+pub(crate) fn serving_release(reader: &Reader<'_>, app: AppId) -> Result<Option<Release>, Error> {
+    let current = match reader.current_release(app)? {
         Some(current) => reader.release(current)?,
         None => None,
     };
-    current.filter(|release| release.artifact.slug.is_some()).ok_or_else(|| {
+    Ok(current.filter(|release| release.artifact.slug.is_some()))
+}
+
+fn release_to_run(reader: &Reader<'_>, app: &App) -> Result<Release, Error> {
+    serving_release(reader, app.id)?.ok_or_else(|| {
         Error::invalid("This app has no release that serves, so there is nothing to run a process on.")
             .with_hint("Push some code first: `git push dozen main`.")
     })
@@ -255,7 +260,7 @@ fn insert(
 }
 
 /// `worker` means what the Procfile says under `worker`.
-fn resolve(release: &Release, command: &str) -> String {
+pub(crate) fn resolve(release: &Release, command: &str) -> String {
     let of_type = command.trim().parse().ok().and_then(|kind| release.artifact.process_types.get(&kind));
     of_type.cloned().unwrap_or_else(|| command.to_owned())
 }

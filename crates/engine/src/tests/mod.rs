@@ -3,6 +3,7 @@
 mod access;
 mod builds;
 mod config;
+mod cron;
 mod deploys;
 mod disk;
 mod idempotency;

@@ -34,11 +34,12 @@ fn kind_word(kind: JobKind) -> &'static str {
     match kind {
         JobKind::OneOff => "one_off",
         JobKind::ReleasePhase => "release_phase",
+        JobKind::Cron => "cron",
     }
 }
 
 fn read_kind(word: &str) -> Option<JobKind> {
-    [JobKind::OneOff, JobKind::ReleasePhase].into_iter().find(|kind| kind_word(*kind) == word)
+    JobKind::ALL.into_iter().find(|kind| kind_word(*kind) == word)
 }
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
@@ -114,8 +115,13 @@ impl Reader<'_> {
     }
 
     pub fn newest_one_off_number(&self, app: AppId) -> Result<u32> {
-        let sql = "SELECT coalesce(max(number), 0) FROM jobs WHERE app_id = ?1 AND kind = 'one_off'";
-        Ok(self.count(sql, [app.to_string()])? as u32)
+        self.newest_job_number(app, JobKind::OneOff)
+    }
+
+    /// 0 before the first.
+    pub fn newest_job_number(&self, app: AppId, kind: JobKind) -> Result<u32> {
+        let sql = "SELECT coalesce(max(number), 0) FROM jobs WHERE app_id = ?1 AND kind = ?2";
+        Ok(self.count(sql, (app.to_string(), kind_word(kind)))? as u32)
     }
 
     /// Vars of this job alone.

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod apps;
 pub mod buildpacks;
 pub mod builds;
+pub mod cron;
 pub mod desired;
 pub mod domains;
 pub mod events;
