@@ -22,9 +22,11 @@ fn a_first_hour() {
     config_makes_a_release(&server);
     scaling_out_serves_from_both(&server);
     names_of_its_own_lead_to_it(&server);
+    server.dozen(&["cron:add", "-a", "hello", "* * * * *", "echo $DYNO is here; exit 5"]);
     one_off_keeps_every_byte_and_its_code(&server);
     a_failed_build_rejects_the_push(&server, &repository);
     a_rollback_brings_back_code_and_config(&server, &repository);
+    a_recurring_command_has_run(&server);
     logs_are_one_stream(&server);
     a_destroyed_app_leaves_nothing(&server);
 }
@@ -106,6 +108,27 @@ fn a_rollback_brings_back_code_and_config(server: &Server, repository: &Reposito
         (server.get("hello", "/").json()["version"] == "one").then_some(())
     });
     assert_eq!(server.get("hello", "/env?name=GREETING").text(), "", "config of v1 had no GREETING");
+}
+
+/// Added at the beginning of the hour: it became due while the rest went on, or does within the minute.
+fn a_recurring_command_has_run(server: &Server) {
+    let run = eventually("a run has ended", 90, || {
+        let runs = server.json(&["cron:history", "-a", "hello"]);
+        let ended = runs.as_array()?.iter().find(|run| run["outcome"]["end"]["kind"] == "exited")?.clone();
+        Some(ended)
+    });
+    assert_eq!((run["outcome"]["end"]["code"].as_u64(), run["due_at"].is_string()), (Some(5), true), "{run}");
+    let name = run["outcome"]["name"].as_str().expect("a name").to_owned();
+    eventually("its output is in the log", 15, || {
+        let logs = server.dozen(&["logs", "-n", "1500", "-a", "hello"]);
+        logs.contains(&format!("app[{name}]: {name} is here")).then_some(())
+    });
+    let entries = server.json(&["cron", "-a", "hello"]);
+    let id = entries[0]["id"].as_str().expect("an id").chars().take(8).collect::<String>();
+    let by_hand = server.json(&["cron:run", &id, "-a", "hello"]);
+    assert!(by_hand["due_at"].is_null(), "{by_hand}");
+    server.dozen(&["cron:remove", &id, "-a", "hello"]);
+    assert_eq!(server.json(&["cron", "-a", "hello"]), serde_json::json!([]));
 }
 
 fn logs_are_one_stream(server: &Server) {

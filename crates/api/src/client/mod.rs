@@ -7,6 +7,7 @@
 mod calls;
 mod calls_access;
 mod calls_app;
+mod calls_cron;
 mod error;
 pub mod forwarder;
 mod link;

@@ -9,6 +9,7 @@ mod buildpacks;
 mod builds;
 mod catalogue;
 mod config;
+mod cron;
 mod deploy;
 mod doctor;
 #[cfg(test)]
@@ -177,6 +178,22 @@ enum Command {
     /// Unset config vars, which makes a release
     #[command(name = "config:unset", alias = "config:remove")]
     ConfigUnset(config::Unset),
+
+    /// List the recurring commands of an app, with their next runs
+    #[command(name = "cron", visible_alias = "cron:list")]
+    Cron(cron::List),
+    /// Let a command run again and again
+    #[command(name = "cron:add")]
+    CronAdd(cron::Add),
+    /// Remove a recurring command
+    #[command(name = "cron:remove")]
+    CronRemove(cron::Remove),
+    /// List what became of the times at which commands were due
+    #[command(name = "cron:history")]
+    CronHistory(cron::History),
+    /// Run a recurring command now
+    #[command(name = "cron:run")]
+    CronRun(cron::Run),
 
     /// Deploy a folder without git: pack it, upload it, and follow it until it serves
     #[command(name = "deploy")]
@@ -450,6 +467,11 @@ fn act(session: &Session, command: Command) -> Result<ExitCode, Failure> {
         Command::BuildpacksSet(command) => command.act(session)?,
         Command::BuildpacksRemove(command) => command.act(session)?,
         Command::BuildpacksClear(command) => command.act(session)?,
+        Command::Cron(command) => command.act(session)?,
+        Command::CronAdd(command) => command.act(session)?,
+        Command::CronRemove(command) => command.act(session)?,
+        Command::CronHistory(command) => command.act(session)?,
+        Command::CronRun(command) => command.act(session)?,
         Command::Domains(command) => command.act(session)?,
         Command::DomainsAdd(command) => command.act(session)?,
         Command::DomainsInfo(command) => command.act(session)?,

@@ -4,6 +4,7 @@ use crate::dozen::Dozen;
 use crate::stub::Reply;
 use crate::{json, samples, server};
 use api::buildpack::BuildpackInstallation;
+use api::dozen::cron::{CronEntry, CronOutcome, CronRun};
 use api::dyno::{DynoState, Empty};
 use api::release::ReleaseStatus;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -267,4 +268,54 @@ fn the_address_of_an_app_is_data_and_the_manual_is_written() {
     let ended = dozen.run(&["manual", &folder.display().to_string()]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(folder.join("dozen-apps:create.1").is_file());
+}
+
+#[test]
+fn a_recurring_command_is_added_run_and_removed() {
+    let at = "2026-01-31T06:00:00Z".parse().expect("a time");
+    let entry = |id: u128, command: &str| CronEntry {
+        id: domain::ids::CronId::from_u128(id),
+        command: command.to_owned(),
+        schedule: "0 6 * * *".to_owned(),
+        timezone: "UTC".to_owned(),
+        concurrency: "forbid".to_owned(),
+        origin: "added".to_owned(),
+        created_at: at,
+        next_runs: vec![at],
+        last_run: None,
+    };
+    let (first, second) = (entry(0xab01 << 112, "bin/report -v"), entry(0xab02 << 112, "bin/sweep"));
+    let run = CronRun {
+        cron: second.id,
+        command: second.command.clone(),
+        due_at: None,
+        recorded_at: at,
+        outcome: CronOutcome::Started {
+            id: domain::ids::JobId::from_u128(1),
+            name: "cron.3".to_owned(),
+            end: None,
+        },
+    };
+    let of_second = "/dozen/apps/hello/cron/ab020000-0000-0000-0000-000000000000";
+    let stub = server(vec![
+        ("POST /dozen/apps/hello/cron", json(&first)),
+        ("GET /dozen/apps/hello/cron", json(&[&first, &second])),
+        (Box::leak(format!("POST {of_second}/runs").into_boxed_str()), json(&run)),
+        (Box::leak(format!("DELETE {of_second}").into_boxed_str()), json(&second)),
+    ]);
+    let dozen = Dozen::at(&stub.url()).with("DOZEN_APP", "hello");
+    let added = dozen.run(&["cron:add", "--concurrency", "forbid", "0 6 * * *", "bin/report", "-v"]);
+    assert_eq!(
+        added.stderr,
+        "Adding a recurring command to hello... done, ab010000\nIt runs next at 2026-01-31 06:00:00 UTC.\n"
+    );
+    let sent = r#"{"command":"bin/report -v","schedule":"0 6 * * *","concurrency":"forbid"}"#;
+    assert_eq!(stub.requests()[0].body, sent);
+    let ran = dozen.run(&["cron:run", "AB02"]);
+    assert!(ran.stderr.starts_with("Running `bin/sweep` on hello... done, cron.3\n"), "{}", ran.stderr);
+    assert_eq!(dozen.run(&["cron:remove", "ab02"]).stderr, "Removing `bin/sweep` from hello... done\n");
+    for (id, told) in [("ab", "2 ids begin with ab"), ("ff", "has the id ff"), ("", "has the id")] {
+        let refused = dozen.run(&["cron:remove", id]);
+        assert!(refused.code == Some(1) && refused.stderr.contains(told), "{}", refused.stderr);
+    }
 }

@@ -9,6 +9,7 @@ mod catalogue;
 mod collaborators;
 mod config_vars;
 mod convert;
+mod cron;
 mod domains;
 mod dozen;
 mod dynos;
@@ -36,6 +37,7 @@ pub fn routes() -> Routes {
         .merge(catalogue::routes())
         .merge(collaborators::routes())
         .merge(config_vars::routes())
+        .merge(cron::routes())
         .merge(domains::routes())
         .merge(dozen::routes())
         .merge(dynos::routes())

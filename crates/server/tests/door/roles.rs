@@ -40,6 +40,7 @@ fn body(route: &Route, number: usize) -> String {
     let body = match (route.method, route.about.takes.unwrap_or("")) {
         (_, "AddDomain") => json!({"hostname": format!("n{number}.example.org")}),
         (_, "CreateCollaborator") => json!({"user": "nobody@example.com"}),
+        (_, "CreateCronEntry") => json!({"command": "true", "schedule": "@daily"}),
         (_, "CreateDyno") => json!({"command": "true"}),
         (_, "CreateRelease") => json!({"release": "v99"}),
         (_, "CreateBuild") => json!({"source_blob": {"url": "https://nowhere.example/x.tgz"}}),
