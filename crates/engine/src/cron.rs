@@ -24,7 +24,10 @@ use store::tables::jobs::JobRow;
 
 /// What became of a run that was to start.
 pub(crate) enum Begun {
-    Started(JobRow),
+    /// With the display name of its process.
+    Started {
+        name: String,
+    },
     Skipped(SkipReason),
 }
 
@@ -51,7 +54,7 @@ pub(crate) fn begin(
     writer.insert_cron_run(entry.id, due_at, &started, engine.now())?;
     let done = Done::new(Action::JobCreate.name(), Some(entry.app), ResourceKind::Job, row.job.id);
     record(engine, writer, context, done.after("name", row.job.display_name()).after("cron", entry.id))?;
-    Ok(Begun::Started(row))
+    Ok(Begun::Started { name: row.job.display_name() })
 }
 
 fn unfinished(jobs: &[JobRow]) -> Unfinished {

@@ -80,8 +80,7 @@ fn run(
     }
     let command = &row.entry.command;
     match begin(engine, writer, &Context::system("cron"), row, Some(due_at))? {
-        Begun::Started(job) => {
-            let name = job.job.display_name();
+        Begun::Started { name } => {
             Ok(Some(Told::Started(row.app, format!("Starting process {name} with command `{command}`"))))
         }
         Begun::Skipped(reason) => {

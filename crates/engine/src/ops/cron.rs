@@ -109,7 +109,7 @@ pub fn run_now(
         let app = authorised_app(writer, context, app, Action::JobCreate)?;
         let row = find(writer, app.id, id)?;
         match begin(engine, writer, context, &row, None)? {
-            Begun::Started(_) => {}
+            Begun::Started { .. } => {}
             Begun::Skipped(reason) => return Err(not_begun(reason)),
         }
         let newest = writer.cron_history(app.id, Some(row.id), 1)?.into_iter().next();

@@ -235,7 +235,7 @@ fn a_size_and_its_rules_become_limits() {
         assert_eq!(usage.memory.unwrap().total_bytes(), 21 << 20);
         Some(usage.limits)
     };
-    let small = world.until("it is measured", &limits);
+    let small = world.until("it is measured", limits);
     assert_eq!((small.memory_bytes, small.hard_memory_bytes()), (512 << 20, 768 << 20));
     assert_eq!((small.cpu_millicores, small.tmp_bytes()), (None, 256 << 20));
     let (process_type, size) = ("web".parse().unwrap(), Some(Size::Standard2X));
