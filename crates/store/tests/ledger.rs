@@ -218,7 +218,7 @@ fn job(app: AppId, release: ReleaseId, n: u128) -> JobRow {
         number: n as u32,
         command: "bash".into(),
         streams: JobStreams::Terminal { columns: 80, lines: 24 },
-        limits: Limits::DEFAULT,
+        limits: Size::default().limits(),
         time_limit_seconds: 60,
         actor: Some(OWNER),
         created_at: NOW,

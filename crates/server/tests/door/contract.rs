@@ -104,6 +104,7 @@ fn every_route_keeps_its_word() {
     processes(&mut walk, &world);
     sharing(&mut walk);
     domains(&mut walk);
+    recurring_commands(&mut walk);
     what_is_empty(&mut walk);
     walk.delete("/apps/hello");
     assert!(walk.wrong.is_empty(), "{:#?}", walk.wrong);
@@ -266,6 +267,18 @@ fn domains(walk: &mut Walk) {
     walk.get("/apps/hello/domains/www.example.com");
     walk.ask("PATCH", "/apps/hello/domains/www.example.com", &json!({"sni_endpoint": null}));
     walk.delete(&format!("/apps/hello/domains/{}", added["id"].as_str().unwrap()));
+}
+
+fn recurring_commands(walk: &mut Walk) {
+    let wanted = json!({"command": "true", "schedule": "0 6 * * mon-fri", "timezone": "Europe/Berlin"});
+    let added = walk.ask("POST", "/dozen/apps/hello/cron", &wanted);
+    assert_eq!((&added["command"], &added["timezone"]), (&wanted["command"], &wanted["timezone"]));
+    let path = format!("/dozen/apps/hello/cron/{}", added["id"].as_str().unwrap());
+    assert_eq!(walk.get("/dozen/apps/hello/cron")[0], walk.get(&path));
+    let begun = walk.ask("POST", &format!("{path}/runs"), &json!({}));
+    assert_eq!(walk.get(&format!("{path}/runs"))[0]["id"], begun["id"]);
+    assert_eq!(walk.get("/dozen/apps/hello/cron-runs")[0]["id"], begun["id"]);
+    walk.delete(&path);
 }
 
 /// Whatever the table calls a list of nothing.

@@ -72,6 +72,7 @@ fn body(route: &Route) -> String {
         (_, "AddDomain") => json!({ "hostname": "x.example.org" }),
         (_, "CreateBuild") => json!({ "source_blob": { "url": "https://nowhere.example/x" } }),
         (_, "CreateCollaborator") => json!({ "user": "nobody@example.com" }),
+        (_, "CreateCronEntry") => json!({ "command": "true", "schedule": "@daily" }),
         (_, "CreateDyno") => json!({ "command": "true" }),
         (_, "CreateRelease") => json!({ "release": "v99" }),
         (_, "UpdateApp") => json!({ "maintenance": true }),
