@@ -7,6 +7,7 @@ use crate::native::NativeError;
 use blobs::tree::{ExtractError, ReadError};
 use blobs::{LayerError, SlugError};
 use domain::app_json::AppJsonError;
+use domain::names::ProcessType;
 use domain::procfile::ProcfileError;
 use std::path::PathBuf;
 
@@ -34,6 +35,11 @@ pub enum BuildError {
     Procfile(#[from] ProcfileError),
     #[error(transparent)]
     AppJson(#[from] AppJsonError),
+    #[error(
+        "app.json, healthchecks.{process_type}: the check \"{name}\" asks by a command, which this version does not carry out. Fix: \
+         ask by \"path\", \"listening\" or \"uptime\""
+    )]
+    CommandCheck { process_type: ProcessType, name: String },
     #[error(transparent)]
     Native(#[from] NativeError),
     #[error("the source cannot be read")]
@@ -78,6 +84,7 @@ impl BuildError {
             | Self::Advice(AdviceError::Submodules { .. } | AdviceError::LargeFiles { .. })
             | Self::Procfile(_)
             | Self::AppJson(_)
+            | Self::CommandCheck { .. }
             | Self::TimedOut { .. }
             | Self::OutOfMemory { .. }
             | Self::StepFailed { .. }

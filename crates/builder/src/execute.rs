@@ -224,7 +224,10 @@ impl Watch<'_> {
             return Err(ExecuteError::Lost);
         };
         match observed.state {
-            ProcessState::Starting | ProcessState::Up { .. } | ProcessState::Stopping { .. } => Ok(None),
+            ProcessState::Starting
+            | ProcessState::Up { .. }
+            | ProcessState::Unready { .. }
+            | ProcessState::Stopping { .. } => Ok(None),
             ProcessState::Lost => Err(ExecuteError::Lost),
             ProcessState::Exited(exit) => self.judge(exit).map(Some),
         }

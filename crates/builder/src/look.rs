@@ -3,6 +3,7 @@
 use crate::detect::{self, Listing};
 use crate::error::BuildError;
 use blobs::tree::{ReadError, SourceTree};
+use domain::app_json::health::Probe;
 use domain::app_json::{self, AppJson, AppJsonError};
 use domain::procfile::{self, Procfile, ProcfileError};
 
@@ -33,10 +34,21 @@ fn observe_procfile(tree: &SourceTree) -> Result<Option<Procfile>, BuildError> {
 fn observe_app_json(tree: &SourceTree) -> Result<AppJson, BuildError> {
     match tree.read(detect::APP_JSON, app_json::MAX_BYTES as u64) {
         Ok(None) => Ok(AppJson::default()),
-        Ok(Some(bytes)) => Ok(AppJson::parse(&bytes)?),
+        Ok(Some(bytes)) => carried_out(AppJson::parse(&bytes)?),
         Err(ReadError::TooLarge { .. }) => {
             Err(AppJsonError::TooLarge { bytes: app_json::MAX_BYTES + 1 }.into())
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is understood and not done yet is refused: a check that is silently not made is found out when it is needed.
+fn carried_out(app_json: AppJson) -> Result<AppJson, BuildError> {
+    for (process_type, checks) in &app_json.health_checks {
+        if let Some(check) = checks.iter().find(|check| matches!(check.probe, Probe::Command { .. })) {
+            let (process_type, name) = (process_type.clone(), check.name.clone());
+            return Err(BuildError::CommandCheck { process_type, name });
+        }
+    }
+    Ok(app_json)
 }

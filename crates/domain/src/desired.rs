@@ -2,8 +2,9 @@
 //! config values.
 
 use crate::ids::{AppId, JobId, ProcessId, ReleaseId};
+use crate::mutant::{self, Mutant};
 use crate::names::{AppName, HostName, ProcessType, ReleaseVersion, SlugId};
-use crate::process::{JobKind, Limits, StopPolicy};
+use crate::process::{JobKind, Limits, Purpose, StopPolicy};
 use crate::time::BootMillis;
 use crate::trial::{CrashBudget, Trial};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,8 @@ pub struct DesiredSlots {
     pub command: String,
     pub quantity: u32,
     pub strategy: Strategy,
+    /// How long a process may be starting by its own startup checks, if it has any.
+    pub startup_seconds: Option<u64>,
     pub limits: Limits,
     pub stop: StopPolicy,
     /// Indexes (from 1) that someone stopped: they stay down until restarted, scaled or released anew.
@@ -161,6 +164,19 @@ impl DesiredApp {
     }
 }
 
+impl DesiredApp {
+    /// The slots that a process of this purpose was made for, whether it is still wanted or not.
+    pub fn slots_of(&self, purpose: &Purpose) -> Option<&DesiredSlots> {
+        match purpose {
+            Purpose::Slot { release, process_type, .. } => {
+                let release = self.releases().find(|desired| desired.release == *release)?;
+                release.slots.iter().find(|slots| slots.process_type == *process_type)
+            }
+            Purpose::Job { .. } => None,
+        }
+    }
+}
+
 impl DesiredRelease {
     pub fn web(&self) -> Option<&DesiredSlots> {
         self.slots.iter().find(|slots| slots.process_type.is_web())
@@ -175,6 +191,14 @@ impl DesiredSlots {
             Strategy::StopFirst => false,
             Strategy::Rolling { .. } => self.process_type.is_web(),
         }
+    }
+
+    /// How long one of these may be starting. Checks that take longer than processes usually get are waited for.
+    pub fn boot_seconds(&self, bounds: &Bounds) -> u64 {
+        if mutant::active(Mutant::IgnoreStartupChecks) {
+            return bounds.boot_timeout_seconds;
+        }
+        bounds.boot_timeout_seconds.max(self.startup_seconds.unwrap_or(0))
     }
 
     /// The indexes that should run now, from 1 to the quantity, less the stopped ones.

@@ -31,6 +31,12 @@ mutants! {
     SilenceIsConsent = "silence-is-consent",
     /// A process is routed before it was seen up.
     RouteStarting = "route-starting",
+    /// A process that is not ready is routed beside ready ones.
+    RouteUnready = "route-unready",
+    /// An app none of whose processes is ready has no route.
+    CloseOnUnready = "close-on-unready",
+    /// A start is given up before the app's own startup checks have failed.
+    IgnoreStartupChecks = "ignore-startup-checks",
     /// A candidate is routed before its promotion.
     RouteCandidate = "route-candidate",
     /// While a candidate exists, the current release is taken out of the table.

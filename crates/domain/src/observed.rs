@@ -40,10 +40,13 @@ pub struct ObservedProcess {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ProcessState {
-    /// Running, not yet seen to accept. Only web processes stay here; others are up at once.
+    /// Running, not yet seen to accept or to pass its startup checks. Only web processes and those with such checks stay here;
+    /// others are up at once.
     Starting,
     /// Ready. Sticky: a process that was up once is never `Starting` again.
     Up { since: BootMillis },
+    /// Up, and a readiness check fails: no requests are wanted until it passes again.
+    Unready { since: BootMillis },
     /// A stop is under way.
     Stopping { since: BootMillis },
     /// Ended, with its exit record.
@@ -56,13 +59,14 @@ impl ProcessState {
     /// Whether a child may still be running.
     pub const fn is_live(&self) -> bool {
         match self {
-            Self::Starting | Self::Up { .. } | Self::Stopping { .. } => true,
+            Self::Starting | Self::Up { .. } | Self::Unready { .. } | Self::Stopping { .. } => true,
             Self::Exited(_) | Self::Lost => false,
         }
     }
 
+    /// Whether it has started, be it ready for requests or not.
     pub const fn is_up(&self) -> bool {
-        matches!(self, Self::Up { .. })
+        matches!(self, Self::Up { .. } | Self::Unready { .. })
     }
 }
 
@@ -80,4 +84,6 @@ pub enum ObservedRouter {
 pub struct BootEvidence {
     pub process: ProcessId,
     pub diagnosis: BootDiagnosis,
+    /// How long it had to start.
+    pub seconds: u64,
 }

@@ -1,5 +1,6 @@
 //! What a process is for, how it ended, what it may use and how it is stopped.
 
+use crate::app_json::health::CheckKind;
 use crate::ids::{JobId, ReleaseId};
 use crate::names::ProcessType;
 use crate::time::BootMillis;
@@ -71,6 +72,28 @@ pub struct Exit {
     /// Whether a stop had been asked for before it ended.
     pub stop_requested: bool,
     pub out_of_memory: bool,
+    /// The health check that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_check: Option<FailedCheck>,
+}
+
+/// A health check that has failed as often in a row as it may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedCheck {
+    pub kind: CheckKind,
+    pub name: String,
+    /// What was asked and what came of it, in one line: `GET http://10.210.0.3:5000/health answered 503 Service Unavailable`.
+    pub problem: String,
+    /// Attempts that failed in a row.
+    pub attempts: u32,
+}
+
+impl fmt::Display for FailedCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, problem, attempts } = self;
+        let times = if *attempts == 1 { "once".to_owned() } else { format!("{attempts} times in a row") };
+        write!(f, "{} check \"{name}\" failed {times}: {problem}", kind.as_word())
+    }
 }
 
 /// A child's wait status, in words.

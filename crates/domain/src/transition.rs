@@ -2,6 +2,7 @@
 //!
 //! Like the plan these are pure functions of desired and observed state, so that the simulator records by the same rules.
 
+use crate::app_json::health::CheckKind;
 use crate::backoff;
 use crate::cycle;
 use crate::desired::{
@@ -12,7 +13,8 @@ use crate::mutant::{self, Mutant};
 use crate::names::ProcessType;
 use crate::observed::{Observed, ObservedProcess, ProcessState};
 use crate::plan::app::AppView;
-use crate::process::{Exit, ExitStatus, JobKind, Purpose};
+use crate::plan::stops::boot_seconds;
+use crate::process::{Exit, ExitStatus, FailedCheck, JobKind, Purpose};
 use crate::time::BootMillis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -78,6 +80,8 @@ pub enum ReleaseFailure {
     PhaseCancelled,
     /// A web process did not accept on its port in time (R10).
     BootTimeout { name: String, process: ProcessId, seconds: u64 },
+    /// A health check ended a web process before it served.
+    CheckFailed { name: String, check: FailedCheck },
     /// A web process ended before it ever served, more often than is forgiven.
     Crashed { name: String, status: Option<ExitStatus> },
 }
@@ -93,6 +97,7 @@ impl fmt::Display for ReleaseFailure {
             Self::BootTimeout { name, seconds, .. } => {
                 write!(f, "{name} failed to bind to $PORT within {seconds} seconds of launch (R10)")
             }
+            Self::CheckFailed { name, check } => write!(f, "{name} did not start: its {check}"),
             Self::Crashed { name, status: Some(status) } => {
                 write!(f, "{name} ended with {status} before it served")
             }
@@ -162,6 +167,7 @@ const fn exit_of(process: &ObservedProcess) -> Option<&Exit> {
         ProcessState::Exited(exit) => Some(exit),
         ProcessState::Starting
         | ProcessState::Up { .. }
+        | ProcessState::Unready { .. }
         | ProcessState::Stopping { .. }
         | ProcessState::Lost => None,
     }
@@ -181,9 +187,9 @@ fn crash_of(
     let cycled =
         cycle::is_due(process.process, process.started_at, exit.at, desired.bounds.cycle_after_seconds);
     let replaced = restarted || (cycled && exit.stop_requested && !mutant::active(Mutant::CycleIsCrash));
-    let boot_limit = desired.bounds.boot_timeout_seconds * 1000;
-    let ran_into_boot_limit =
-        process.purpose.is_web() && exit.at.millis_since(process.started_at) >= boot_limit;
+    let boot_limit = slots.boot_seconds(&desired.bounds) * 1000;
+    let may_be_late = process.purpose.is_web() || slots.startup_seconds.is_some();
+    let ran_into_boot_limit = may_be_late && exit.at.millis_since(process.started_at) >= boot_limit;
     if replaced || (exit.stop_requested && !ran_into_boot_limit) {
         return None;
     }
@@ -240,9 +246,10 @@ fn job_facts(view: &AppView<'_>, app: &DesiredApp, job: &DesiredJob) -> Vec<Tran
     facts.extend(match &process.state {
         ProcessState::Exited(exit) => Some(ended(JobOutcome::Exited { status: exit.status })),
         ProcessState::Lost => Some(ended(JobOutcome::Lost)),
-        ProcessState::Starting | ProcessState::Up { .. } | ProcessState::Stopping { .. } => {
-            phase_started(app, job)
-        }
+        ProcessState::Starting
+        | ProcessState::Up { .. }
+        | ProcessState::Unready { .. }
+        | ProcessState::Stopping { .. } => phase_started(app, job),
     });
     facts
 }
@@ -306,7 +313,7 @@ fn failed_boot(
     facts: &[Transition],
     now: BootMillis,
 ) -> Option<ReleaseFailure> {
-    let seconds = desired.bounds.boot_timeout_seconds;
+    let seconds = boot_seconds(candidate.web(), desired);
     let mut late = view.live().filter(|process| {
         let of_candidate = process.purpose.release() == candidate.release && process.purpose.is_web();
         of_candidate
@@ -319,10 +326,9 @@ fn failed_boot(
     }
     facts.iter().find_map(|fact| match fact {
         Transition::Ended { purpose, exit, crash: Some(crash), .. }
-            if purpose.release() == candidate.release && crash.record.count >= CANDIDATE_ATTEMPTS =>
+            if purpose.release() == candidate.release =>
         {
-            let status = exit.as_ref().map(|exit| exit.status);
-            Some(ReleaseFailure::Crashed { name: purpose.display_name(), status })
+            failed_start(purpose, exit.as_ref(), crash)
         }
         Transition::Ended { .. }
         | Transition::JobAdopted { .. }
@@ -332,6 +338,18 @@ fn failed_boot(
         | Transition::ReleaseFailed { .. }
         | Transition::BudgetSpent { .. } => None,
     })
+}
+
+/// A startup check has had its attempts; any other end may be bad luck once.
+fn failed_start(purpose: &Purpose, exit: Option<&Exit>, crash: &Crash) -> Option<ReleaseFailure> {
+    let name = purpose.display_name();
+    let check = exit.and_then(|exit| exit.failed_check.clone());
+    match check {
+        Some(check) if check.kind == CheckKind::Startup => Some(ReleaseFailure::CheckFailed { name, check }),
+        _ if crash.record.count < CANDIDATE_ATTEMPTS => None,
+        Some(check) => Some(ReleaseFailure::CheckFailed { name, check }),
+        None => Some(ReleaseFailure::Crashed { name, status: exit.map(|exit| exit.status) }),
+    }
 }
 
 /// Every wanted web slot of the candidate has an up process. True at once without web, or when web may not overlap.

@@ -12,6 +12,7 @@ const NOW: BootMillis = BootMillis(100_000);
 
 fn one_worker() -> Desired {
     let slots = DesiredSlots {
+        startup_seconds: None,
         process_type: "worker".parse().unwrap(),
         command: "work".into(),
         quantity: 1,
@@ -44,8 +45,13 @@ fn one_worker() -> Desired {
 }
 
 fn crash_at(at: u64) -> Option<CrashRecord> {
-    let exit =
-        Exit { at: BootMillis(at), status: ExitStatus::Code(1), stop_requested: false, out_of_memory: false };
+    let exit = Exit {
+        at: BootMillis(at),
+        status: ExitStatus::Code(1),
+        stop_requested: false,
+        out_of_memory: false,
+        failed_check: None,
+    };
     let process = ObservedProcess {
         process: ProcessId::from_u128(3),
         app: APP,

@@ -121,6 +121,7 @@ fn wake_at(planned: &Plan, trouble: bool, now: BootMillis) -> Option<BootMillis>
         | Waiting::Boot { .. }
         | Waiting::ReleasePhase { .. }
         | Waiting::Job { .. }
+        | Waiting::NoneReady { .. }
         | Waiting::LostJob { .. } => false,
     });
     let acted = (!planned.actions.is_empty() && !trouble).then_some(now);

@@ -113,13 +113,20 @@ pub(crate) fn gather_evidence(
     observed: &Observed,
     now: BootMillis,
 ) -> Vec<BootEvidence> {
-    let seconds = desired.bounds.boot_timeout_seconds;
-    let late = observed.processes.iter().filter(|process| {
-        process.state == ProcessState::Starting && process.started_at.plus_seconds(seconds) <= now
+    let starting = observed
+        .processes
+        .iter()
+        .filter(|process| process.state == ProcessState::Starting && process.purpose.is_web());
+    let late = starting.filter_map(|process| {
+        let app = desired.apps.iter().find(|app| app.app == process.app);
+        let slots = app.and_then(|app| app.slots_of(&process.purpose));
+        let usual = desired.bounds.boot_timeout_seconds;
+        let seconds = slots.map_or(usual, |slots| slots.boot_seconds(&desired.bounds));
+        (process.started_at.plus_seconds(seconds) <= now).then_some((process.process, seconds))
     });
-    late.filter_map(|process| {
-        let diagnosis = control::diagnose(&settings.data, process.process).ok()?;
-        Some(BootEvidence { process: process.process, diagnosis })
+    late.filter_map(|(process, seconds)| {
+        let diagnosis = control::diagnose(&settings.data, process).ok()?;
+        Some(BootEvidence { process, diagnosis, seconds })
     })
     .collect()
 }

@@ -2,6 +2,7 @@
 
 use blobs::config::ConfigError;
 use blobs::{SlugError, SlugMeta, SlugStore};
+use domain::app_json::health::HealthCheck;
 use domain::feature::Feature;
 use domain::job::JobStreams;
 use domain::names::ConfigKey;
@@ -60,7 +61,8 @@ pub(crate) fn prepare(
         true => Samples::Told,
         false => Samples::Untold,
     };
-    Ok(Prepared { spec: render(spawn, stdio, samples, slug.runtime)?, environment })
+    let checks = health_checks(spawn, &slug);
+    Ok(Prepared { spec: render(spawn, stdio, samples, slug.runtime, checks)?, environment })
 }
 
 const fn stdio(streams: JobStreams) -> Stdio {
@@ -73,11 +75,22 @@ const fn stdio(streams: JobStreams) -> Stdio {
     }
 }
 
+/// Jobs run to their end and are asked nothing.
+fn health_checks(spawn: &Spawn, slug: &SlugMeta) -> Vec<HealthCheck> {
+    match &spawn.purpose {
+        Purpose::Slot { process_type, .. } => {
+            slug.app_json.health_checks.get(process_type).cloned().unwrap_or_default()
+        }
+        Purpose::Job { .. } => Vec::new(),
+    }
+}
+
 fn render(
     spawn: &Spawn,
     stdio: Stdio,
     samples: Samples,
     runtime: Option<Runtime>,
+    health_checks: Vec<HealthCheck>,
 ) -> Result<ProcessSpec, SpecError> {
     let readiness = if spawn.purpose.is_web() { Readiness::AcceptOnEndpoint } else { Readiness::Immediately };
     Ok(ProcessSpec {
@@ -92,6 +105,7 @@ fn render(
         stop: spawn.stop,
         endpoint: spawn.endpoint,
         readiness,
+        health_checks,
         stdio,
         network: Network::App,
         toolchain: runtime.map(Toolchain::Runtime),

@@ -223,6 +223,7 @@ impl Bench {
             stop: StopPolicy::APP,
             endpoint: None,
             readiness: Readiness::Immediately,
+            health_checks: Vec::new(),
             stdio: Stdio::Journal,
             network: Network::App,
             toolchain: None,

@@ -3,7 +3,8 @@
 //!
 //! * `spec.json`: the spec, unchanged; * `lock`: held (flock) by the shim for its whole life, and by nobody else. Both are names
 //!   of one file;
-//! * `ready`, `stopping`, `exit`: facts, each written once, by temporary file and rename; * `ctl`: the control socket.
+//! * `ready`, `stopping`, `exit`: facts, each written once, by temporary file and rename; * `readiness`: whether its readiness
+//!   checks pass, written in the same way whenever that changes; * `ctl`: the control socket.
 //!
 //! Observing asks nobody and changes nothing. A folder that cannot be read is reported by name and hides no other.
 
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub const SPEC_FILE: &str = "spec.json";
 pub const LOCK_FILE: &str = "lock";
 pub const READY_FILE: &str = "ready";
+pub const READINESS_FILE: &str = "readiness";
 pub const STOPPING_FILE: &str = "stopping";
 pub const EXIT_FILE: &str = "exit";
 pub const CONTROL_SOCKET: &str = "ctl";
@@ -54,6 +56,22 @@ pub enum RunFolderError {
 pub struct Instant {
     pub format: Format,
     pub at: BootMillis,
+}
+
+/// `readiness`; without the file the process is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadinessRecord {
+    pub format: Format,
+    pub at: BootMillis,
+    pub standing: Standing,
+}
+
+/// Whether the readiness checks of a process pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Ready,
+    Unready,
 }
 
 /// `exit`.
@@ -164,8 +182,14 @@ fn observe_state(folder: &Path, spec: &ProcessSpec, boot: &BootId) -> Result<Pro
     if let Some(stopping) = read_json::<Instant>(&folder.join(STOPPING_FILE))? {
         return Ok(ProcessState::Stopping { since: stopping.at });
     }
-    let ready = read_json::<Instant>(&folder.join(READY_FILE))?;
-    Ok(ready.map_or(ProcessState::Starting, |ready| ProcessState::Up { since: ready.at }))
+    let Some(Instant { at: since, .. }) = read_json(&folder.join(READY_FILE))? else {
+        return Ok(ProcessState::Starting);
+    };
+    let readiness: Option<ReadinessRecord> = read_json(&folder.join(READINESS_FILE))?;
+    Ok(match readiness.map_or(Standing::Ready, |readiness| readiness.standing) {
+        Standing::Ready => ProcessState::Up { since },
+        Standing::Unready => ProcessState::Unready { since },
+    })
 }
 
 /// Whether somebody holds the lock file. A missing file is held by nobody.
@@ -278,6 +302,14 @@ mod tests {
         let instant = |at| Instant { format: Format, at: BootMillis(at) };
         write_json(&folder, READY_FILE, &instant(5)).unwrap();
         assert_eq!(state(&data, 1), ProcessState::Up { since: BootMillis(5) });
+        for (standing, state_now) in [
+            (Standing::Unready, ProcessState::Unready { since: BootMillis(5) }),
+            (Standing::Ready, ProcessState::Up { since: BootMillis(5) }),
+        ] {
+            let record = ReadinessRecord { format: Format, at: BootMillis(6), standing };
+            write_json(&folder, READINESS_FILE, &record).unwrap();
+            assert_eq!(state(&data, 1), state_now);
+        }
         write_json(&folder, STOPPING_FILE, &instant(6)).unwrap();
         assert_eq!(state(&data, 1), ProcessState::Stopping { since: BootMillis(6) });
         let exit = Exit {
@@ -285,12 +317,27 @@ mod tests {
             status: ExitStatus::Code(0),
             stop_requested: true,
             out_of_memory: false,
+            failed_check: None,
         };
         write_json(&folder, EXIT_FILE, &ExitRecord { format: Format, boot_id: boot(), exit: exit.clone() })
             .unwrap();
         assert_eq!(state(&data, 1), ProcessState::Exited(exit.clone()));
         drop(lock);
         assert_eq!(state(&data, 1), ProcessState::Exited(exit));
+    }
+
+    /// What shims of every release so far have written is understood.
+    #[test]
+    fn records_of_every_kind_are_understood() {
+        let exit: ExitRecord = serde_json::from_str(include_str!("../fixtures/exit-1.json")).unwrap();
+        assert_eq!(exit.exit.failed_check, None);
+        let exit: ExitRecord =
+            serde_json::from_str(include_str!("../fixtures/exit-1-failed-check.json")).unwrap();
+        let check = exit.exit.failed_check.unwrap();
+        assert_eq!((check.name.as_str(), check.attempts), ("startup-1", 3));
+        let readiness: ReadinessRecord =
+            serde_json::from_str(include_str!("../fixtures/readiness-1.json")).unwrap();
+        assert_eq!(readiness.standing, Standing::Unready);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! environment travels beside it as a sealed memfd ([`crate::environment`]).
 
 use crate::format::Format;
+use domain::app_json::health::{HealthCheck, MAX_CHECKS, Probe};
 use domain::endpoint::Endpoint;
 use domain::ids::{AppId, BuildId, ProcessId};
 use domain::names::SlugId;
@@ -47,6 +48,9 @@ pub struct ProcessSpec {
     /// Where the process is told to listen (the caller also puts the port into the environment as `PORT`).
     pub endpoint: Option<Endpoint>,
     pub readiness: Readiness,
+    /// What is asked about it; an up process has passed its startup checks besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_checks: Vec<HealthCheck>,
     pub stdio: Stdio,
     pub network: Network,
     /// A read-only tree of tools beside the stack.
@@ -209,6 +213,12 @@ pub enum InvalidSpec {
     AppIndex(u32),
     #[error("a process that is ready when it accepts needs an endpoint")]
     NoEndpoint,
+    #[error("there are more than {MAX_CHECKS} health checks")]
+    TooManyChecks,
+    #[error("the health check \"{0}\" asks over the network a process without an endpoint")]
+    CheckWithoutEndpoint(String),
+    #[error("the health check \"{0}\" runs a command, which this version does not do")]
+    CommandCheck(String),
     #[error("a memory limit of {0} bytes is below {MIN_MEMORY_BYTES}")]
     Memory(u64),
     #[error("a limit of {0} processes is below {MIN_PROCESSES}")]
@@ -236,7 +246,24 @@ impl ProcessSpec {
         if self.readiness == Readiness::AcceptOnEndpoint && self.endpoint.is_none() {
             return Err(InvalidSpec::NoEndpoint);
         }
+        self.validate_checks()?;
         validate_limits(self.limits)
+    }
+
+    fn validate_checks(&self) -> Result<(), InvalidSpec> {
+        if self.health_checks.len() > MAX_CHECKS {
+            return Err(InvalidSpec::TooManyChecks);
+        }
+        for check in &self.health_checks {
+            match (&check.probe, self.endpoint) {
+                (Probe::Command { .. }, _) => return Err(InvalidSpec::CommandCheck(check.name.clone())),
+                (Probe::Http { .. } | Probe::Listening { .. }, None) => {
+                    return Err(InvalidSpec::CheckWithoutEndpoint(check.name.clone()));
+                }
+                (Probe::Http { .. } | Probe::Listening { .. }, Some(_)) | (Probe::Uptime { .. }, _) => {}
+            }
+        }
+        Ok(())
     }
 
     /// What it runs for, `None` for a build.
@@ -326,6 +353,7 @@ pub(crate) mod tests {
             stop: StopPolicy::APP,
             endpoint: None,
             readiness: Readiness::Immediately,
+            health_checks: Vec::new(),
             stdio: Stdio::Journal,
             network: Network::App,
             toolchain: None,
@@ -336,6 +364,32 @@ pub(crate) mod tests {
             started_at: BootMillis(7),
             request_id: None,
         }
+    }
+
+    fn check(name: &str) -> HealthCheck {
+        let probe = match name {
+            "port" => Probe::Listening { port: None },
+            "command" => Probe::Command { argv: vec!["true".to_owned()] },
+            _ => Probe::Uptime { seconds: 1 },
+        };
+        HealthCheck {
+            name: name.to_owned(),
+            kind: domain::app_json::health::CheckKind::Startup,
+            probe,
+            attempts: 3,
+            timeout_seconds: 5,
+            wait_seconds: 5,
+            initial_delay_seconds: 0,
+        }
+    }
+
+    /// Specs of every release so far, also of those that knew of no checks, are understood.
+    #[test]
+    fn specs_of_every_kind_are_understood() {
+        let old: ProcessSpec = serde_json::from_str(include_str!("../fixtures/spec-1.json")).unwrap();
+        assert_eq!(old, example(1));
+        let new: ProcessSpec = serde_json::from_str(include_str!("../fixtures/spec-1-health.json")).unwrap();
+        assert_eq!(new, ProcessSpec { health_checks: vec![check("up"), check("port")], ..example(1) });
     }
 
     #[test]
@@ -388,6 +442,18 @@ pub(crate) mod tests {
                 ProcessSpec { limits: Limits { tmp_bytes: Some(0), ..limits }, ..good.clone() },
                 InvalidSpec::Tmp(0),
             ),
+            (
+                ProcessSpec { health_checks: vec![check("up"); MAX_CHECKS + 1], ..good.clone() },
+                InvalidSpec::TooManyChecks,
+            ),
+            (
+                ProcessSpec { health_checks: vec![check("up"), check("port")], ..good.clone() },
+                InvalidSpec::CheckWithoutEndpoint("port".to_owned()),
+            ),
+            (
+                ProcessSpec { health_checks: vec![check("command")], ..good.clone() },
+                InvalidSpec::CommandCheck("command".to_owned()),
+            ),
         ] {
             assert_eq!(bad.validate(), Err(why), "{bad:?}");
         }
@@ -415,6 +481,7 @@ pub(crate) mod tests {
         let runtime = Toolchain::Runtime("python-3.11".parse().unwrap());
         for spec in [
             example(1),
+            ProcessSpec { health_checks: vec![check("up"), check("port")], ..example(1) },
             ProcessSpec { toolchain: Some(runtime), ..example(1) },
             ProcessSpec { kind: build, stdio: Stdio::Passed(Passed::Four), ..example(2) },
         ] {

@@ -5,8 +5,8 @@ use crate::world::Violation;
 use domain::cycle;
 use domain::desired::{Bounds, Desired, DesiredApp};
 use domain::ids::{AppId, ReleaseId};
-use domain::observed::{Observed, ObservedProcess};
-use domain::plan::{Action, Plan, Waiting, Why};
+use domain::observed::{Observed, ObservedProcess, ProcessState};
+use domain::plan::{Action, Plan, StopReason, Waiting, Why};
 use domain::process::Purpose;
 use domain::route::RouteTable;
 use domain::time::BootMillis;
@@ -28,13 +28,59 @@ pub fn check_plan(
     });
     if let Some(table) = table {
         check_routed(desired, observed, table)?;
+        check_ready(desired, observed, table)?;
         check_not_stopped(plan, table)?;
     }
     if let Some(table) = table.or(observed.published.as_ref()) {
         check_served(desired, observed, table, now)?;
     }
     in_flight::check(desired, observed, plan, table)?;
+    check_not_stopped_early(desired, observed, now, plan)?;
     check_fair(desired, plan)
+}
+
+/// An unready process is routed only where no process of its app is ready.
+fn check_ready(desired: &Desired, observed: &Observed, table: &RouteTable) -> Result<(), Violation> {
+    for app in &desired.apps {
+        let of_app = || observed.processes.iter().filter(|process| process.app == app.app);
+        let is_ready = |process: &ObservedProcess| {
+            is_able(app, process) && matches!(process.state, ProcessState::Up { .. })
+        };
+        let unready = of_app().find(|process| {
+            matches!(process.state, ProcessState::Unready { .. }) && table.routes(process.process)
+        });
+        if let Some(unready) = unready.filter(|_| of_app().any(is_ready)) {
+            return Err(format!("{} is not ready and routed beside one that is", unready.purpose));
+        }
+    }
+    Ok(())
+}
+
+/// A start is given up when both the platform's time and the app's own are over.
+fn check_not_stopped_early(
+    desired: &Desired,
+    observed: &Observed,
+    now: BootMillis,
+    plan: &Plan,
+) -> Result<(), Violation> {
+    for action in &plan.actions {
+        let Action::Stop { process, why: StopReason::BootTimeout, .. } = action else { continue };
+        let found = observed.processes.iter().find(|seen| seen.process == *process);
+        let Some(found) = found else { return Err(format!("{process} is not there and was stopped")) };
+        let apps = desired.apps.iter().filter(|app| app.app == found.app);
+        let releases = apps.flat_map(DesiredApp::releases).filter(|r| r.release == found.purpose.release());
+        let own = releases.flat_map(|release| &release.slots).filter_map(|slots| match &found.purpose {
+            Purpose::Slot { process_type, .. } if *process_type == slots.process_type => {
+                slots.startup_seconds
+            }
+            Purpose::Slot { .. } | Purpose::Job { .. } => None,
+        });
+        let seconds = own.max().unwrap_or(0).max(desired.bounds.boot_timeout_seconds);
+        if found.started_at.plus_seconds(seconds) > now {
+            return Err(format!("{} was not given the {seconds} s that it may take to start", found.purpose));
+        }
+    }
+    Ok(())
 }
 
 /// Routed is a subset of the up processes of the current release.
@@ -138,6 +184,7 @@ fn check_fair(desired: &Desired, plan: &Plan) -> Result<(), Violation> {
         }
         Waiting::Slot { .. }
         | Waiting::Boot { .. }
+        | Waiting::NoneReady { .. }
         | Waiting::Drain { .. }
         | Waiting::RouterAcknowledgement { .. }
         | Waiting::ReleasePhase { .. }

@@ -96,6 +96,7 @@ impl Ledger {
         let mut web = slots("web", 1 + random.below(3) as u32);
         let mut worker = slots("worker", random.below(4) as u32);
         for slots in [&mut web, &mut worker] {
+            slots.startup_seconds = random.percent(20).then_some(90);
             if random.percent(50) {
                 slots.strategy = Strategy::Rolling { max_in_flight: 1 + random.below(2) as u32 };
             }
@@ -297,6 +298,13 @@ impl Ledger {
         self.desired.apps.iter_mut().find(|desired| desired.app == app)
     }
 
+    /// Whether a process is not up at once.
+    pub fn waits(&self, app: AppId, purpose: &Purpose) -> bool {
+        let app = self.desired.apps.iter().find(|desired| desired.app == app);
+        let slots = app.and_then(|app| app.slots_of(purpose));
+        purpose.is_web() || slots.is_some_and(|slots| slots.startup_seconds.is_some())
+    }
+
     pub fn behaviour(&self, purpose: &Purpose) -> Behaviour {
         self.behaviours.get(&purpose.release()).copied().unwrap_or(Behaviour::Healthy)
     }
@@ -319,6 +327,7 @@ fn slots(process_type: &str, quantity: u32) -> DesiredSlots {
     DesiredSlots {
         strategy: Strategy::default_for(&process_type),
         process_type,
+        startup_seconds: None,
         command: "serve".into(),
         quantity,
         limits: Limits::DEFAULT,

@@ -121,7 +121,7 @@ impl World {
         if let Purpose::Job { job, .. } = &spawn.purpose {
             *self.job_starts.entry(*job).or_default() += 1;
         }
-        let waits = spawn.purpose.is_web();
+        let waits = ledger.waits(spawn.app, &spawn.purpose);
         let state = if waits { ProcessState::Starting } else { ProcessState::Up { since: self.now } };
         let behaviour = ledger.behaviour(&spawn.purpose);
         let due = self.now.plus_millis(50 + random.below(3_000));
@@ -269,6 +269,7 @@ impl World {
         {
             process.happen(now, random);
         }
+        self.processes.values_mut().for_each(|process| process.change_readiness(random, calm));
         for router in &mut self.routers {
             router.happen(self.published.as_ref(), random, calm);
         }
@@ -332,7 +333,7 @@ impl Process {
                     ProcessState::Up { since: now }
                 }
             },
-            (ProcessState::Up { since }, _) => match self.behaviour {
+            (ProcessState::Up { since } | ProcessState::Unready { since }, _) => match self.behaviour {
                 Behaviour::CrashLoop => exited(now, ExitStatus::Code(1), false),
                 Behaviour::Flapping if now.millis_since(*since) > 20_000 => {
                     exited(now, ExitStatus::Code(0), false)
@@ -343,10 +344,25 @@ impl Process {
         };
         self.due = now.plus_millis(random.below(2_000));
     }
+
+    /// Its readiness checks begin to fail, or pass again.
+    fn change_readiness(&mut self, random: &mut Random, calm: Calm) {
+        let faulty = calm == Calm::Faulty && self.purpose.is_web();
+        self.state = match self.state {
+            ProcessState::Up { since } if faulty && random.percent(5) => ProcessState::Unready { since },
+            ProcessState::Unready { since } if !faulty || random.percent(20) => ProcessState::Up { since },
+            ProcessState::Up { .. }
+            | ProcessState::Unready { .. }
+            | ProcessState::Starting
+            | ProcessState::Stopping { .. }
+            | ProcessState::Exited(_)
+            | ProcessState::Lost => return,
+        };
+    }
 }
 
 const fn exited(at: BootMillis, status: ExitStatus, stop_requested: bool) -> ProcessState {
-    ProcessState::Exited(Exit { at, status, stop_requested, out_of_memory: false })
+    ProcessState::Exited(Exit { at, status, stop_requested, out_of_memory: false, failed_check: None })
 }
 
 impl Router {

@@ -12,7 +12,7 @@ use domain::ids::{AccountId, AppId, CronId, JobId, ProcessId, ReleaseId};
 use domain::job::{Job, JobState, JobStreams};
 use domain::names::{ConfigKey, ReleaseVersion};
 use domain::policy::Role;
-use domain::process::{ExitStatus, JobKind, Limits, Purpose};
+use domain::process::{ExitStatus, JobKind, Purpose};
 use domain::release::{Artifact, Release, ReleaseStatus};
 use domain::secret::Secret;
 use domain::time::{BootId, BootMillis, WallMillis};

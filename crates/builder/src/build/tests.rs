@@ -284,6 +284,13 @@ fn broken_builds_are_told_what_mends_them() {
             "app.json: a check that asks nothing",
             &[("index.html", "x"), ("app.json", r#"{"healthchecks":{"web":[{"type":"startup"}]}}"#)],
         ),
+        (
+            "app.json: a check by a command",
+            &[
+                ("index.html", "x"),
+                ("app.json", r#"{"healthchecks":{"web":[{"type":"liveness","command":["bin/ok"]}]}}"#),
+            ],
+        ),
         ("app.json: no JSON", &[("index.html", "x"), ("app.json", "{,}")]),
         ("a static site without its page", &[("Staticfile", "root: dist")]),
     ];

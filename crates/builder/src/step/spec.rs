@@ -37,6 +37,7 @@ pub(crate) fn plan_spec(
         stop: StopPolicy { signal: StopSignal::Term, to: StopTarget::All, grace_seconds: STOP_GRACE_SECONDS },
         endpoint: None,
         readiness: Readiness::Immediately,
+        health_checks: Vec::new(),
         stdio: Stdio::Passed(Passed::Four),
         network: Network::App,
         toolchain: Some(toolchain),

@@ -193,6 +193,7 @@ impl World {
         let spec = ProcessSpec {
             endpoint: Some(Endpoint::new(IpAddr::V4(address), port)),
             readiness: Readiness::AcceptOnEndpoint,
+            health_checks: Vec::new(),
             ..self.spec(slug, line)
         };
         self.spawn(&spec, &[]);
@@ -224,6 +225,7 @@ impl World {
             stop: StopPolicy::APP,
             endpoint: None,
             readiness: Readiness::Immediately,
+            health_checks: Vec::new(),
             stdio: Stdio::Journal,
             network: Network::App,
             toolchain: None,

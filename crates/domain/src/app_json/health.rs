@@ -5,7 +5,7 @@
 //! Four ways to ask: an HTTP request (`path`), a connection (`listening`), a command in the process's own sandbox (`command`), or
 //! that the process stays alive for a while (`uptime`).
 
-use super::{AppJsonError, invalid};
+use super::{AppJsonError, invalid, startup};
 use crate::names::ProcessType;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ pub const MAX_CHECKS: usize = 10;
 pub const MAX_HEADERS: usize = 20;
 /// Longest path, header value, expected content and command (all arguments together), in bytes.
 pub const MAX_TEXT_BYTES: usize = 2048;
+/// All checks of one process type as they are kept, in bytes: they travel with each start of a process.
+pub const MAX_TYPE_BYTES: usize = 16 * 1024;
 const ATTEMPTS: RangeInclusive<u32> = 1..=100;
 const TIMEOUT_SECONDS: RangeInclusive<u32> = 1..=300;
 const WAIT_SECONDS: RangeInclusive<u32> = 1..=3600;
@@ -146,11 +148,20 @@ pub(super) fn check_all(
             })
             .collect();
         let checked = checked?;
+        check_size(&checked).map_err(|problem| invalid(&place, problem))?;
         if !checked.is_empty() {
             all.insert(process_type, checked);
         }
     }
     Ok(all)
+}
+
+fn check_size(checks: &[HealthCheck]) -> Result<(), String> {
+    let bytes = serde_json::to_vec(checks).map_or(usize::MAX, |bytes| bytes.len());
+    if bytes > MAX_TYPE_BYTES {
+        return Err(format!("the checks have {bytes} bytes together, {MAX_TYPE_BYTES} are allowed"));
+    }
+    Ok(())
 }
 
 impl Written {
@@ -170,7 +181,10 @@ impl Written {
         let wait_seconds = within("wait", self.wait, WAIT_SECONDS)?;
         let initial_delay_seconds = within("initialDelay", self.initial_delay, INITIAL_DELAY_SECONDS)?;
         let probe = self.probe()?;
-        Ok(HealthCheck { name, kind, probe, attempts, timeout_seconds, wait_seconds, initial_delay_seconds })
+        let check =
+            HealthCheck { name, kind, probe, attempts, timeout_seconds, wait_seconds, initial_delay_seconds };
+        startup::check_length(&check)?;
+        Ok(check)
     }
 
     fn probe(self) -> Result<Probe, String> {

@@ -10,6 +10,7 @@
 pub mod cron;
 pub mod formation;
 pub mod health;
+pub mod startup;
 mod text;
 
 use crate::desired::Strategy;

@@ -44,6 +44,10 @@ fn everything_that_is_understood() {
     assert_eq!(strategy("web"), Strategy::Overlap);
     assert_eq!(strategy("worker"), Strategy::Rolling { max_in_flight: 2 });
     assert_eq!(strategy("clock"), Strategy::StopFirst);
+    let startup = |name: &str| app.startup_seconds(&name.parse().expect("a type"));
+    assert_eq!(startup("web"), Some(3 * (5 + 5) + startup::MARGIN_SECONDS));
+    assert_eq!(startup("worker"), Some(3 + 3 * (5 + 5) + startup::MARGIN_SECONDS));
+    assert_eq!(startup("clock"), None);
 }
 
 #[test]
@@ -80,6 +84,22 @@ fn mistakes_are_told_with_their_place() {
     ];
     let told: Vec<String> = cases.iter().map(|text| format!("{text}\n    {}", refused(text))).collect();
     insta::assert_snapshot!(told.join("\n"));
+    let slow =
+        r#"{"healthchecks": {"web": [{"type": "startup", "path": "/", "attempts": 100, "timeout": 60}]}}"#;
+    assert!(
+        refused(slow).contains("it may take 6500 seconds to fail, 3600 are allowed"),
+        "{}",
+        refused(slow)
+    );
+    let header = format!(r#"{{"name": "A", "value": "{}"}}"#, "x".repeat(2000));
+    let heavy = format!(
+        r#"{{"type": "liveness", "path": "/", "httpHeaders": [{}]}}"#,
+        std::iter::repeat_n(header, 10).collect::<Vec<_>>().join(",")
+    );
+    assert!(
+        refused(&format!(r#"{{"healthchecks": {{"web": [{heavy}]}}}}"#))
+            .contains("bytes together, 16384 are allowed")
+    );
     let large = format!("{{\"name\": \"{}\"}}", "x".repeat(MAX_BYTES));
     assert!(refused(&large).contains("are allowed"));
     let many = [r#"{"type":"startup","listening":true}"#; health::MAX_CHECKS + 1].join(",");

@@ -81,7 +81,7 @@ pub enum StopReason {
     Cycle,
     /// A second process for the same slot.
     Duplicate,
-    /// It did not accept on its port in time (R10).
+    /// It did not accept on its port in time (R10), or its startup checks did not come to an end.
     BootTimeout,
     /// The job was cancelled.
     Cancelled,
@@ -96,7 +96,7 @@ impl fmt::Display for StopReason {
             Self::Restart => "restart requested",
             Self::Cycle => "cycled after a long run",
             Self::Duplicate => "a second process in its slot",
-            Self::BootTimeout => "not listening in time",
+            Self::BootTimeout => "not started in time",
             Self::Cancelled => "cancelled",
             Self::TimeLimit => "time limit reached",
         })

@@ -151,7 +151,8 @@ pub(super) fn is_slot(process: &ObservedProcess, release: ReleaseId, kind: &Proc
     }
 }
 
-/// Of several live processes in one slot the best stays: not stopping before stopping, up before starting, then the oldest.
+/// Of several live processes in one slot the best stays: not stopping before stopping, ready before unready before
+/// starting, then the oldest.
 fn mark_duplicates(mut processes: Vec<&ObservedProcess>, surplus: &mut BTreeMap<ProcessId, StopReason>) {
     processes.sort_by_key(|process| (rank(&process.state), process.started_at, process.process));
     for process in processes.iter().skip(1) {
@@ -162,8 +163,9 @@ fn mark_duplicates(mut processes: Vec<&ObservedProcess>, surplus: &mut BTreeMap<
 pub(super) const fn rank(state: &ProcessState) -> u8 {
     match state {
         ProcessState::Up { .. } => 0,
-        ProcessState::Starting => 1,
-        ProcessState::Stopping { .. } => 2,
-        ProcessState::Exited(_) | ProcessState::Lost => 3,
+        ProcessState::Unready { .. } => 1,
+        ProcessState::Starting => 2,
+        ProcessState::Stopping { .. } => 3,
+        ProcessState::Exited(_) | ProcessState::Lost => 4,
     }
 }

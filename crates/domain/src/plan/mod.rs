@@ -24,7 +24,7 @@ pub mod report;
 pub mod routers;
 mod routing;
 mod spawns;
-mod stops;
+pub(crate) mod stops;
 
 use crate::desired::Desired;
 use crate::ids::{AppId, Ids};
@@ -33,7 +33,7 @@ use crate::time::BootMillis;
 pub use action::{Action, Plan, Spawn, StopReason};
 use app::AppView;
 pub use endpoints::{PORTS, SHARED_PORTS};
-pub use report::{Report, Waiting, Why};
+pub use report::{BootUntil, Report, Waiting, Why};
 use routers::Routers;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -35,6 +35,7 @@ fn strategy(max_in_flight: u32) -> Strategy {
 
 fn desired(process_type: &str, quantity: usize, strategy: Strategy) -> Desired {
     let slots = DesiredSlots {
+        startup_seconds: None,
         process_type: process_type.parse().unwrap(),
         command: "work".into(),
         quantity: quantity as u32,

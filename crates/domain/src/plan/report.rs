@@ -29,8 +29,17 @@ impl Report {
 pub enum Waiting {
     /// A slot without a process.
     Slot { app: AppId, release: ReleaseId, process_type: ProcessType, index: u32, why: Why },
-    /// A process that was started and does not accept yet.
-    Boot { app: AppId, release: ReleaseId, process: ProcessId, name: String, deadline: BootMillis },
+    /// A process that was started and is not up yet.
+    Boot {
+        app: AppId,
+        release: ReleaseId,
+        process: ProcessId,
+        name: String,
+        until: BootUntil,
+        deadline: BootMillis,
+    },
+    /// No web process passes its readiness checks: requests go to all of them.
+    NoneReady { app: AppId },
     /// A process that finishes its requests before it is stopped.
     Drain { app: AppId, process: ProcessId, name: String, in_flight: u32, deadline: BootMillis },
     /// A process that may not be stopped before every router has confirmed that it gets no requests.
@@ -41,6 +50,16 @@ pub enum Waiting {
     Job { app: AppId, release: ReleaseId, job: JobId, why: Why },
     /// A job whose process vanished without a record of its end.
     LostJob { app: AppId, release: ReleaseId, job: JobId },
+}
+
+/// What makes a process up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BootUntil {
+    /// It accepts on its port.
+    Accepts,
+    /// Its startup checks have passed; a web process accepts on its port as well.
+    ChecksPass,
 }
 
 /// Why a start has to wait.
@@ -80,6 +99,7 @@ impl Waiting {
         match self {
             Self::Slot { app, .. }
             | Self::Boot { app, .. }
+            | Self::NoneReady { app }
             | Self::Drain { app, .. }
             | Self::RouterAcknowledgement { app, .. }
             | Self::ReleasePhase { app, .. }
@@ -95,7 +115,7 @@ impl Waiting {
             | Self::ReleasePhase { release, .. }
             | Self::Job { release, .. }
             | Self::LostJob { release, .. } => Some(*release),
-            Self::Drain { .. } | Self::RouterAcknowledgement { .. } => None,
+            Self::NoneReady { .. } | Self::Drain { .. } | Self::RouterAcknowledgement { .. } => None,
         }
     }
 }
@@ -104,9 +124,15 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slot { process_type, index, why, .. } => write!(f, "{process_type}.{index} waits: {why}"),
-            Self::Boot { name, .. } => {
+            Self::Boot { name, until: BootUntil::Accepts, .. } => {
                 write!(f, "{name} has started and does not accept connections on its port yet")
             }
+            Self::Boot { name, until: BootUntil::ChecksPass, .. } => {
+                write!(f, "{name} has started and has not passed its startup checks yet")
+            }
+            Self::NoneReady { .. } => f.write_str(
+                "no web process passes its readiness checks: requests go to all of them, as if there were no such checks",
+            ),
             Self::Drain { name, in_flight, .. } => {
                 write!(f, "{name} of the previous release is finishing {in_flight} request(s)")
             }

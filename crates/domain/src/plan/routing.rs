@@ -6,7 +6,7 @@ use crate::mutant::{self, Mutant};
 use crate::observed::{Observed, ObservedProcess, ProcessState};
 use crate::plan::app::{AppView, Standing};
 use crate::plan::routers::Routers;
-use crate::plan::{Action, Draft};
+use crate::plan::{Action, Draft, Waiting};
 use crate::process::Purpose;
 use crate::route::{
     AppRoute, DrainingProcess, Gate, Generation, ROUTE_TABLE_FORMAT, RouteTable, RoutedProcess,
@@ -27,7 +27,8 @@ pub(crate) fn plan_table(
         // could bear the same generation.
         return;
     }
-    let routes: Vec<AppRoute> = apps.iter().filter_map(|app| Some(render_route(app, app.desired?))).collect();
+    let routes: Vec<AppRoute> =
+        apps.iter().filter_map(|app| Some(render_route(app, app.desired?, draft))).collect();
     let draining = render_draining(observed, &routes, routers, draft.now);
     let latest = routers.latest_generation();
     let unchanged = routers.published.is_some_and(|table| {
@@ -55,8 +56,12 @@ fn next_generation(latest: Generation, epoch: u64) -> Generation {
     Generation { epoch: latest.epoch, counter: latest.counter + 1 }
 }
 
-fn render_route(view: &AppView<'_>, app: &DesiredApp) -> AppRoute {
-    let routed = routed_processes(view);
+fn render_route(view: &AppView<'_>, app: &DesiredApp, draft: &mut Draft) -> AppRoute {
+    let started = started_processes(view);
+    if !started.is_empty() && !started.iter().any(|process| is_ready(process)) {
+        draft.wait(Waiting::NoneReady { app: view.app });
+    }
+    let routed = readiest(started);
     let gate = gate(view, app, &routed);
     AppRoute {
         app: app.app,
@@ -72,8 +77,18 @@ fn render_process(process: &ObservedProcess) -> Option<RoutedProcess> {
     Some(RoutedProcess { process: process.process, name, endpoint: process.endpoint? })
 }
 
-/// The up web processes of the current release, in order of their index.
-fn routed_processes<'a>(view: &AppView<'a>) -> Vec<&'a ObservedProcess> {
+/// Those that are ready for requests. If none is, all: checks that fail everywhere more often lie than tell that no process can
+/// answer, and a request that might be answered is better than one that is refused for sure.
+fn readiest(started: Vec<&ObservedProcess>) -> Vec<&ObservedProcess> {
+    if mutant::active(Mutant::RouteUnready) {
+        return started;
+    }
+    let ready: Vec<_> = started.iter().copied().filter(|process| is_ready(process)).collect();
+    if ready.is_empty() && !mutant::active(Mutant::CloseOnUnready) { started } else { ready }
+}
+
+/// The up web processes of the current release, ready or not, in order of their index.
+fn started_processes<'a>(view: &AppView<'a>) -> Vec<&'a ObservedProcess> {
     let may_serve = |standing: Standing| match standing {
         Standing::Current => {
             view.desired.is_none_or(|app| app.candidate.is_none()) || !mutant::active(Mutant::UnrouteEarly)
@@ -88,13 +103,18 @@ fn routed_processes<'a>(view: &AppView<'a>) -> Vec<&'a ObservedProcess> {
             let indexes = slots.wanted();
             indexes.filter_map(move |index| {
                 let kept = view.in_slot(release.release, &slots.process_type, index);
-                kept.into_iter().find(|process| is_ready(process) && view.surplus(process.process).is_none())
+                kept.into_iter()
+                    .find(|process| is_started(process) && view.surplus(process.process).is_none())
             })
         })
         .collect()
 }
 
-fn is_ready(process: &ObservedProcess) -> bool {
+const fn is_ready(process: &ObservedProcess) -> bool {
+    matches!(process.state, ProcessState::Up { .. })
+}
+
+fn is_started(process: &ObservedProcess) -> bool {
     process.state.is_up()
         || (mutant::active(Mutant::RouteStarting) && process.state == ProcessState::Starting)
 }

@@ -1,8 +1,9 @@
 //! What is told to end, and what has to wait for that.
 
-use crate::desired::Desired;
+use crate::desired::{Desired, DesiredSlots};
 use crate::observed::{ObservedProcess, ProcessState};
 use crate::plan::app::AppView;
+use crate::plan::report::BootUntil;
 use crate::plan::routers::{Release, Routers};
 use crate::plan::{Action, Draft, StopReason, Waiting};
 use crate::process::{Purpose, StopPolicy};
@@ -77,17 +78,23 @@ fn overdue(
             if process.state != ProcessState::Starting {
                 return None;
             }
-            let deadline = process.started_at.plus_seconds(desired.bounds.boot_timeout_seconds);
+            let slots = view.desired.and_then(|app| app.slots_of(&process.purpose));
+            let deadline = process.started_at.plus_seconds(boot_seconds(slots, desired));
             if deadline <= draft.now {
                 return Some(StopReason::BootTimeout);
             }
             draft.wake(deadline);
             let name = process.purpose.display_name();
+            let until = match slots.and_then(|slots| slots.startup_seconds) {
+                Some(_) => BootUntil::ChecksPass,
+                None => BootUntil::Accepts,
+            };
             draft.wait(Waiting::Boot {
                 app: view.app,
                 release: *release,
                 process: process.process,
                 name,
+                until,
                 deadline,
             });
             None
@@ -105,6 +112,11 @@ fn overdue(
             None
         }
     }
+}
+
+/// How long a process of these slots may be starting.
+pub(crate) fn boot_seconds(slots: Option<&DesiredSlots>, desired: &Desired) -> u64 {
+    slots.map_or(desired.bounds.boot_timeout_seconds, |slots| slots.boot_seconds(&desired.bounds))
 }
 
 fn policy(view: &AppView<'_>, process: &ObservedProcess) -> StopPolicy {

@@ -2,18 +2,19 @@
 //! its command says.
 //!
 //! `serve`, `work` and all else: comes up and stays. `crash`: ends with status 1 as soon as it is looked at. `exit N`: ends with N.
-//! `deaf`: never accepts on its port.
+//! `unwell`: ends for a startup check that has failed. `deaf`: never accepts on its port.
 
 use crate::bell::Bell;
 use crate::ports::{
     AttachError, Attached, Backend, Facts, JobStarted, ReleaseEnvironment, Status, UsageError,
 };
+use domain::app_json::health::CheckKind;
 use domain::desired::Desired;
 use domain::ids::{Ids, ProcessId, RouterId};
 use domain::names::ConfigKey;
 use domain::observed::{Observed, ObservedProcess, ObservedRouter, ProcessState};
 use domain::plan::{Action, Spawn, plan};
-use domain::process::{Exit, ExitStatus, Limits, Purpose};
+use domain::process::{Exit, ExitStatus, FailedCheck, Limits, Purpose};
 use domain::route::{HeldProcess, RouteTable, RouterStatus};
 use domain::secret::Secret;
 use domain::time::BootMillis;
@@ -31,6 +32,13 @@ pub struct MemoryBackend {
     clock: Arc<dyn crate::ports::Clock>,
     environment: Arc<dyn ReleaseEnvironment>,
     world: Mutex<World>,
+}
+
+/// Whether readiness checks pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passes {
+    Yes,
+    No,
 }
 
 struct World {
@@ -94,16 +102,36 @@ impl MemoryBackend {
         world.observed.routers.clear();
     }
 
+    /// What the readiness checks of a living process say from now on.
+    pub fn set_readiness(&self, process: ProcessId, passes: Passes) {
+        let mut world = self.lock();
+        for found in world.observed.processes.iter_mut().filter(|found| found.process == process) {
+            found.state = match (&found.state, passes) {
+                (ProcessState::Up { since }, Passes::No) => ProcessState::Unready { since: *since },
+                (ProcessState::Unready { since }, Passes::Yes) => ProcessState::Up { since: *since },
+                (other, _) => other.clone(),
+            };
+        }
+        drop(world);
+        self.ring();
+    }
+
     /// Ends a living process.
     pub fn end(&self, process: ProcessId, status: ExitStatus) {
         let at = self.clock.boot();
-        self.end_as(process, Exit { at, status, stop_requested: false, out_of_memory: false });
+        self.end_as(
+            process,
+            Exit { at, status, stop_requested: false, out_of_memory: false, failed_check: None },
+        );
     }
 
     /// Ends it as the kernel does that has no memory for it.
     pub fn end_out_of_memory(&self, process: ProcessId) {
         let (at, status) = (self.clock.boot(), ExitStatus::Signal(9));
-        self.end_as(process, Exit { at, status, stop_requested: false, out_of_memory: true });
+        self.end_as(
+            process,
+            Exit { at, status, stop_requested: false, out_of_memory: true, failed_check: None },
+        );
     }
 
     fn end_as(&self, process: ProcessId, exit: Exit) {
@@ -165,8 +193,13 @@ impl World {
     fn stop(&mut self, process: ProcessId, at: BootMillis) {
         let status = ExitStatus::Signal(15);
         for found in self.observed.processes.iter_mut().filter(|found| found.process == process) {
-            found.state =
-                ProcessState::Exited(Exit { at, status, stop_requested: true, out_of_memory: false });
+            found.state = ProcessState::Exited(Exit {
+                at,
+                status,
+                stop_requested: true,
+                out_of_memory: false,
+                failed_check: None,
+            });
         }
     }
 
@@ -194,10 +227,33 @@ impl World {
             let mut words = command.split_whitespace();
             let ended = |code| {
                 let status = ExitStatus::Code(code);
-                ProcessState::Exited(Exit { at: now, status, stop_requested: false, out_of_memory: false })
+                ProcessState::Exited(Exit {
+                    at: now,
+                    status,
+                    stop_requested: false,
+                    out_of_memory: false,
+                    failed_check: None,
+                })
             };
             found.state = match words.next() {
                 Some("crash") => ended(1),
+                Some("unwell") => {
+                    let check = FailedCheck {
+                        kind: CheckKind::Startup,
+                        name: "startup-1".to_owned(),
+                        problem: "GET http://10.210.0.3:5000/: 503 Not Yet: no database".to_owned(),
+                        attempts: 3,
+                    };
+                    let (status, failed_check) = (ExitStatus::Signal(15), Some(check));
+                    let (stop_requested, out_of_memory) = (false, false);
+                    ProcessState::Exited(Exit {
+                        at: now,
+                        status,
+                        stop_requested,
+                        out_of_memory,
+                        failed_check,
+                    })
+                }
                 Some("exit") => ended(words.next().and_then(|code| code.parse().ok()).unwrap_or(0)),
                 Some("deaf") => ProcessState::Starting,
                 _ => ProcessState::Up { since: now },

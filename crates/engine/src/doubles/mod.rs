@@ -4,6 +4,6 @@ mod backend;
 mod builder;
 mod world;
 
-pub use backend::MemoryBackend;
+pub use backend::{MemoryBackend, Passes};
 pub use builder::ScriptedBuilder;
 pub use world::{MemoryLog, MemoryRepositories, SeededRandom, TestClock};

@@ -202,7 +202,8 @@ fn desired_release(
     let slots = types.map(|(kind, command)| {
         let crashes = crashes.remove(&kind).unwrap_or_default();
         let strategy = app_json.strategy(&kind);
-        places.slots(kind, command, strategy, crashes)
+        let startup_seconds = app_json.startup_seconds(&kind);
+        DesiredSlots { startup_seconds, ..places.slots(kind, command, strategy, crashes) }
     });
     DesiredRelease {
         release: release.id,
@@ -234,6 +235,7 @@ impl Places<'_> {
             command,
             quantity: row.quantity,
             strategy,
+            startup_seconds: None,
             limits: self.sizes.limits(row.size),
             stop: StopPolicy::APP,
             stopped: stopped.chain(replaced).collect(),

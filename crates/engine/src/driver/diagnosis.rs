@@ -1,19 +1,28 @@
-//! The R10 line: that a web process did not accept on its port in time, and what it does instead. Told once per process.
+//! What the driver tells about how an app's web processes are doing: the R10 line, that one did not accept on its port in time and
+//! what it does instead, once per process; and that none of them is ready, once per change.
 
 use super::record::display_name;
 use crate::engine::Engine;
 use crate::ports::{LogLine, LogStream, Status};
 use domain::ids::{AppId, ProcessId};
 use domain::observed::ObservedProcess;
+use domain::plan::Waiting;
 use domain::process::BootDiagnosis;
 use domain::transition::Crash;
 use std::collections::BTreeSet;
 use store::tables::exits::ExitRow;
 
+/// The name under which a line about all web processes stands.
+const WEB: &str = "web";
+const NONE_READY: &str = "No web process passes its readiness checks: requests go to all of them";
+const SOME_READY: &str = "Requests go to the web processes that pass their readiness checks";
+
 /// For whom it was told.
 #[derive(Default)]
 pub(super) struct Diagnoses {
     told: BTreeSet<ProcessId>,
+    /// Apps whose web processes are all unready.
+    none_ready: BTreeSet<AppId>,
 }
 
 impl Diagnoses {
@@ -26,6 +35,20 @@ impl Diagnoses {
             }
         }
         self.told.retain(|process| find(status, *process).is_some());
+        self.tell_readiness(engine, status);
+    }
+
+    /// That readiness checks decide nothing for now, and that they do again: once each.
+    fn tell_readiness(&mut self, engine: &Engine, status: &Status) {
+        let none_ready: BTreeSet<AppId> =
+            status.report.waiting.iter().filter_map(app_without_ready).collect();
+        let tell = |app: &AppId, text: &str| {
+            let (stream, name) = (LogStream::Platform, WEB.to_owned());
+            engine.0.ports.log.append(*app, LogLine { stream, name, process: None, text: text.to_owned() });
+        };
+        none_ready.difference(&self.none_ready).for_each(|app| tell(app, NONE_READY));
+        self.none_ready.difference(&none_ready).for_each(|app| tell(app, SOME_READY));
+        self.none_ready = none_ready;
     }
 
     pub(super) fn tell_boot_timeout(
@@ -58,8 +81,9 @@ impl Diagnoses {
         if !self.told.insert(process) {
             return;
         }
-        let seconds = engine.0.settings.bounds.boot_timeout_seconds;
         let found = status.evidence.iter().find(|evidence| evidence.process == process);
+        let usual = engine.0.settings.bounds.boot_timeout_seconds;
+        let seconds = found.map_or(usual, |evidence| evidence.seconds);
         let port = find(status, process).and_then(|process| process.endpoint).map(|endpoint| endpoint.port());
         let diagnosis =
             found.map(|evidence| format!(": {}", in_words(&evidence.diagnosis, port))).unwrap_or_default();
@@ -74,6 +98,19 @@ impl Diagnoses {
 
 fn find(status: &Status, process: ProcessId) -> Option<&ObservedProcess> {
     status.observed.processes.iter().find(|seen| seen.process == process)
+}
+
+const fn app_without_ready(waiting: &Waiting) -> Option<AppId> {
+    match waiting {
+        Waiting::NoneReady { app } => Some(*app),
+        Waiting::Slot { .. }
+        | Waiting::Boot { .. }
+        | Waiting::Drain { .. }
+        | Waiting::RouterAcknowledgement { .. }
+        | Waiting::ReleasePhase { .. }
+        | Waiting::Job { .. }
+        | Waiting::LostJob { .. } => None,
+    }
 }
 
 fn in_words(diagnosis: &BootDiagnosis, port: Option<u16>) -> String {

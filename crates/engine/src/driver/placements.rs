@@ -50,7 +50,7 @@ fn gone(desired: &Desired, observed: &Observed) -> Vec<ProcessId> {
 const fn living_state(process: &ObservedProcess) -> Option<PlacementState> {
     match process.state {
         ProcessState::Starting => Some(PlacementState::Starting),
-        ProcessState::Up { .. } => Some(PlacementState::Up),
+        ProcessState::Up { .. } | ProcessState::Unready { .. } => Some(PlacementState::Up),
         ProcessState::Stopping { .. } => Some(PlacementState::Stopping),
         ProcessState::Exited(_) | ProcessState::Lost => None,
     }

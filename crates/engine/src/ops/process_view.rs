@@ -204,6 +204,7 @@ impl<'a> View<'a> {
                 *release == of && process_type == kind && *index == number
             }
             Waiting::Boot { .. }
+            | Waiting::NoneReady { .. }
             | Waiting::Drain { .. }
             | Waiting::RouterAcknowledgement { .. }
             | Waiting::ReleasePhase { .. }
@@ -219,6 +220,7 @@ impl<'a> View<'a> {
             | Waiting::Drain { process, .. }
             | Waiting::RouterAcknowledgement { process, .. } => *process == of,
             Waiting::Slot { .. }
+            | Waiting::NoneReady { .. }
             | Waiting::ReleasePhase { .. }
             | Waiting::Job { .. }
             | Waiting::LostJob { .. } => false,
@@ -234,6 +236,7 @@ impl<'a> View<'a> {
             Waiting::Job { job, .. } | Waiting::LostJob { job, .. } => *job == of,
             Waiting::Slot { .. }
             | Waiting::Boot { .. }
+            | Waiting::NoneReady { .. }
             | Waiting::Drain { .. }
             | Waiting::RouterAcknowledgement { .. }
             | Waiting::ReleasePhase { .. } => false,

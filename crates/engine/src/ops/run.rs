@@ -138,6 +138,7 @@ fn why_waiting(engine: &Engine, job: JobId) -> Attempt {
         | Waiting::Drain { .. }
         | Waiting::RouterAcknowledgement { .. }
         | Waiting::ReleasePhase { .. }
+        | Waiting::NoneReady { .. }
         | Waiting::LostJob { .. } => None,
     });
     found.unwrap_or_else(|| Attempt::NotYet("It waits for its turn.".to_owned()))

@@ -80,6 +80,56 @@ fn c_21_a_deaf_web_process_fails_its_release_with_r10() {
 }
 
 #[test]
+fn a_failed_startup_check_fails_its_release_at_once_with_its_words() {
+    let world = World::start();
+    let (id, app) = world.app("hello");
+    world.push(&app, 1);
+    world.builder.procfile(&[("web", "unwell")]);
+    let second = world.push(&app, 2);
+    let ReleaseStatus::Failed { reason } = &second.status else { panic!("{second:?}") };
+    assert_eq!(
+        reason,
+        "web.1 did not start: its startup check \"startup-1\" failed 3 times in a row: \
+         GET http://10.210.0.3:5000/: 503 Not Yet: no database"
+    );
+    assert_eq!(world.current(&app), Some(1));
+    world.until_running(id, &["web.1 v1"]);
+    let failed_checks = || {
+        let ended = world.engine.read(|reader| Ok(reader.exits_of(id, 10)?)).unwrap();
+        let exits = ended.into_iter().filter_map(|row| row.exit);
+        exits.filter(|exit| exit.failed_check.is_some()).count()
+    };
+    world.until("its end is recorded", || (failed_checks() > 0).then_some(()));
+    assert_eq!(failed_checks(), 1, "one attempt at starting it");
+}
+
+#[test]
+fn startup_checks_may_take_longer_than_the_boot_timeout() {
+    let world = World::start();
+    let (id, app) = world.app("hello");
+    world.builder.procfile(&[("web", "deaf")]);
+    let checks = br#"{"healthchecks": {"web": [{"type": "startup", "path": "/", "initialDelay": 100}]}}"#;
+    world.builder.app_json(domain::app_json::AppJson::parse(checks).unwrap());
+    let build = world.accept(&app, &commit_of(1));
+    world.built(build);
+    world.until_running(id, &["web.1 v1"]);
+    world.clock.advance_millis(100_000);
+    world.backend.cannot_start(None);
+    let why = world.until("ps says why", || {
+        ops::processes::list(&world.engine, &world.admin, &app).unwrap().first()?.why.clone()
+    });
+    assert_eq!(why, "web.1 has started and has not passed its startup checks yet");
+    assert!(!world.statuses(&app)[0].is_final());
+    world.clock.advance_millis(50_000);
+    world.backend.cannot_start(None);
+    let ended = world.ended(&app, &ReleaseRef::Head);
+    assert!(
+        matches!(&ended.status, ReleaseStatus::Failed { reason } if reason.contains("140 seconds")),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn the_release_phase_runs_before_promotion_and_its_failure_keeps_the_old_release() {
     let world = World::start();
     let (id, app) = world.app("hello");

@@ -1,6 +1,7 @@
 //! Formation, restart, stop, crashes, and what `ps` shows.
 
 use super::*;
+use crate::doubles::Passes;
 use crate::error::Kind;
 use crate::ops::features::Switch;
 use crate::ops::formation::{self, ProcessTarget};
@@ -288,4 +289,40 @@ fn a_feature_is_switched_for_processes_to_come() {
     assert!(listed.contains_key(&Feature::LogRuntimeMetrics));
     set(Switch::Off);
     assert!(on().is_empty());
+}
+
+#[test]
+fn readiness_decides_about_routes_unless_nobody_is_ready() {
+    let world = World::start();
+    let (id, app) = world.app("hello");
+    world.push(&app, 1);
+    scale(&world, &app, "web", "2").unwrap();
+    world.until_running(id, &["web.1 v1", "web.2 v1"]);
+    let routed = || {
+        let table = world.backend.observed().published.unwrap_or_else(|| panic!("a table"));
+        let route = table.apps.into_iter().find(|route| route.app == id);
+        route.map(|route| route.processes.into_iter().map(|routed| routed.name).collect::<Vec<_>>())
+    };
+    let until_routed = |names: &[&str]| {
+        world.until(&format!("{names:?} are routed"), || (routed()? == names).then_some(()));
+    };
+    let process = |name: &str| {
+        let all = world.backend.observed().processes;
+        all.into_iter().find(|found| found.purpose.display_name() == name).unwrap().process
+    };
+    until_routed(&["web.1", "web.2"]);
+    world.backend.set_readiness(process("web.1"), Passes::No);
+    until_routed(&["web.2"]);
+    world.backend.set_readiness(process("web.2"), Passes::No);
+    until_routed(&["web.1", "web.2"]);
+    world.until("it is told", || {
+        world.log.lines(id).iter().any(|line| line.starts_with("web: No web process passes")).then_some(())
+    });
+    world.backend.set_readiness(process("web.2"), Passes::Yes);
+    until_routed(&["web.2"]);
+    world.until("it is told", || {
+        world.log.lines(id).iter().any(|line| line.starts_with("web: Requests go to the web")).then_some(())
+    });
+    let told = world.log.lines(id).iter().filter(|line| line.starts_with("web: ")).count();
+    assert_eq!(told, 2, "each change once");
 }

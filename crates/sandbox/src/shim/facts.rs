@@ -2,7 +2,10 @@
 //! the last of them, the exit, is taken beforehand. A folder that has gone is nobody's business any more.
 
 use crate::format::Format;
-use crate::run_folder::{self, EXIT_FILE, ExitRecord, Instant, READY_FILE, RunFolderError, STOPPING_FILE};
+use crate::run_folder::{
+    self, EXIT_FILE, ExitRecord, Instant, READINESS_FILE, READY_FILE, ReadinessRecord, RunFolderError,
+    STOPPING_FILE, Standing,
+};
 use domain::process::Exit;
 use domain::time::{BootId, BootMillis};
 use rustix::fs::{FallocateFlags, Mode, OFlags};
@@ -26,9 +29,18 @@ const RESERVED_FILE: &str = ".exit.reserved";
 pub struct Facts {
     folder: PathBuf,
     boot_id: BootId,
-    pending: Vec<(&'static str, BootMillis)>,
+    /// In order; at most one of each kind.
+    pending: Vec<Fact>,
     retry_at: Option<BootMillis>,
     reserve: Reserve,
+}
+
+/// What is true from an instant on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fact {
+    Ready(BootMillis),
+    Readiness(BootMillis, Standing),
+    Stopping(BootMillis),
 }
 
 /// The room for the exit. It is taken once the process has run for a moment: starts stay cheap when many come at once, and who
@@ -49,11 +61,17 @@ impl Facts {
     }
 
     pub fn ready(&mut self, at: BootMillis) {
-        self.write(READY_FILE, at, at);
+        self.write(Fact::Ready(at), at);
+    }
+
+    /// What its readiness checks say from now on.
+    pub fn readiness(&mut self, at: BootMillis, standing: Standing) {
+        self.pending.retain(|fact| !matches!(fact, Fact::Readiness(..)));
+        self.write(Fact::Readiness(at, standing), at);
     }
 
     pub fn stopping(&mut self, at: BootMillis) {
-        self.write(STOPPING_FILE, at, at);
+        self.write(Fact::Stopping(at), at);
     }
 
     /// Takes the room for the exit, and tries again what could not be written.
@@ -63,8 +81,8 @@ impl Facts {
         }
         if self.retry_at.is_some_and(|at| now >= at) {
             self.retry_at = None;
-            for (name, at) in std::mem::take(&mut self.pending) {
-                self.write(name, at, now);
+            for fact in std::mem::take(&mut self.pending) {
+                self.write(fact, now);
             }
         }
     }
@@ -77,10 +95,9 @@ impl Facts {
         [reserve, self.retry_at].into_iter().flatten().min()
     }
 
-    fn write(&mut self, name: &'static str, at: BootMillis, now: BootMillis) {
-        let written = run_folder::write_json(&self.folder, name, &Instant { format: Format, at });
-        if written.is_err_and(|error| may_recover(&error)) {
-            self.pending.push((name, at));
+    fn write(&mut self, fact: Fact, now: BootMillis) {
+        if fact.write(&self.folder).is_err_and(|error| may_recover(&error)) {
+            self.pending.push(fact);
             self.retry_at = Some(now.plus_millis(RETRY_MILLIS));
         }
     }
@@ -111,6 +128,20 @@ impl Facts {
     }
 }
 
+impl Fact {
+    fn write(self, folder: &Path) -> Result<(), RunFolderError> {
+        let format = Format;
+        match self {
+            Self::Ready(at) => run_folder::write_json(folder, READY_FILE, &Instant { format, at }),
+            Self::Stopping(at) => run_folder::write_json(folder, STOPPING_FILE, &Instant { format, at }),
+            Self::Readiness(at, standing) => {
+                let record = ReadinessRecord { format, at, standing };
+                run_folder::write_json(folder, READINESS_FILE, &record)
+            }
+        }
+    }
+}
+
 fn reserve(folder: &Path) -> std::io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
@@ -138,7 +169,13 @@ mod tests {
     use domain::process::ExitStatus;
 
     fn exit() -> Exit {
-        Exit { at: BootMillis(5), status: ExitStatus::Code(3), stop_requested: false, out_of_memory: false }
+        Exit {
+            at: BootMillis(5),
+            status: ExitStatus::Code(3),
+            stop_requested: false,
+            out_of_memory: false,
+            failed_check: None,
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The platform's lines about a process, in Heroku's words. Pure.
 
 use domain::plan::StopReason;
-use domain::process::{ExitStatus, Purpose, StopSignal};
+use domain::process::{ExitStatus, FailedCheck, Purpose, StopSignal};
 use domain::usage::MemoryUse;
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
@@ -79,6 +79,19 @@ pub fn not_started(reason: &str) -> String {
     format!("Process could not be started: {reason}")
 }
 
+/// A startup or liveness check has failed for good.
+pub fn unhealthy(check: &FailedCheck) -> String {
+    format!("Stopping this process: its {check}")
+}
+
+pub fn unready(check: &FailedCheck) -> String {
+    format!("Taking this process out of the routes: its {check}")
+}
+
+pub fn ready_again(check: &str) -> String {
+    format!("Taking this process back into the routes: its readiness check \"{check}\" passes again")
+}
+
 pub fn exited(status: ExitStatus) -> String {
     format!("Process exited with status {}", status.shell_code())
 }
@@ -150,6 +163,22 @@ mod tests {
         );
         assert_eq!(exited(ExitStatus::Signal(15)), "Process exited with status 143");
         assert_eq!(exited(ExitStatus::Code(2)), "Process exited with status 2");
+    }
+
+    #[test]
+    fn checks_are_told_with_their_reason() {
+        let check = |attempts| FailedCheck {
+            kind: domain::app_json::health::CheckKind::Liveness,
+            name: "alive".to_owned(),
+            problem: "GET http://10.0.0.1:5000/: 500 Oh".to_owned(),
+            attempts,
+        };
+        assert_eq!(
+            unhealthy(&check(3)),
+            "Stopping this process: its liveness check \"alive\" failed 3 times in a row: GET http://10.0.0.1:5000/: 500 Oh"
+        );
+        assert!(unready(&check(1)).contains("\"alive\" failed once: GET"));
+        assert!(ready_again("able").ends_with("readiness check \"able\" passes again"));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod clone;
 mod control;
 mod facts;
+mod health;
 mod journal;
 pub(crate) mod lines;
 mod meter;

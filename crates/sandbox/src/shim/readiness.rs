@@ -83,18 +83,13 @@ impl Probe {
     }
 
     fn begin(&mut self, now: BootMillis) -> Outcome {
-        let family = if self.endpoint.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let Ok(socket) = rustix::net::socket_with(family, SocketType::STREAM, flags, None) else {
-            return self.fail(now);
-        };
-        match rustix::net::connect(&socket, &self.endpoint) {
-            Ok(()) if is_connected(&socket) => Outcome::Accepted,
-            Err(Errno::INPROGRESS) => {
+        match begin_connect(self.endpoint) {
+            Ok(socket) if is_connected(&socket) => Outcome::Accepted,
+            Ok(socket) => {
                 self.attempt = Attempt::UnderWay { socket, until: now.plus_millis(ATTEMPT_MILLIS) };
                 Outcome::NotYet
             }
-            Ok(()) | Err(_) => self.fail(now),
+            Err(_) => self.fail(now),
         }
     }
 
@@ -105,9 +100,20 @@ impl Probe {
     }
 }
 
+/// A socket on its way to `address`: writable when that is decided.
+pub(super) fn begin_connect(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// A connect within one machine can meet itself: where nobody listens and the kernel picks the wanted port as the source's, the
 /// two ends are the same.
-fn is_connected(socket: &OwnedFd) -> bool {
+pub(super) fn is_connected(socket: &OwnedFd) -> bool {
     let (Ok(own), Ok(Some(peer))) = (rustix::net::getsockname(socket), rustix::net::getpeername(socket))
     else {
         return false;

@@ -1,6 +1,6 @@
 //! What the test binary does when a sandboxed process executes it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +19,7 @@ pub fn act(words: &[&str]) -> ExitCode {
                 std::fs::File::create(format!("{folder}/{number}")).map(drop)
             });
         }
+        ["serve", address, file] => serve(address, file),
         ["environment"] => print_environment(),
         _ => return ExitCode::from(64),
     }
@@ -48,6 +49,24 @@ fn use_up<T>(count: &str, mut take: impl FnMut() -> std::io::Result<T>) {
     }
     say(&format!("took {count} of {count}"));
     std::thread::sleep(Duration::from_secs(600));
+}
+
+/// Answers every request with what the file holds: a status and a line.
+fn serve(address: &str, file: &str) {
+    let listener = TcpListener::bind(address).unwrap();
+    say(&format!("serving on {}", listener.local_addr().unwrap()));
+    for connection in listener.incoming() {
+        let mut connection = connection.unwrap();
+        let mut request = [0; 4096];
+        // A connection that says nothing was only to see whether somebody accepts.
+        if connection.read(&mut request).unwrap_or(0) == 0 {
+            continue;
+        }
+        let text = std::fs::read_to_string(file).unwrap_or_else(|_| "503 Not Yet".to_owned());
+        let (status, body) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), "soon"));
+        let length = body.len();
+        let _ = write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
+    }
 }
 
 /// Touches so much memory, and waits.

@@ -11,6 +11,7 @@ mod builds;
 mod daemons;
 mod disk;
 mod escapes;
+mod health;
 mod insider;
 mod launching;
 mod life;
@@ -36,6 +37,7 @@ fn cases() -> Vec<Case> {
         daemons::CASES,
         weaker::CASES,
         disk::CASES,
+        health::CASES,
     ]
     .concat()
 }

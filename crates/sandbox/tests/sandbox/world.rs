@@ -182,6 +182,7 @@ impl World {
             stop: StopPolicy::APP,
             endpoint: None,
             readiness: Readiness::Immediately,
+            health_checks: Vec::new(),
             stdio: Stdio::Journal,
             network: Network::App,
             toolchain: None,
@@ -226,7 +227,13 @@ impl World {
             Some(ProcessState::Exited(exit)) => {
                 panic!("ended instead: {exit:?}: {:?}", self.lines(process).0)
             }
-            Some(ProcessState::Starting | ProcessState::Stopping { .. } | ProcessState::Lost) | None => None,
+            Some(
+                ProcessState::Starting
+                | ProcessState::Unready { .. }
+                | ProcessState::Stopping { .. }
+                | ProcessState::Lost,
+            )
+            | None => None,
         });
     }
 

@@ -38,7 +38,7 @@ impl Supervisor<'_> {
         match (&self.life, self.orders.spec.endpoint) {
             (_, None) => reply.refuse("this process was told to listen nowhere"),
             (Life::Preparing, _) => reply.answer(ControlAnswer::Diagnosis(BootDiagnosis::NothingBound), &[]),
-            (Life::Starting(_) | Life::Confirming(_) | Life::Up, Some(endpoint)) => {
+            (Life::Starting(_) | Life::Confirming(_) | Life::Checking | Life::Up, Some(endpoint)) => {
                 self.link.tell(ToInit::Diagnose(endpoint.0));
                 self.awaiting_diagnosis.push(reply);
             }

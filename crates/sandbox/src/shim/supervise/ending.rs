@@ -30,8 +30,9 @@ impl Supervisor<'_> {
         let exit = Exit {
             at,
             status: self.leader.unwrap_or(killed_by),
-            stop_requested: self.stop.is_asked(),
+            stop_requested: self.stop.is_asked() && self.failed_check.is_none(),
             out_of_memory,
+            failed_check: self.failed_check.take(),
         };
         self.tell_end(&exit);
         self.journal.flush();

@@ -2,11 +2,13 @@
 
 mod asked;
 mod ending;
+mod healing;
 mod waiting;
 
 use super::clone::Init;
 use super::control::{Control, Reply};
 use super::facts::Facts;
+use super::health::Health;
 use super::journal::ProcessJournal;
 use super::lines::{self, Before, Cause};
 use super::meter::Meter;
@@ -24,7 +26,7 @@ use crate::probe::NetworkForm;
 use crate::spec::Readiness;
 use crate::system::boot_now;
 use domain::plan::StopReason;
-use domain::process::{BootDiagnosis, Exit, ExitStatus};
+use domain::process::{BootDiagnosis, Exit, ExitStatus, FailedCheck};
 use domain::time::BootMillis;
 use domain::usage::Usage;
 use journal::Stream;
@@ -59,6 +61,7 @@ pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>, control:
                 status: ExitStatus::NotStarted,
                 stop_requested: false,
                 out_of_memory: false,
+                failed_check: None,
             });
             journal.close();
         }
@@ -90,6 +93,8 @@ enum Life {
     Starting(Box<Probe>),
     /// Somebody accepts where it should; the init was asked whether that is the app.
     Confirming(Box<Probe>),
+    /// It accepts, if it has to; startup checks are left to pass.
+    Checking,
     Up,
 }
 
@@ -109,6 +114,8 @@ enum Source {
     Output(usize),
     Control,
     Probe,
+    /// The attempt of the health check in this place.
+    Health(usize),
     Signals,
 }
 
@@ -125,6 +132,10 @@ struct Supervisor<'a> {
     control: Control,
     signals: Option<OwnedFd>,
     life: Life,
+    health: Health,
+    executed_at: BootMillis,
+    /// The health check that has led to the stop.
+    failed_check: Option<FailedCheck>,
     stop: Stop,
     /// Why it ends, or would if it did now.
     cause: Cause,
@@ -167,6 +178,9 @@ impl<'a> Supervisor<'a> {
             control,
             signals: watch_signals().ok(),
             life: Life::Preparing,
+            health: Health::new(&orders.spec),
+            executed_at: boot_now(),
+            failed_check: None,
             stop: Stop::NotAsked,
             cause: Cause::Own,
             time_limit_at: None,
@@ -210,6 +224,7 @@ impl<'a> Supervisor<'a> {
                     self.probed(outcome);
                 }
             }
+            Source::Health(place) => self.advance_check(place),
             Source::Signals => {
                 if let Some(signals) = &self.signals {
                     let _ = rustix::io::read(signals, &mut self.buffer);
@@ -225,6 +240,7 @@ impl<'a> Supervisor<'a> {
             let outcome = probe.tick(now);
             self.probed(outcome);
         }
+        self.tick_checks(now);
         if self.time_limit_at.is_some_and(|at| now >= at) {
             self.time_limit_at = None;
             self.journal
@@ -279,18 +295,22 @@ impl<'a> Supervisor<'a> {
     fn executed(&mut self) {
         let now = boot_now();
         self.time_limit_at = self.orders.spec.time_limit_seconds.map(|seconds| now.plus_seconds(seconds));
+        self.executed_at = now;
+        if !self.stop.is_asked() {
+            self.health.executed(now);
+        }
         match (self.orders.spec.readiness, self.orders.spec.endpoint) {
             (Readiness::AcceptOnEndpoint, Some(endpoint)) => {
                 self.life = Life::Starting(Box::new(Probe::new(endpoint.0, now)));
             }
-            (Readiness::AcceptOnEndpoint, None) | (Readiness::Immediately, _) => self.up(),
+            (Readiness::AcceptOnEndpoint, None) | (Readiness::Immediately, _) => self.accepts(),
         }
     }
 
     fn probed(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Accepted => match self.orders.network {
-                NetworkForm::PerApp => self.up(),
+                NetworkForm::PerApp => self.accepts(),
                 NetworkForm::Shared => self.confirm(),
             },
             Outcome::NotYet => {}
@@ -310,20 +330,33 @@ impl<'a> Supervisor<'a> {
     fn diagnosed(&mut self, diagnosis: Option<&BootDiagnosis>) {
         self.answer_diagnosis(diagnosis);
         match std::mem::replace(&mut self.life, Life::Preparing) {
-            Life::Confirming(_) if diagnosis.is_none() => self.up(),
+            Life::Confirming(_) if diagnosis.is_none() => self.accepts(),
             Life::Confirming(mut probe) => {
                 probe.reject(boot_now());
                 self.life = Life::Starting(probe);
             }
-            other @ (Life::Preparing | Life::Starting(_) | Life::Up) => self.life = other,
+            other @ (Life::Preparing | Life::Starting(_) | Life::Checking | Life::Up) => {
+                self.life = other;
+            }
+        }
+    }
+
+    /// Nothing but startup checks keeps it from being up.
+    fn accepts(&mut self) {
+        if self.health.has_started() {
+            self.up();
+        } else {
+            self.life = Life::Checking;
         }
     }
 
     fn up(&mut self) {
+        let now = boot_now();
         self.life = Life::Up;
-        self.facts.ready(boot_now());
+        self.facts.ready(now);
         if !self.stop.is_asked() {
             self.journal.platform(lines::UP);
+            self.health.up(self.executed_at, now);
         }
     }
 
@@ -341,13 +374,17 @@ impl<'a> Supervisor<'a> {
         if !self.stop.is_asked() {
             self.cause = Cause::Asked(why);
         }
+        self.begin_stop();
+    }
+
+    fn begin_stop(&mut self) {
         let effect = self.stop.ask(self.orders.spec.stop, boot_now());
         self.carry_out(effect);
     }
 
     const fn before(&self) -> Before {
         match self.life {
-            Life::Preparing | Life::Starting(_) | Life::Confirming(_) => Before::Starting,
+            Life::Preparing | Life::Starting(_) | Life::Confirming(_) | Life::Checking => Before::Starting,
             Life::Up => Before::Up,
         }
     }
@@ -361,6 +398,9 @@ impl<'a> Supervisor<'a> {
 
     fn carry_out(&mut self, effect: Effect) {
         let policy = self.orders.spec.stop;
+        if effect != Effect::Nothing {
+            self.health.end();
+        }
         match effect {
             Effect::Nothing => {}
             Effect::Signal => {

@@ -34,6 +34,10 @@ impl Supervisor<'_> {
             sources.push(Source::Probe);
             fds.push(PollFd::new(socket, PollFlags::OUT));
         }
+        for (place, socket, flags) in self.health.sockets() {
+            sources.push(Source::Health(place));
+            fds.push(PollFd::new(socket, flags));
+        }
         if let Some(signals) = &self.signals {
             sources.push(Source::Signals);
             fds.push(watch(signals));
@@ -52,10 +56,11 @@ impl Supervisor<'_> {
     fn timeout(&self) -> Timespec {
         let probe = match &self.life {
             Life::Starting(probe) => Some(probe.due_at()),
-            Life::Preparing | Life::Confirming(_) | Life::Up => None,
+            Life::Preparing | Life::Confirming(_) | Life::Checking | Life::Up => None,
         };
         let due = [
             probe,
+            self.health.due_at(),
             self.stop.due_at(),
             self.time_limit_at,
             self.meter.due_at(),
