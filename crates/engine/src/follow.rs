@@ -3,7 +3,9 @@
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ops::releases::waits;
-use domain::ids::ReleaseId;
+use domain::ids::{AppId, ProcessId, ReleaseId};
+use domain::observed::ProcessState;
+use domain::process::{Exit, Purpose};
 use domain::release::{Release, ReleaseStatus};
 use domain::serving::is_served_by;
 use std::time::{Duration, Instant};
@@ -13,6 +15,9 @@ pub const PHASE_RUNS: &str = "Running release phase";
 
 /// How long to wait, after a promotion, until routers have taken the table that leads to the release.
 const VISIBLE_WAIT: Duration = Duration::from_secs(10);
+
+/// Ends of processes among which the culprit is looked for.
+const RECENT_EXITS: usize = 50;
 
 /// What there is to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +46,42 @@ pub fn follow(engine: &Engine, release: ReleaseId) -> Result<Follow, Error> {
     let follow = Follow { engine: engine.clone(), release, told: Vec::new(), last: None, promoted: None };
     follow.read()?;
     Ok(follow)
+}
+
+/// The process for which a release failed, as far as it can be told, with its app: whose last lines people want to see.
+pub fn find_culprit(engine: &Engine, release: ReleaseId) -> Result<Option<(AppId, ProcessId)>, Error> {
+    let status = engine.status();
+    let is_slot = |purpose: &Purpose| match purpose {
+        Purpose::Slot { release: of, .. } => *of == release,
+        // What a release phase prints is told while it runs.
+        Purpose::Job { .. } => false,
+    };
+    let of_release = status.observed.processes.iter().filter(|process| is_slot(&process.purpose));
+    let seen = of_release.filter_map(|process| Some((blame(&process.state)?, process.app, process.process)));
+    if let Some((_, app, process)) = seen.min() {
+        return Ok(Some((app, process)));
+    }
+    engine.read(|reader| {
+        let Some(row) = reader.release(release)? else { return Ok(None) };
+        let ended = reader.exits_of(row.app, RECENT_EXITS)?;
+        let by_itself = |exit: &Exit| !exit.stop_requested && !exit.status.is_success();
+        let mut culprits = ended.iter().filter(|ended| ended.exit.as_ref().is_some_and(by_itself));
+        let culprit = culprits.find(|ended| is_slot(&ended.purpose));
+        Ok(culprit.map(|ended| (ended.app, ended.process)))
+    })
+}
+
+/// How likely it is that a release failed for a process in this state; the least is the likeliest.
+const fn blame(state: &ProcessState) -> Option<u8> {
+    match state {
+        ProcessState::Exited(Exit { failed_check: Some(_), .. }) => Some(0),
+        ProcessState::Exited(Exit { stop_requested: false, .. }) => Some(1),
+        ProcessState::Starting => Some(2),
+        ProcessState::Stopping { .. } => Some(3),
+        ProcessState::Exited(_) => Some(4),
+        ProcessState::Lost => Some(5),
+        ProcessState::Up { .. } | ProcessState::Unready { .. } => None,
+    }
 }
 
 impl Follow {

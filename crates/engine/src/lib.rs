@@ -28,7 +28,7 @@ pub use bell::Bell;
 pub use context::{Context, IdempotencyKey, RequestId};
 pub use engine::Engine;
 pub use error::{Error, Kind};
-pub use follow::{Follow, PHASE_RUNS, Progress, follow};
+pub use follow::{Follow, PHASE_RUNS, Progress, find_culprit, follow};
 pub use in_use::InUse;
 pub use reference::{AppRef, PersonRef, ProcessRef, ReleaseRef, TokenRef};
 pub use settings::Settings;

@@ -1,7 +1,7 @@
 //! Which of an app's lines are wanted.
 
 use crate::line::Source;
-use domain::ids::AppId;
+use domain::ids::{AppId, ProcessId};
 use journal::{FrameRef, Kind, Stream};
 
 /// Every condition given must hold. The default wants all lines.
@@ -10,6 +10,8 @@ pub struct Filter {
     pub source: Option<Source>,
     pub name: Option<NameFilter>,
     pub stream: Option<Stream>,
+    /// One process, whatever others of the same name there are.
+    pub process: Option<ProcessId>,
 }
 
 /// A process by its name or by its type.
@@ -56,6 +58,7 @@ impl Filter {
                 frame.app == app
                     && self.source.is_none_or(|source| source == Source::of(frame.stream))
                     && self.stream.is_none_or(|stream| stream == frame.stream)
+                    && self.process.is_none_or(|process| frame.process == Some(process))
                     && self.name.as_ref().is_none_or(|name| name.matches(frame.name))
             }
         }
@@ -104,8 +107,18 @@ mod tests {
         let cases = [
             (Filter::default(), Stream::Stdout, "web.1", true),
             (Filter { source: heroku, ..Filter::default() }, Stream::Stdout, "web.1", false),
-            (Filter { source: heroku, name: web.clone(), stream: None }, Stream::Platform, "web.1", true),
-            (Filter { source: heroku, name: web.clone(), stream: None }, Stream::Router, "router", false),
+            (
+                Filter { source: heroku, name: web.clone(), ..Filter::default() },
+                Stream::Platform,
+                "web.1",
+                true,
+            ),
+            (
+                Filter { source: heroku, name: web.clone(), ..Filter::default() },
+                Stream::Router,
+                "router",
+                false,
+            ),
             (Filter { stream: Some(Stream::Stderr), ..Filter::default() }, Stream::Stdout, "web.1", false),
             (Filter { source: Some(Source::App), ..Filter::default() }, Stream::Api, "api", true),
         ];

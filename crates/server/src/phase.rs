@@ -23,6 +23,7 @@ pub(crate) fn open(logs: &dyn LogHub, app: AppId, name: String) -> Result<Box<dy
         name: Some(name),
         process_type: None,
         source: Some(LogSource::App),
+        process: None,
         after: None,
     })
 }

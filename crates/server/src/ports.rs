@@ -2,7 +2,7 @@
 //! wire doubles from memory.
 
 use api::dozen::doctor::DoctorReport;
-use domain::ids::AppId;
+use domain::ids::{AppId, ProcessId};
 use domain::names::ProjectPath;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -75,6 +75,8 @@ pub struct LogQuery {
     /// `web`
     pub process_type: Option<String>,
     pub source: Option<LogSource>,
+    /// One process, whatever others of the same name there are.
+    pub process: Option<ProcessId>,
     /// A cursor: go on after this line.
     pub after: Option<String>,
 }

@@ -12,6 +12,7 @@ pub(crate) mod desk;
 pub(crate) mod entry;
 pub mod hook;
 mod hook_output;
+mod last_lines;
 mod pkt;
 pub(crate) mod push;
 mod receive;

@@ -1,6 +1,7 @@
 //! What a push tells of its release: what it waits for, what its release phase prints, how it ends. Decides nothing.
 
 use super::desk::Voice;
+use super::last_lines;
 use super::push::Push;
 use super::wire::WireError;
 use crate::phase;
@@ -52,7 +53,12 @@ pub async fn follow(
         }
     }
     match following.await {
-        Ok(Ok(ended)) => voice.text(last_words(ended.as_ref(), &push.url)).await,
+        Ok(Ok(ended)) => {
+            if let Some(ReleaseStatus::Failed { .. }) = &ended {
+                voice.text(last_lines::read(state, release).await).await?;
+            }
+            voice.text(last_words(ended.as_ref(), &push.url)).await
+        }
         Ok(Err(error)) => voice.say(&format!(" !     {}", error.message())).await,
         Err(_) => {
             voice.say(" !     The release could not be followed; dozen releases tells how it ends.").await

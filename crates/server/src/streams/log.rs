@@ -48,6 +48,7 @@ fn query(wanted: &LogTicket, headers: &HeaderMap) -> LogQuery {
         name: wanted.dyno.clone(),
         process_type: wanted.process_type.clone(),
         source: wanted.source.as_deref().and_then(parse_source),
+        process: None,
         after: after.filter(|text| !text.is_empty() && text.len() <= MAX_CURSOR).map(str::to_owned),
     }
 }

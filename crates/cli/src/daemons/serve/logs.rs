@@ -88,7 +88,7 @@ fn render_filter(query: &LogQuery) -> Filter {
         LogSource::App => Source::App,
         LogSource::Heroku => Source::Heroku,
     });
-    Filter { source, name: exact.or(of_type), stream: None }
+    Filter { source, name: exact.or(of_type), stream: None, process: query.process }
 }
 
 fn record(line: &Line, cursor: &Cursor) -> LogRecord {
