@@ -1,3 +1,5 @@
+//! Answers in pieces, in time and out of it, and what checks make of them.
+
 use super::*;
 use crate::spec::tests::example;
 use domain::endpoint::Endpoint;
