@@ -28,7 +28,7 @@ pub fn check_plan(
     });
     if let Some(table) = table {
         check_routed(desired, observed, table)?;
-        check_ready(desired, observed, table)?;
+        check_ready(desired, observed, table, now)?;
         check_not_stopped(plan, table)?;
     }
     if let Some(table) = table.or(observed.published.as_ref()) {
@@ -39,12 +39,17 @@ pub fn check_plan(
     check_fair(desired, plan)
 }
 
-/// An unready process is routed only where no process of its app is ready.
-fn check_ready(desired: &Desired, observed: &Observed, table: &RouteTable) -> Result<(), Violation> {
+/// An unready process is routed only where no process of its app that may stay is ready.
+fn check_ready(
+    desired: &Desired,
+    observed: &Observed,
+    table: &RouteTable,
+    now: BootMillis,
+) -> Result<(), Violation> {
     for app in &desired.apps {
         let of_app = || observed.processes.iter().filter(|process| process.app == app.app);
         let is_ready = |process: &ObservedProcess| {
-            is_able(app, process) && matches!(process.state, ProcessState::Up { .. })
+            may_stay(desired, app, process, now) && matches!(process.state, ProcessState::Up { .. })
         };
         let unready = of_app().find(|process| {
             matches!(process.state, ProcessState::Unready { .. }) && table.routes(process.process)
@@ -127,19 +132,23 @@ fn check_served(
     table: &RouteTable,
     now: BootMillis,
 ) -> Result<(), Violation> {
-    let cycle = desired.bounds.cycle_after_seconds;
-    let young = |process: &ObservedProcess| !cycle::is_due(process.process, process.started_at, now, cycle);
     for app in &desired.apps {
         let able = observed
             .processes
             .iter()
-            .any(|process| process.app == app.app && is_able(app, process) && young(process));
+            .any(|process| process.app == app.app && may_stay(desired, app, process, now));
         let routed = table.apps.iter().any(|route| route.app == app.app && !route.processes.is_empty());
         if able && !routed {
             return Err(format!("{} has no route although a process of its current release is up", app.name));
         }
     }
     Ok(())
+}
+
+/// An up web process that nothing is about to renew.
+fn may_stay(desired: &Desired, app: &DesiredApp, process: &ObservedProcess, now: BootMillis) -> bool {
+    let cycle = desired.bounds.cycle_after_seconds;
+    is_able(app, process) && !cycle::is_due(process.process, process.started_at, now, cycle)
 }
 
 fn is_able(app: &DesiredApp, process: &ObservedProcess) -> bool {

@@ -1,12 +1,12 @@
 //! A replacement takes no more places away at a time than the type's strategy allows, stated anew.
 //!
 //! A worker's place is taken away when its up process is stopped, a web process's when a table no longer routes to it although it is
-//! up. Places of the formation that are gone or stopped are nobody's concern.
+//! up, and ready or as little ready as all others. Places of the formation that are gone or stopped are nobody's concern.
 
 use crate::world::Violation;
 use domain::desired::{Desired, DesiredApp, DesiredSlots, Strategy};
 use domain::ids::{ProcessId, ReleaseId};
-use domain::observed::{Observed, ObservedProcess};
+use domain::observed::{Observed, ObservedProcess, ProcessState};
 use domain::plan::{Action, Plan};
 use domain::process::Purpose;
 use domain::route::RouteTable;
@@ -92,13 +92,18 @@ fn routed_places(
     table: &RouteTable,
 ) -> Vec<Place> {
     let before = observed.published.as_ref();
+    let up_in = |wanted| {
+        up_in(app, slots, wanted, observed).filter(move |process| process.purpose.release() == release)
+    };
+    let is_ready = |process: &ObservedProcess| matches!(process.state, ProcessState::Up { .. });
+    let some_are_ready = slots.wanted().flat_map(up_in).any(is_ready);
+    let served = |process: &ObservedProcess| {
+        let was_routed = before.is_some_and(|before| before.routes(process.process));
+        was_routed && (is_ready(process) || !some_are_ready)
+    };
     let place = |wanted| {
-        let up: Vec<_> = up_in(app, slots, wanted, observed)
-            .filter(|process| process.purpose.release() == release)
-            .map(|process| process.process)
-            .collect();
-        let was_routed = |process: &ProcessId| before.is_some_and(|before| before.routes(*process));
-        match (up.iter().any(|process| table.routes(*process)), up.iter().any(was_routed)) {
+        let routed = up_in(wanted).any(|process| table.routes(process.process));
+        match (routed, up_in(wanted).any(served)) {
             (true, _) => Place::Held,
             (false, true) => Place::Taken,
             (false, false) => Place::Empty,

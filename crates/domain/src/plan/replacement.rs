@@ -1,10 +1,12 @@
 //! Which processes make room for their successors, and how many at a time: after a restart, by age, and after a release for a type
 //! that rolls.
 //!
-//! A place is *in flight* while it has no process that is up. Of the places that are to be renewed, those in flight go at once, for
-//! nobody can miss them; of the others only as many as the type's strategy allows, in order of their index.
+//! A place is *in flight* while it has no process that serves: that is up, and for `web` is ready for requests or as little ready as
+//! all others. Of the places that are to be renewed, those in flight go at once, for nobody can miss them; of the others only as many as
+//! the type's strategy allows, in order of their index.
 
 use super::app::{AppView, Standing, is_slot, rank};
+use super::routing::is_ready;
 use crate::cycle;
 use crate::desired::{Bounds, DesiredRelease, DesiredSlots, Strategy};
 use crate::ids::ProcessId;
@@ -74,15 +76,19 @@ impl<'a> AppView<'a> {
         {
             let holders: Vec<_> =
                 slots.wanted().map(|index| self.holder(standing, release, slots, index, surplus)).collect();
-            let is_up = |process: &ObservedProcess| process.state.is_up();
-            let in_flight = holders.iter().filter(|holder| !holder.is_some_and(is_up)).count();
+            let some_are_ready = holders.iter().flatten().any(|holder| is_ready(holder));
+            let serves = |process: &ObservedProcess| {
+                let unready = slots.process_type.is_web() && some_are_ready && !is_ready(process);
+                process.state.is_up() && !unready
+            };
+            let in_flight = holders.iter().filter(|holder| !holder.is_some_and(serves)).count();
             let renewed: Vec<_> = holders
                 .into_iter()
                 .flatten()
                 .filter_map(|process| Some((process, reason(process, release, slots, bounds, now)?)))
                 .collect();
             let (serving, idle): (Vec<_>, Vec<_>) =
-                renewed.into_iter().partition(|(process, _)| process.state.is_up());
+                renewed.into_iter().partition(|(process, _)| serves(process));
             let turn = serving.into_iter().take(most_in_flight(slots).saturating_sub(in_flight));
             surplus.extend(idle.into_iter().chain(turn).map(|(process, why)| (process.process, why)));
         }

@@ -26,6 +26,7 @@ enum In {
     NewStarting,
     /// Of the new release, started before the restart.
     Stale,
+    StaleUnready,
     StaleStarting,
 }
 
@@ -78,6 +79,7 @@ fn observed(process_type: &str, places: &[In]) -> Observed {
             In::NewUp => (NEW, 950_000, up),
             In::NewStarting => (NEW, 999_000, ProcessState::Starting),
             In::Stale => (NEW, 500_000, up),
+            In::StaleUnready => (NEW, 500_000, ProcessState::Unready { since: BootMillis(1) }),
             In::StaleStarting => (NEW, 500_000, ProcessState::Starting),
         };
         let index = at as u32 + 1;
@@ -138,6 +140,9 @@ fn c_51_a_restart_takes_as_many_at_a_time_and_those_that_serve_nobody_at_once() 
         ("web", Strategy::Overlap, vec![Stale], vec![1]),
         ("web", strategy(2), vec![Stale, Stale, Stale], vec![1, 2]),
         ("web", strategy(2), vec![NewStarting, Stale, Stale], vec![2]),
+        ("web", Strategy::Overlap, vec![Stale, StaleUnready, Stale], vec![2]),
+        ("web", Strategy::Overlap, vec![StaleUnready, StaleUnready], vec![1]),
+        ("worker", strategy(1), vec![StaleUnready, Stale], vec![1]),
     ] {
         assert_eq!(stopped(&planned(name, chosen, &places)), expected, "{name} {chosen:?} {places:?}");
     }

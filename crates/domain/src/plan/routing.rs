@@ -110,7 +110,7 @@ fn started_processes<'a>(view: &AppView<'a>) -> Vec<&'a ObservedProcess> {
         .collect()
 }
 
-const fn is_ready(process: &ObservedProcess) -> bool {
+pub(super) const fn is_ready(process: &ObservedProcess) -> bool {
     matches!(process.state, ProcessState::Up { .. })
 }
 
