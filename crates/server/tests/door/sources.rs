@@ -77,7 +77,8 @@ fn ended(world: &World, app: &str, build: &Value) -> Value {
 
 /// The app has one release, and it comes to this.
 fn released(world: &World, app: AppId, expected: &str) {
-    wait_until("the release is settled", || !world.releases(app)[0].ends_with("starting"));
+    let unsettled = |release: &String| release.ends_with("pending") || release.ends_with("starting");
+    wait_until("the release is settled", || !world.releases(app).iter().any(unsettled));
     assert_eq!(world.releases(app), [expected]);
 }
 
