@@ -23,3 +23,4 @@ pub mod run_folder;
 pub mod shim;
 pub mod spec;
 pub mod system;
+pub mod system_calls;

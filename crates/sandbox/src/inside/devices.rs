@@ -52,13 +52,14 @@ fn make_device(name: &str, major: u32, minor: u32) -> Result<(), InsideError> {
     }
 }
 
+/// A set of terminals with an end: the kernel counts those of all sets together (`kernel.pty.max`), and one app could take them all.
 fn mount_terminals(privilege: Privilege) -> Result<(), InsideError> {
     make_folder("dev/pts")?;
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     let options = match privilege {
-        Privilege::Root => c"newinstance,ptmxmode=0666,mode=0620,gid=5",
+        Privilege::Root => c"newinstance,ptmxmode=0666,mode=0620,max=64,gid=5",
         // There is no other group to give them to.
-        Privilege::OrdinaryUser => c"newinstance,ptmxmode=0666,mode=0620",
+        Privilege::OrdinaryUser => c"newinstance,ptmxmode=0666,mode=0620,max=64",
     };
     rustix::mount::mount("devpts", "dev/pts", "devpts", flags, options)
         .map_err(InsideError::at("mount /dev/pts"))

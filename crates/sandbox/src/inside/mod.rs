@@ -19,7 +19,6 @@ mod mounts;
 mod proc;
 mod rootfs;
 mod seccomp;
-mod syscalls;
 mod terminal;
 mod toolchain;
 

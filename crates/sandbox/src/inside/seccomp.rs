@@ -1,11 +1,11 @@
-//! The filter of system calls, made from the one table in [`super::syscalls`].
+//! The filter of system calls, made from the one list in [`crate::system_calls`].
 //!
 //! The table's numbers are cut into ranges of equal verdict, and the program is a binary search over them: a dozen steps for any
 //! call. A chain of comparisons, one per call, would be ten times as long, and the kernel walks the whole program for every
 //! number when it is installed: a millisecond at each start.
 
 use super::InsideError;
-use super::syscalls::{Test, Verdict, table};
+use crate::system_calls::{Condition, Named, Rule, Test, Verdict, mask_of, table};
 use seccompiler::sock_filter;
 
 /// `AUDIT_ARCH_*` of this machine: numbers mean something only together with it.
@@ -23,11 +23,12 @@ const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const JUMP_IF_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const JUMP_IF_ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const KEEP_BITS: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
-const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+const ABSENT: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
 /// Installs the filter for this process and all that come from it. Needs `no_new_privs`.
@@ -52,10 +53,10 @@ fn program() -> Vec<sock_filter> {
     program
 }
 
-/// The last range, beyond every known number, is unknown; so are the numbers of other call tables (x32) that lie there.
+/// The last range, beyond every known number, is absent; so are the numbers of other call tables (x32) that lie there.
 fn ranges() -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();
-    for (first, verdict) in (0..).zip(table().into_iter().chain([Verdict::Unknown])) {
+    for (first, verdict) in (0..).zip(table().into_iter().chain([Verdict::Absent])) {
         if ranges.last().is_none_or(|range| range.verdict != verdict) {
             ranges.push(Range { first, verdict });
         }
@@ -66,7 +67,7 @@ fn ranges() -> Vec<Range> {
 /// A binary search for the number that is loaded.
 fn search(ranges: &[Range]) -> Vec<sock_filter> {
     match ranges {
-        [] => vec![statement(RETURN, UNKNOWN)],
+        [] => vec![statement(RETURN, ABSENT)],
         [range] => answer(range.verdict),
         _ => {
             let (low, high) = ranges.split_at(ranges.len() / 2);
@@ -83,27 +84,56 @@ fn answer(verdict: Verdict) -> Vec<sock_filter> {
     match verdict {
         Verdict::Allow => vec![statement(RETURN, ALLOW)],
         Verdict::Refuse => vec![statement(RETURN, REFUSE)],
-        Verdict::Unknown => vec![statement(RETURN, UNKNOWN)],
-        Verdict::Judge { argument, test } => judge(argument, test),
+        Verdict::Absent => vec![statement(RETURN, ABSENT)],
+        Verdict::Judge(rules) => {
+            let refusal = [statement(RETURN, REFUSE)];
+            rules.iter().flat_map(judge).chain(refusal).collect()
+        }
     }
 }
 
-fn judge(argument: u8, test: Test) -> Vec<sock_filter> {
-    // The lower half of the argument: both machines are little-endian.
-    let mut code = vec![statement(LOAD, ARGUMENTS_OFFSET + 8 * u32::from(argument))];
-    let (kind, values, matched, otherwise): (u16, &[u32], u32, u32) = match &test {
-        Test::OneOf(values) => (JUMP_IF_EQUAL, values, ALLOW, REFUSE),
-        Test::NoneOf(values) => (JUMP_IF_EQUAL, values, REFUSE, ALLOW),
-        Test::HasNoBit(mask) => (JUMP_IF_ANY_BIT, std::slice::from_ref(mask), REFUSE, ALLOW),
-    };
-    for (left, value) in (0..values.len()).rev().zip(values) {
-        // Over the comparisons that are left, and the answer for no match.
-        let distance = u8::try_from(left + 1).expect("a handful of values");
-        code.push(jump(kind, *value, distance, 0));
+/// Allows if every condition holds; falls through to what follows if one does not. Made from its end, where the distance to that is
+/// known.
+fn judge(rule: &Rule) -> Vec<sock_filter> {
+    let mut code = vec![statement(RETURN, ALLOW)];
+    for condition in rule.iter().rev() {
+        code = [check(*condition, code.len()), code].concat();
     }
-    code.push(statement(RETURN, otherwise));
-    code.push(statement(RETURN, matched));
     code
+}
+
+/// Goes on if the condition holds, else over the `rest` that follows.
+fn check(condition: Condition, rest: usize) -> Vec<sock_filter> {
+    // The lower half of the argument: both machines are little-endian.
+    let mut code = vec![statement(LOAD, ARGUMENTS_OFFSET + 8 * u32::from(condition.argument))];
+    match condition.test {
+        Test::OneOf(values) => code.extend(one_of(values, rest)),
+        Test::NoneOf(values) => code.extend(none_of(values, rest)),
+        Test::HasNoBit(bits) => code.push(jump(JUMP_IF_ANY_BIT, mask_of(bits), distance(rest), 0)),
+        Test::MaskedOneOf(mask, values) => {
+            code.push(statement(KEEP_BITS, mask));
+            code.extend(one_of(values, rest));
+        }
+    }
+    code
+}
+
+fn one_of(values: &[Named], rest: usize) -> impl Iterator<Item = sock_filter> {
+    (0..values.len()).rev().zip(values).map(move |(left, (_, value))| match left {
+        0 => jump(JUMP_IF_EQUAL, *value, 0, distance(rest)),
+        _ => jump(JUMP_IF_EQUAL, *value, distance(left), 0),
+    })
+}
+
+fn none_of(values: &[Named], rest: usize) -> impl Iterator<Item = sock_filter> {
+    (0..values.len()).rev().zip(values).map(move |(left, (_, value))| {
+        // Over the comparisons that are left as well.
+        jump(JUMP_IF_EQUAL, *value, distance(left + rest), 0)
+    })
+}
+
+fn distance(instructions: usize) -> u8 {
+    u8::try_from(instructions).expect("a rule has a handful of instructions")
 }
 
 const fn statement(code: u16, k: u32) -> sock_filter {
@@ -117,6 +147,17 @@ const fn jump(code: u16, k: u32, if_true: u8, if_false: u8) -> sock_filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system_calls::{JUDGED, verdict};
+    use std::collections::BTreeSet;
+
+    /// Each value in each of the first three places.
+    fn three_of(values: &BTreeSet<u64>) -> Vec<[u64; 6]> {
+        let mut all = Vec::new();
+        for (first, second) in values.iter().flat_map(|a| values.iter().map(move |b| (*a, *b))) {
+            all.extend(values.iter().map(|third| [first, second, *third, 0, 0, 0]));
+        }
+        all
+    }
 
     /// The kernel's machine, as far as this program uses it.
     fn run(program: &[sock_filter], architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
@@ -133,6 +174,10 @@ mod tests {
                     accumulator = load(instruction.k);
                     false
                 }
+                KEEP_BITS => {
+                    accumulator &= instruction.k;
+                    false
+                }
                 JUMP_IF_EQUAL => accumulator == instruction.k,
                 JUMP_IF_AT_LEAST => accumulator >= instruction.k,
                 JUMP_IF_ANY_BIT => accumulator & instruction.k != 0,
@@ -143,54 +188,40 @@ mod tests {
         }
     }
 
-    fn expected(verdict: Verdict, arguments: [u64; 6]) -> u32 {
+    fn expected(verdict: Verdict) -> u32 {
         match verdict {
             Verdict::Allow => ALLOW,
             Verdict::Refuse => REFUSE,
-            Verdict::Unknown => UNKNOWN,
-            Verdict::Judge { argument, test } => {
-                let value = arguments[usize::from(argument)] as u32;
-                let holds = match test {
-                    Test::OneOf(values) => values.contains(&value),
-                    Test::NoneOf(values) => !values.contains(&value),
-                    Test::HasNoBit(mask) => value & mask == 0,
-                };
-                if holds { ALLOW } else { REFUSE }
-            }
+            Verdict::Absent => ABSENT,
+            Verdict::Judge(_) => panic!("a verdict with arguments"),
         }
     }
 
     #[test]
     fn the_program_says_of_every_call_what_the_table_says() {
         let (program, table) = (program(), table());
-        let verdict = |number: u32| table.get(number as usize).copied().unwrap_or(Verdict::Unknown);
         assert!(program.len() <= libc::BPF_MAXINSNS as usize, "{}", program.len());
-        let interesting = [
-            0,
-            1,
-            2,
-            8,
-            10,
-            16,
-            17,
-            40,
-            0x1200_0000,
-            0x1000_0000,
-            0x0002_0000,
-            0x5412,
-            0x541c,
-            0x5401,
-            0xffff_ffff,
-        ];
+        println!("the filter has {} instructions", program.len());
+        let of_tests = JUDGED.iter().flat_map(|judged| judged.rules.iter().copied().flatten());
+        let values = of_tests.flat_map(|condition| match condition.test {
+            Test::OneOf(values) | Test::NoneOf(values) | Test::HasNoBit(values) => values,
+            Test::MaskedOneOf(_, values) => values,
+        });
+        let interesting: BTreeSet<u64> = values
+            .flat_map(|(_, value)| [*value, value | libc::SOCK_CLOEXEC as u32, value ^ 1, value << 1])
+            .chain([0, 3, 4, 12, 17, 0xffff_ffff])
+            .map(u64::from)
+            .collect();
         for number in (0..1000).chain([0x4000_0000, 0x4000_0009, 0x4000_0038, u32::MAX]) {
-            for value in interesting {
+            let verdict = verdict(&table, number);
+            let arguments: Vec<[u64; 6]> = match verdict {
+                Verdict::Judge(_) => three_of(&interesting),
                 // The upper half is never looked at.
-                for high in [0, 0xdead_beef_0000_0000] {
-                    let arguments = [value | high; 6];
-                    let verdict = verdict(number);
-                    let said = run(&program, ARCHITECTURE, number, arguments);
-                    assert_eq!(said, expected(verdict, arguments), "call {number} with {value:#x}");
-                }
+                _ => interesting.iter().map(|value| [value | 0xdead_beef_0000_0000; 6]).collect(),
+            };
+            for arguments in arguments {
+                let said = run(&program, ARCHITECTURE, number, arguments);
+                assert_eq!(said, expected(verdict.with(arguments)), "call {number} with {arguments:x?}");
             }
             assert_eq!(run(&program, 0x4000_0003, number, [0; 6]), KILL, "32-bit calls have other numbers");
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub fn act(words: &[&str]) -> ExitCode {
     match words {
-        ["listen", address] => listen(address),
+        ["listen", address, ..] => listen(address),
         ["eat", megabytes] => eat(megabytes.parse().unwrap(), Duration::from_secs(1)),
         ["hold", megabytes] => eat(megabytes.parse().unwrap(), Duration::from_secs(600)),
         ["fork", count] => use_up(count, || std::process::Command::new("/bin/sleep").arg("600").spawn()),
@@ -20,6 +20,18 @@ pub fn act(words: &[&str]) -> ExitCode {
             });
         }
         ["serve", address, file] => serve(address, file),
+        ["who"] => say(&rustix::process::geteuid().as_raw().to_string()),
+        ["walk"] => crate::hostile::walk::walk(),
+        ["fill", folder, count] => {
+            use_up(count, || fill(folder));
+        }
+        ["watch", count] => {
+            use_up(count, || Ok(rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::empty())?))
+        }
+        ["terminals", count] => {
+            use rustix::pty::{OpenptFlags, openpt};
+            use_up(count, || Ok(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?));
+        }
         ["environment"] => print_environment(),
         _ => return ExitCode::from(64),
     }
@@ -49,6 +61,12 @@ fn use_up<T>(count: &str, mut take: impl FnMut() -> std::io::Result<T>) {
     }
     say(&format!("took {count} of {count}"));
     std::thread::sleep(Duration::from_secs(600));
+}
+
+/// A megabyte more.
+fn fill(folder: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::options().append(true).create(true).open(format!("{folder}/filled"))?;
+    file.write_all(&[1; 1024 * 1024])
 }
 
 /// Answers every request with what the file holds: a status and a line.

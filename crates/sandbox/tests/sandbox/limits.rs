@@ -86,13 +86,13 @@ fn tmp(world: &World) {
 }
 
 /// A process of another app that answers whoever connects, while `attack` goes on.
-struct Neighbour {
-    spec: ProcessSpec,
+pub struct Neighbour {
+    pub spec: ProcessSpec,
     address: SocketAddr,
 }
 
 impl Neighbour {
-    fn start(world: &World) -> Self {
+    pub fn start(world: &World) -> Self {
         let address = SocketAddr::from((AppRange::DEFAULT.address_of(OTHER_APP).unwrap(), 8080));
         let line = format!("exec /.dozen/dozen inside listen {address}");
         let spec = ProcessSpec { app: app_id(OTHER_APP), app_index: OTHER_APP, ..world.spec(&line) };
@@ -102,7 +102,7 @@ impl Neighbour {
     }
 
     /// Asks, and hears the end of the answer.
-    fn answers(&self) {
+    pub fn answers(&self) {
         let mut stream = TcpStream::connect_timeout(&self.address, ANSWER).unwrap();
         stream.set_read_timeout(Some(ANSWER)).unwrap();
         assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);

@@ -23,6 +23,7 @@ use sandbox::system::{boot_id, boot_now};
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ExitCode};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub const ENVIRONMENT: [(&str, &str); 3] =
 /// An app of the cases, by its number on the host.
 pub const APP: u32 = 3;
 pub const OTHER_APP: u32 = 4;
+/// Users from this number on have no password entry on any machine that we know, and are no apps' either.
+const FIRST_ORDINARY_UID: u32 = 3_000_000;
 /// Addresses of apps of a second installation.
 const BESIDE_RANGE: &str = "10.220.0.0/16";
 
@@ -47,6 +50,8 @@ pub struct World {
     pub slug: SlugId,
     /// What the launcher is told beside its data folder.
     variables: Vec<(&'static str, String)>,
+    /// Who runs the launcher, if not root.
+    user: Option<u32>,
     launcher: RefCell<Child>,
     ids: RefCell<Ids>,
     incarnation: Cell<u64>,
@@ -103,7 +108,7 @@ impl World {
         // The calling thread, and all that it starts, live there until this program ends.
         Lab::enter().unwrap();
         let folder = tempfile::Builder::new().prefix("dozen-sandbox-").tempdir().unwrap();
-        let world = Self::open(folder, &[]);
+        let world = Self::open(folder, &[], None);
         for index in [APP, OTHER_APP] {
             world.connect().create_network(app_id(index), index).unwrap();
         }
@@ -118,10 +123,26 @@ impl World {
     /// The same, with its data folder below `place`.
     pub fn beside_at(&self, place: &Path, variables: &[(&'static str, &'static str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("beside-").tempdir_in(place).unwrap();
-        Self::open(folder, &[&[("BESIDE", "1")], variables].concat())
+        Self::open(folder, &[&[("BESIDE", "1")], variables].concat(), None)
     }
 
-    fn open(folder: tempfile::TempDir, variables: &[(&'static str, &'static str)]) -> Self {
+    /// A second installation in the form of an ordinary user: one that nobody knows.
+    pub fn ordinary(&self) -> Self {
+        let user = FIRST_ORDINARY_UID + std::process::id();
+        let folder = tempfile::Builder::new().prefix("ordinary-").tempdir_in(self.path()).unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(user), Some(user)).unwrap();
+        let world = Self::open(folder, &[("BESIDE", "1")], Some(user));
+        for index in [APP, OTHER_APP] {
+            world.connect().create_network(app_id(index), index).unwrap();
+        }
+        world
+    }
+
+    fn open(
+        folder: tempfile::TempDir,
+        variables: &[(&'static str, &'static str)],
+        user: Option<u32>,
+    ) -> Self {
         let data = DataFolder::new(folder.path().join("data"));
         let seed = u128::from(std::process::id()) << 64;
         let kind = if variables.is_empty() { "main" } else { "beside" };
@@ -129,7 +150,8 @@ impl World {
         let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let variables: Vec<_> = variables.chain([("GROUP", group)]).collect();
         let world = Self {
-            launcher: RefCell::new(start_launcher(&data, &variables)),
+            launcher: RefCell::new(start_launcher(&data, &variables, user)),
+            user,
             boot: boot_id().unwrap(),
             slug: format!("sha256:{}", "5a".repeat(32)).parse().unwrap(),
             ids: RefCell::new(Ids::seeded(seed | u128::from(boot_now().0))),
@@ -299,7 +321,7 @@ impl World {
     }
 
     pub fn restart_launcher(&self) {
-        *self.launcher.borrow_mut() = start_launcher(&self.data, &self.variables);
+        *self.launcher.borrow_mut() = start_launcher(&self.data, &self.variables, self.user);
         until("the launcher listens again", || Launcher::connect(&self.data.launcher_socket()).ok());
     }
 
@@ -354,9 +376,19 @@ impl World {
     }
 }
 
-fn start_launcher(data: &DataFolder, variables: &[(&str, String)]) -> Child {
+/// As another user by a copy of this program that it can reach.
+fn start_launcher(data: &DataFolder, variables: &[(&str, String)], user: Option<u32>) -> Child {
     let root = data.root().to_str().unwrap();
-    let mut command = std::process::Command::new("/proc/self/exe");
+    let mut command = match user {
+        None => std::process::Command::new("/proc/self/exe"),
+        Some(user) => {
+            let program = data.root().with_file_name("program");
+            std::fs::copy("/proc/self/exe", &program).unwrap();
+            let mut command = std::process::Command::new(program);
+            command.uid(user).gid(user);
+            command
+        }
+    };
     command.args(["launcher", root]).envs(variables.iter().cloned()).spawn().unwrap()
 }
 
