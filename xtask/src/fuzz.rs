@@ -6,10 +6,12 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Target, and where its corpus lies.
-const TARGETS: [(&str, &str); 6] = [
+const TARGETS: [(&str, &str); 8] = [
     ("cron", "fuzz/corpus/cron"),
     ("extract", "crates/blobs/tests/corpus/extract"),
     ("heads", "fuzz/corpus/heads"),
+    ("launcher", "fuzz/corpus/launcher"),
+    ("shim", "fuzz/corpus/shim"),
     ("ssh", "fuzz/corpus/ssh"),
     ("url", "fuzz/corpus/url"),
     ("wire", "fuzz/corpus/wire"),

@@ -22,5 +22,6 @@ pub mod protocol;
 pub mod run_folder;
 pub mod shim;
 pub mod spec;
+pub mod strangers;
 pub mod system;
 pub mod system_calls;

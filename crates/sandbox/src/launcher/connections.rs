@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Connections at once; a further one is dropped at once.
 const MAX_CONNECTIONS: usize = 64;
+/// Of these, places that a server cannot take: whatever becomes of it, the owner can still end it.
+const KEPT_FOR_THE_OWNER: usize = 8;
 const ROOT: u32 = 0;
 
 /// Everybody who is connected.
@@ -75,7 +77,11 @@ impl Connections {
             let Ok(peer) = sockopt::socket_peercred(&socket) else { continue };
             let uid = peer.uid.as_raw();
             let allowed = [ROOT, self.owner_uid, self.server_uid].contains(&uid);
-            if allowed && self.connections.len() < MAX_CONNECTIONS {
+            let room = match rank(uid, self.owner_uid) {
+                Rank::Owner => MAX_CONNECTIONS,
+                Rank::Server => MAX_CONNECTIONS - KEPT_FOR_THE_OWNER,
+            };
+            if allowed && self.connections.len() < room {
                 self.connections.push(Connection { socket, uid, incarnation: None });
             }
         }
@@ -167,6 +173,11 @@ fn judge(request: &Request, rank: Rank, incarnation: Option<u64>, highest: u64) 
             Some(_) => Ok(()),
         },
     }
+}
+
+/// Whether a server that has greeted with this incarnation, the highest, may ask for it.
+pub fn may_ask(request: &Request, incarnation: Option<u64>) -> bool {
+    judge(request, Rank::Server, incarnation, incarnation.unwrap_or_default()).is_ok()
 }
 
 fn fenced(own: u64, highest: u64) -> Refusal {

@@ -36,6 +36,7 @@ use crate::protocol::{Answer, LauncherStatus, ListenerName, NetworkReport, Refus
 use crate::run_folder;
 use crate::spec::Toolchain;
 use crate::system::{boot_id, boot_now, signal_descriptor};
+pub(crate) use connections::may_ask;
 use connections::{Asked, Connections};
 use daemons::{Adopted, Daemons, Means};
 use domain::ids::AppId;

@@ -10,6 +10,9 @@ use domain::plan::StopReason;
 use domain::process::BootDiagnosis;
 use std::os::fd::AsFd;
 
+/// Most requests that wait for the sandbox at once: each holds a connection open.
+const MAX_WAITING: usize = 16;
+
 impl Supervisor<'_> {
     pub(super) fn obey(&mut self, asked: Asked) {
         let Asked { request, reply } = asked;
@@ -40,7 +43,7 @@ impl Supervisor<'_> {
             (Life::Preparing, _) => reply.answer(ControlAnswer::Diagnosis(BootDiagnosis::NothingBound), &[]),
             (Life::Starting(_) | Life::Confirming(_) | Life::Checking | Life::Up, Some(endpoint)) => {
                 self.link.tell(ToInit::Diagnose(endpoint.0));
-                self.awaiting_diagnosis.push(reply);
+                wait(&mut self.awaiting_diagnosis, reply);
             }
         }
     }
@@ -63,7 +66,7 @@ impl Supervisor<'_> {
             Outside::Terminal(master) => reply.answer(ControlAnswer::AttachedTerminal, &[master.as_fd()]),
             Outside::TerminalToCome => {
                 self.outside = Outside::TerminalToCome;
-                self.awaiting_terminal.push(reply);
+                wait(&mut self.awaiting_terminal, reply);
             }
             Outside::HandedOut => {
                 reply.refuse("there is nothing to attach to, or somebody has attached before")
@@ -83,5 +86,14 @@ impl Supervisor<'_> {
             Ok(()) => reply.done(),
             Err(error) => reply.refuse(&format!("could not set the terminal's size: {error}")),
         }
+    }
+}
+
+/// A sandbox that does not answer must not use up the shim's descriptors.
+fn wait(waiting: &mut Vec<Reply>, reply: Reply) {
+    if waiting.len() < MAX_WAITING {
+        waiting.push(reply);
+    } else {
+        reply.refuse("too many wait for this process already");
     }
 }

@@ -4,6 +4,7 @@
 //! What is tried over the network of a whole server is in `crates/cli/tests/hostile.rs`.
 
 mod attempt;
+mod blows;
 pub mod bombs;
 mod calls;
 mod scene;
