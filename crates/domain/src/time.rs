@@ -31,8 +31,17 @@ pub struct WallMillis(pub u64);
 
 /// `2026-03-29 01:00:00 UTC`, for log lines.
 pub fn in_words(at: WallMillis) -> String {
+    render(at, "%F %T UTC")
+}
+
+/// `2026-03-29T01:00:00Z`, for programs.
+pub fn in_iso_8601(at: WallMillis) -> String {
+    render(at, "%FT%TZ")
+}
+
+fn render(at: WallMillis, form: &str) -> String {
     let instant = i64::try_from(at.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-    instant.map_or_else(|| format!("{} ms", at.0), |instant| instant.strftime("%F %T UTC").to_string())
+    instant.map_or_else(|| format!("{} ms", at.0), |instant| instant.strftime(form).to_string())
 }
 
 /// The kernel's `boot_id`: a [`BootMillis`] means something only together with the boot that it was read in.

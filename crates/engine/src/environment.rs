@@ -11,6 +11,7 @@ use domain::names::{CommitId, ConfigKey, SourceVersion};
 use domain::process::Purpose;
 use domain::release::Release;
 use domain::secret::Secret;
+use domain::time;
 use std::collections::{BTreeMap, BTreeSet};
 use store::Reader;
 
@@ -83,15 +84,20 @@ fn web_concurrency(size: Size) -> Result<(ConfigKey, Secret<String>), Error> {
     Ok((key, Secret::new(workers.to_string())))
 }
 
+/// The commit, or what else was named as the source's version. The second is Heroku's name for it, the third the one before that;
+/// libraries that report errors look for them.
+const VERSION_VARS: [&str; 3] = ["SOURCE_VERSION", "HEROKU_BUILD_COMMIT", "HEROKU_SLUG_COMMIT"];
+
 fn platform_vars(reader: &Reader<'_>, release: &Release) -> Result<Vec<(&'static str, String)>, Error> {
     let mut vars = vec![
         ("HEROKU_RELEASE_VERSION", release.version.to_string()),
+        ("HEROKU_RELEASE_CREATED_AT", time::in_iso_8601(release.created_at)),
         ("HEROKU_APP_ID", release.app.to_string()),
     ];
     let artifact = &release.artifact;
     let named = artifact.commit.as_ref().map(CommitId::as_str);
     let version = named.or(artifact.version.as_ref().map(SourceVersion::as_str));
-    vars.extend(version.map(|version| ("SOURCE_VERSION", version.to_owned())));
+    vars.extend(version.into_iter().flat_map(|version| VERSION_VARS.map(|name| (name, version.to_owned()))));
     vars.extend(reader.app(release.app)?.map(|app| ("HEROKU_APP_NAME", app.name.to_string())));
     Ok(vars)
 }

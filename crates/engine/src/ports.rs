@@ -127,8 +127,9 @@ pub enum NotCommitted {
 
 /// The values that a process is started with. Asked for by whoever spawns it, at that moment; kept nowhere.
 pub trait ReleaseEnvironment: Send + Sync {
-    /// `WEB_CONCURRENCY` by the process's size, config vars, attachments' vars, a job's own vars, and `SOURCE_VERSION`, `HEROKU_RELEASE_VERSION`, `HEROKU_APP_NAME`,
-    /// `HEROKU_APP_ID`. `PORT`, `DYNO` and `HOME` are the spawner's to add; they win.
+    /// `WEB_CONCURRENCY` by the process's size, config vars, attachments' vars, a job's own vars, and what it is and
+    /// runs (`SOURCE_VERSION`, `HEROKU_APP_NAME`, `HEROKU_RELEASE_VERSION`, ...). `PORT`, `DYNO`, `HEROKU_DYNO_ID` and `HOME` are the
+    /// spawner's to add; they win.
     fn environment(
         &self,
         release: ReleaseId,

@@ -126,10 +126,11 @@ fn seal(
 ) -> Result<SealedEnvironment, SpecError> {
     let name = spawn.purpose.display_name();
     let port = spawn.endpoint.map(|endpoint| endpoint.port().to_string());
+    let id = spawn.process.to_string();
     let mut all: BTreeMap<&str, &str> = BTreeMap::from([("PATH", PATH), ("LANG", "C.UTF-8")]);
     all.extend(slug.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     all.extend(vars.iter().map(|(key, value)| (key.as_str(), value.expose().as_str())));
-    all.extend([("HOME", "/app"), ("DYNO", &*name)]);
+    all.extend([("HOME", "/app"), ("DYNO", &*name), ("HEROKU_DYNO_ID", &*id)]);
     all.extend(port.iter().map(|port| ("PORT", port.as_str())));
     SealedEnvironment::seal(all).map_err(SpecError::Environment)
 }

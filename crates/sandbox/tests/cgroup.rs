@@ -158,7 +158,7 @@ fn throttled(world: &World) -> u64 {
 }
 
 #[test]
-fn a_quota_of_cpu_time_is_kept_and_taken_away_again() {
+fn c_69_a_quota_of_cpu_time_is_kept_and_taken_away_again() {
     let Some(world) = World::new(&[]) else { return };
     let create = |cpu_millicores| {
         let limits = Limits { cpu_millicores, ..LIMITS };

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("server", 3),
     ("router", 3),
     ("check", 3),
+    ("contract", 3),
     ("cli", 4),
     ("sim", 4),
 ];
@@ -39,6 +40,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("journal", &["domain"]),
     ("router", &["domain", "journal"]),
     ("sim", &["domain"]),
+    // What it knows of a platform is what anybody can ask it.
+    ("contract", &["domain", "api"]),
     ("server", &["domain", "engine", "api"]),
 ];
 

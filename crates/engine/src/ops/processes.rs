@@ -74,6 +74,14 @@ impl ProcessWord {
         }
     }
 
+    /// Whether something is still to come: one that has crashed waits for its next start.
+    pub const fn goes_on(self) -> bool {
+        match self {
+            Self::Waiting | Self::Starting | Self::Up | Self::Stopping | Self::Crashed => true,
+            Self::Stopped | Self::Complete | Self::Lost => false,
+        }
+    }
+
     pub const fn has_ended(self) -> bool {
         match self {
             Self::Waiting | Self::Starting | Self::Up | Self::Stopping => false,

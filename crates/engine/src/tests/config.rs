@@ -48,6 +48,8 @@ fn processes_get_config_and_the_platforms_vars() {
     let expected = [
         ("GREETING", "hello".to_owned()),
         ("SOURCE_VERSION", commit_of(7).to_string()),
+        ("HEROKU_BUILD_COMMIT", commit_of(7).to_string()),
+        ("HEROKU_SLUG_COMMIT", commit_of(7).to_string()),
         ("HEROKU_RELEASE_VERSION", "v3".to_owned()),
         ("HEROKU_APP_NAME", "hello".to_owned()),
         ("HEROKU_APP_ID", id.to_string()),

@@ -10,7 +10,7 @@ use rustix::fs::CWD;
 use std::path::{Path, PathBuf};
 
 /// Files, folders and links of the host that are shown as they are, where they exist.
-const SHOWN: [&str; 21] = [
+const SHOWN: [&str; 19] = [
     "alternatives",
     "ca-certificates",
     "ca-certificates.conf",
@@ -21,7 +21,6 @@ const SHOWN: [&str; 21] = [
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
-    "localtime",
     "mime.types",
     "os-release",
     "pki/ca-trust",
@@ -31,7 +30,6 @@ const SHOWN: [&str; 21] = [
     "ssl/certs",
     "ssl/openssl.cnf",
     "terminfo",
-    "timezone",
 ];
 /// Configuration of Java packages, which their trees under `/usr` link to: `java-17-openjdk`.
 const SHOWN_PREFIX: &str = "java-";
@@ -44,6 +42,9 @@ const MAX_COPIED_BYTES: u64 = 16 * 1024;
 const RESOLVER: &str = "/etc/resolv.conf";
 /// What systemd-resolved itself asks: the way out where the host's resolver listens on the host's loopback only.
 const UPSTREAM_RESOLVER: &str = "/run/systemd/resolve/resolv.conf";
+
+/// What a link `localtime` leads to, and its name for programs that read that. Where the host has no such file, libraries take UTC too.
+const UTC: (&str, &str) = ("/usr/share/zoneinfo/Etc/UTC", "Etc/UTC\n");
 
 const NAME_SERVICES: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n\
                              protocols: files\nservices: files\n";
@@ -58,7 +59,15 @@ pub fn build(orders: &Orders) -> Result<(), InsideError> {
     make_file("etc/hostname", format!("{name}\n").as_bytes())?;
     make_file("etc/hosts", format!("127.0.0.1 localhost {name}\n::1 localhost\n").as_bytes())?;
     make_file("etc/resolv.conf", resolver(orders.network).as_bytes())?;
+    set_time_zone()?;
     show_all()
+}
+
+/// The same everywhere: an app that wants another has `TZ` in its config.
+fn set_time_zone() -> Result<(), InsideError> {
+    let (target, name) = UTC;
+    rustix::fs::symlinkat(target, CWD, "etc/localtime").map_err(InsideError::at("make the link /etc/localtime"))?;
+    make_file("etc/timezone", name.as_bytes())
 }
 
 fn passwd(app: UserIds) -> String {

@@ -98,7 +98,7 @@ fn render_process(app: &AppReference, row: ProcessInfo) -> Process {
         started_at: row.process.map(|_| time(row.created_at)),
         ended_at: end.as_ref().map(|_| time(row.updated_at)),
         end,
-        waits: if ended { None } else { row.why },
+        waits: if row.state.goes_on() { row.why } else { None },
         usage: None,
     }
 }
@@ -212,7 +212,7 @@ fn app_status(state: &State, context: &Context, app: &AppRef) -> Result<AppStatu
     let waits: BTreeSet<String> = releases
         .iter()
         .filter_map(|row| row.waits.clone())
-        .chain(processes.into_iter().filter(|row| !row.state.has_ended()).filter_map(|row| row.why))
+        .chain(processes.into_iter().filter(|row| row.state.goes_on()).filter_map(|row| row.why))
         .collect();
     Ok(AppStatus {
         app: reference,

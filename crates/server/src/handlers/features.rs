@@ -51,7 +51,7 @@ const KNOWN: [Known; 3] = [
     Known {
         name: "runtime-dyno-metadata",
         title: "Process metadata",
-        meaning: "Processes are told app and release by HEROKU_APP_ID, HEROKU_APP_NAME and HEROKU_RELEASE_VERSION.",
+        meaning: "Processes are told app, release, commit and their own id by variables such as HEROKU_APP_NAME and HEROKU_RELEASE_VERSION.",
         kind: Kind::Always,
     },
     Known {
