@@ -28,7 +28,8 @@ fn main() -> ExitCode {
     ]);
     let app = compile_app(server.folder());
     let variables = variables(&server, &app, outside.is_some());
-    let lookup = |wanted: &str| variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
+    let lookup =
+        |wanted: &str| variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
     let platform = contract::Platform::from_environment(&lookup).expect("a server that has started");
     let code = contract::run(&platform, &words);
     if code != ExitCode::SUCCESS {

@@ -1,16 +1,15 @@
-//! Black box: health checks from app.json to what people see: a push that fails with its reason, a route table that follows
-//! readiness, a process that is started again.
+//! Black box: health checks from app.json to what people see at a push that fails. What checks do while processes live is a matter of
+//! the contract's vectors.
 
 mod support;
 
-use support::eventually;
 use support::repository::Repository;
 use support::server::Server;
 
 const APP: &str = "well";
 
 #[test]
-fn checks_decide_about_releases_routes_and_processes() {
+fn checks_decide_about_releases() {
     let server = Server::start();
     server.dozen(&["apps:create", APP]);
     let repository = Repository::with_probe();
@@ -19,8 +18,6 @@ fn checks_decide_about_releases_routes_and_processes() {
 
     a_command_is_refused_at_build(&server, &repository);
     a_start_that_fails_keeps_the_release_before(&server, &repository);
-    readiness_decides_about_routes(&server, &repository);
-    liveness_starts_a_process_again(&server, &repository);
 }
 
 /// Declares the checks of `web`, and what it runs beside the probe.
@@ -52,50 +49,4 @@ fn a_start_that_fails_keeps_the_release_before(server: &Server, repository: &Rep
     repository.commit("a seed");
     repository.push(server);
     assert_eq!(server.get(APP, "/").json()["release"], "v3");
-}
-
-fn readiness_decides_about_routes(server: &Server, repository: &Repository) {
-    let check = r#"{"type": "readiness", "path": "/see?path=/tmp/able", "content": "seen", "attempts": 1, "wait": 1}"#;
-    // One of two goes and comes back for ever.
-    let beside = "touch /tmp/able; \
-        if [ $DYNO = web.2 ]; then (while :; do sleep 4; rm /tmp/able; sleep 4; touch /tmp/able; done) & fi; ";
-    declare(repository, beside, check);
-    server.dozen(&["ps:scale", "web=2", "-a", APP]);
-    repository.push(server);
-    for routed in [&["web.1", "web.2"][..], &["web.1"], &["web.1", "web.2"]] {
-        eventually(&format!("{routed:?} are routed"), 60, || (routes(server) == routed).then_some(()));
-    }
-    let logs = server.dozen(&["logs", "-n", "1500", "-a", APP]);
-    assert!(
-        logs.contains("heroku[web.2]: Taking this process out of the routes: its readiness check"),
-        "{logs}"
-    );
-    assert!(!logs.contains("heroku[web.1]: Taking this process"), "{logs}");
-    server.dozen(&["ps:scale", "web=1", "-a", APP]);
-}
-
-/// The names of the processes that the published table routes to.
-fn routes(server: &Server) -> Vec<String> {
-    let text = std::fs::read_to_string(server.data().join("routes/table.json")).expect("a route table");
-    let table: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
-    let all = table["apps"].as_array().expect("apps").iter().filter(|app| app["name"] == APP);
-    let processes = all.flat_map(|app| app["processes"].as_array().cloned().unwrap_or_default());
-    processes.filter_map(|process| process["name"].as_str().map(str::to_owned)).collect()
-}
-
-fn liveness_starts_a_process_again(server: &Server, repository: &Repository) {
-    let check = r#"{"type": "liveness", "path": "/see?path=/tmp/alive", "content": "seen", "attempts": 2, "wait": 1}"#;
-    declare(repository, "touch /tmp/alive; (sleep 3; rm /tmp/alive) & ", check);
-    repository.push(server);
-    let first = server.get(APP, "/").json()["started"].clone();
-    eventually("it is another process", 60, || {
-        let answer = server.get(APP, "/");
-        (answer.status == 200 && answer.json()["started"] != first).then_some(())
-    });
-    let logs = server.dozen(&["logs", "-n", "1500", "-a", APP]);
-    let told = [
-        "heroku[web.1]: Stopping this process: its liveness check \"liveness-1\" failed 2 times in a row: GET http://",
-        "heroku[web.1]: State changed from up to crashed",
-    ];
-    assert!(told.iter().all(|line| logs.contains(line)), "{logs}");
 }

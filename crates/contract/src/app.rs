@@ -86,7 +86,8 @@ impl<'a> App<'a> {
         let archive = source.pack(&self.platform.program)?;
         let place = client.create_source(&self.name)?.source_blob;
         client.upload(&place.put_url, &mut archive.as_slice(), archive.len() as u64)?;
-        let source_blob = CreateSourceBlob { checksum: None, url: place.get_url, version: Some(SOURCE_VERSION.to_owned()) };
+        let source_blob =
+            CreateSourceBlob { checksum: None, url: place.get_url, version: Some(SOURCE_VERSION.to_owned()) };
         let begun = client.create_build(&self.name, &CreateBuild { buildpacks: None, source_blob })?;
         let id = begun.id.to_string();
         let build = until("the build ends", RELEASE_SECONDS, || {
@@ -94,7 +95,9 @@ impl<'a> App<'a> {
         })?;
         match build.status {
             BuildStatus::Succeeded => Ok(build),
-            BuildStatus::Failed | BuildStatus::Pending => bail!("the build failed:\n{}", self.text(&build.output_stream_url)?),
+            BuildStatus::Failed | BuildStatus::Pending => {
+                bail!("the build failed:\n{}", self.text(&build.output_stream_url)?)
+            }
         }
     }
 
@@ -112,7 +115,8 @@ impl<'a> App<'a> {
 
     fn release_over(&self, release: &str) -> Result<ReleaseReport> {
         until("the release is over", RELEASE_SECONDS, || {
-            Ok(Some(self.client().release_report(&self.name, release)?).filter(|report| report.progress.is_over()))
+            Ok(Some(self.client().release_report(&self.name, release)?)
+                .filter(|report| report.progress.is_over()))
         })
     }
 
@@ -125,7 +129,8 @@ impl<'a> App<'a> {
 
     /// Sets config vars (`None` unsets), and waits for the end of the release that this makes.
     pub fn configure(&self, vars: &[(&str, Option<&str>)]) -> Result<ReleaseReport> {
-        let one = |(name, value): &(&str, Option<&str>)| anyhow::Ok((name.parse()?, value.map(str::to_owned)));
+        let one =
+            |(name, value): &(&str, Option<&str>)| anyhow::Ok((name.parse()?, value.map(str::to_owned)));
         let patch = ConfigPatch(vars.iter().map(one).collect::<Result<_>>()?);
         self.client().patch_config_vars(&self.name, &patch)?;
         self.release_over(&self.head()?.id.to_string())
@@ -213,13 +218,21 @@ impl<'a> App<'a> {
 
     /// The newest lines of its log without their instants: `app[web.1]: hello`.
     pub fn log(&self) -> Result<Vec<String>> {
-        let wanted = CreateLogSession { lines: Some(MAX_LINES), tail: Some(false), ..CreateLogSession::default() };
+        let wanted =
+            CreateLogSession { lines: Some(MAX_LINES), tail: Some(false), ..CreateLogSession::default() };
         let session = self.client().create_log_session(&self.name, &wanted)?;
         let (mut parser, mut all) = (Parser::default(), Vec::new());
-        let Stream::Open(mut lines) = self.client().open_events(&session.logplex_url, None)? else { bail!("the log session is unknown") };
+        let Stream::Open(mut lines) = self.client().open_events(&session.logplex_url, None)? else {
+            bail!("the log session is unknown")
+        };
         while let Some(line) = lines.next_line()? {
             if let Some(event) = parser.line(&line)? {
-                all.extend(event.data.split('\n').map(|line| line.split_once(' ').map_or(line, |(_, rest)| rest).to_owned()));
+                all.extend(
+                    event
+                        .data
+                        .split('\n')
+                        .map(|line| line.split_once(' ').map_or(line, |(_, rest)| rest).to_owned()),
+                );
             }
         }
         Ok(all)

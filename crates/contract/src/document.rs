@@ -38,7 +38,9 @@ pub fn misfits(document: &str) -> Vec<String> {
     let vectors = SCENES.iter().flat_map(|scene| scene.vectors).map(|vector| vector.number);
     let shown: Vec<u16> = vectors.chain(ELSEWHERE.iter().map(|(number, _)| *number)).collect();
     let once: BTreeSet<u16> = shown.iter().copied().collect();
-    let unshown = stated.difference(&once).map(|number| format!("C-{number:02} has no vector, and no test elsewhere is named for it"));
+    let unshown = stated
+        .difference(&once)
+        .map(|number| format!("C-{number:02} has no vector, and no test elsewhere is named for it"));
     let unstated = once.difference(&stated).map(|number| format!("C-{number:02} is shown, but not stated"));
     let mut misfits: Vec<String> = unshown.chain(unstated).collect();
     for number in once.iter().filter(|number| shown.iter().filter(|other| other == number).count() > 1) {

@@ -32,7 +32,10 @@ mod tests {
     #[test]
     fn every_test_that_is_named_exists() {
         let mut all = String::new();
-        sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("crates").as_path(), &mut all);
+        sources(
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("crates").as_path(),
+            &mut all,
+        );
         for (number, test) in ELSEWHERE {
             let exists = all.contains(&format!("fn {test}(")) || all.contains(&format!("(\"{test}\", "));
             assert!(exists, "C-{number:02}: there is no test {test}");

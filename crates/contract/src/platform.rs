@@ -63,7 +63,9 @@ impl Lack {
 
     fn parse(word: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|lack| lack.word() == word);
-        found.with_context(|| format!("{LACKS} names \"{word}\", which is none of limits, own-user, own-network"))
+        found.with_context(|| {
+            format!("{LACKS} names \"{word}\", which is none of limits, own-user, own-network")
+        })
     }
 }
 
@@ -83,10 +85,15 @@ impl Platform {
             client: Client::new(target, "contract")?,
             router: optional(ROUTER, lookup(ROUTER))?,
             program: lookup(APP).map_or_else(beside_this_program, |path| Ok(path.into()))?,
-            boot_timeout_seconds: optional(BOOT_TIMEOUT, lookup(BOOT_TIMEOUT))?.unwrap_or(DEFAULT_BOOT_TIMEOUT),
+            boot_timeout_seconds: optional(BOOT_TIMEOUT, lookup(BOOT_TIMEOUT))?
+                .unwrap_or(DEFAULT_BOOT_TIMEOUT),
             rollback_crashes: optional(ROLLBACK_CRASHES, lookup(ROLLBACK_CRASHES))?,
             outbound: optional(OUTBOUND, lookup(OUTBOUND))?,
-            lacks: lacks.split(',').filter(|word| !word.is_empty()).map(Lack::parse).collect::<Result<_>>()?,
+            lacks: lacks
+                .split(',')
+                .filter(|word| !word.is_empty())
+                .map(Lack::parse)
+                .collect::<Result<_>>()?,
         })
     }
 

@@ -22,13 +22,17 @@ pub fn run(platform: &Platform, words: &[String]) -> ExitCode {
     misfits.iter().for_each(|misfit| println!("test {misfit} ... FAILED"));
     let failed = rows.iter().filter(|row| matches!(row.verdict, Verdict::Failed(_))).count() + misfits.len();
     let word = if failed == 0 { "ok" } else { "FAILED" };
-    println!("\ntest result: {word}. {} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out", rows.len() + misfits.len() - failed);
+    println!(
+        "\ntest result: {word}. {} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out",
+        rows.len() + misfits.len() - failed
+    );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn run_all(platform: &Platform, names: &[&str]) -> Vec<Row> {
     let (rows, told) = channel();
-    let suffix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() % 1_000_000);
+    let suffix =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() % 1_000_000);
     std::thread::scope(|scope| {
         for scene in SCENES {
             let vectors = chosen(scene, names);
@@ -59,7 +63,11 @@ fn announce(row: &Row) {
 
 fn chosen(scene: &Scene, names: &[&str]) -> Vec<Vector> {
     let all = scene.vectors.iter().copied();
-    let wanted = |vector: &Vector| names.is_empty() || names.contains(&scene.name) || names.contains(&format!("C-{:02}", vector.number).as_str());
+    let wanted = |vector: &Vector| {
+        names.is_empty()
+            || names.contains(&scene.name)
+            || names.contains(&format!("C-{:02}", vector.number).as_str())
+    };
     all.filter(wanted).collect()
 }
 
@@ -73,7 +81,11 @@ fn play(platform: &Platform, scene: &Scene, name: String, vectors: &[Vector], ro
         Ok(app) => vectors.iter().for_each(|vector| tell(try_one(&Stage { platform, app: &app }, *vector))),
         Err(error) => {
             let reason = format!("its scene {} did not begin: {error:#}", scene.name);
-            let row = |vector: &Vector| Row { number: vector.number, verdict: Verdict::Failed(reason.clone()), took: Duration::ZERO };
+            let row = |vector: &Vector| Row {
+                number: vector.number,
+                verdict: Verdict::Failed(reason.clone()),
+                took: Duration::ZERO,
+            };
             vectors.iter().map(row).for_each(tell);
         }
     }

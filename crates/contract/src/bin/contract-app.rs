@@ -51,7 +51,8 @@ fn wait_for_ever() -> ! {
 
 fn place() -> SocketAddr {
     let bind = Some(variable("BIND")).filter(|bind| !bind.is_empty()).unwrap_or_else(|| "0.0.0.0".to_owned());
-    let port = Some(variable("LISTEN_PORT")).filter(|port| !port.is_empty()).unwrap_or_else(|| variable("PORT"));
+    let port =
+        Some(variable("LISTEN_PORT")).filter(|port| !port.is_empty()).unwrap_or_else(|| variable("PORT"));
     let address: IpAddr = bind.parse().expect("BIND is an address");
     SocketAddr::new(address, port.parse().expect("PORT is a number"))
 }
@@ -98,7 +99,9 @@ fn answer(path: &str, request: &Request) -> (u16, String) {
     match path {
         "/" => fine(describe()),
         "/sh" => fine(run_script(&request.body)),
-        "/say" => fine(told(std::io::stdout().write_all(&request.body).and_then(|()| std::io::stdout().flush()))),
+        "/say" => {
+            fine(told(std::io::stdout().write_all(&request.body).and_then(|()| std::io::stdout().flush())))
+        }
         "/say-error" => fine(told(std::io::stderr().write_all(&request.body))),
         "/input" => fine(told(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))),
         "/exit" => std::process::exit(argument(request).parse().unwrap_or(1)),
@@ -128,7 +131,8 @@ fn argument(request: &Request) -> &str {
 
 fn describe() -> String {
     let names = [("release", "HEROKU_RELEASE_VERSION"), ("dyno", "DYNO"), ("id", "HEROKU_DYNO_ID")];
-    let fields: Vec<String> = names.iter().map(|(field, name)| format!("\"{field}\":{}", quote(&variable(name)))).collect();
+    let fields: Vec<String> =
+        names.iter().map(|(field, name)| format!("\"{field}\":{}", quote(&variable(name)))).collect();
     format!("{{{},\"pid\":{}}}", fields.join(","), std::process::id())
 }
 
@@ -150,7 +154,11 @@ fn told<T: std::fmt::Debug>(tried: std::io::Result<T>) -> String {
 }
 
 fn see(path: &str) -> (u16, String) {
-    if std::path::Path::new(path).exists() { (200, "seen".to_owned()) } else { (503, format!("{path} is not there")) }
+    if std::path::Path::new(path).exists() {
+        (200, "seen".to_owned())
+    } else {
+        (503, format!("{path} is not there"))
+    }
 }
 
 fn take_memory(megabytes: usize) -> String {
@@ -262,7 +270,8 @@ fn read_request(input: &mut impl BufRead) -> Option<Request> {
         let (name, value) = line.split_once(':')?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     input.read_exact(&mut body).ok()?;
     Some(Request { method, target, headers, body })

@@ -32,7 +32,9 @@ pub fn c_20_a_start_is_told_with_its_command(stage: &Stage<'_>) -> Result<Outcom
 /// Waits for a release that cannot start, and for what the log says of it.
 fn fails(stage: &Stage<'_>, vars: &[(&str, Option<&str>)], diagnosis: &str) -> Result<()> {
     let report = stage.app.configure(vars)?;
-    let Progress::Failed { reason } = &report.progress else { anyhow::bail!("{vars:?}: {:?}", report.progress) };
+    let Progress::Failed { reason } = &report.progress else {
+        anyhow::bail!("{vars:?}: {:?}", report.progress)
+    };
     ensure!(reason.contains("R10"), "{reason}");
     let seconds = stage.platform.boot_timeout_seconds;
     let line = format!(
@@ -52,7 +54,11 @@ pub fn c_131_a_process_on_loopback_alone_is_told_why_nobody_comes(stage: &Stage<
 
 pub fn c_21_a_web_process_that_does_not_accept_ends_its_release(stage: &Stage<'_>) -> Result<Outcome> {
     fails(stage, &[("BIND", None), ("LISTEN_PORT", Some("7020"))], "it listens on port 7020")?;
-    let told = ["Error R10", "heroku[web.1]: Stopping all processes with SIGTERM", "heroku[web.1]: State changed from starting to crashed"];
+    let told = [
+        "Error R10",
+        "heroku[web.1]: Stopping all processes with SIGTERM",
+        "heroku[web.1]: State changed from starting to crashed",
+    ];
     stage.app.told(&told, 60)?;
     fails(stage, &[("BIND", Some("none")), ("LISTEN_PORT", None)], "it listens on no port at all")?;
     held()

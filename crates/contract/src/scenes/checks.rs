@@ -25,7 +25,11 @@ pub fn startup_source(_: &Platform) -> Option<Source> {
 }
 
 pub fn c_30_up_when_every_startup_check_has_passed(stage: &Stage<'_>) -> Result<Outcome> {
-    let told = ["app[web.1]: listening at", "app[web.1]: the seed is laid", "heroku[web.1]: State changed from starting to up"];
+    let told = [
+        "app[web.1]: listening at",
+        "app[web.1]: the seed is laid",
+        "heroku[web.1]: State changed from starting to up",
+    ];
     let log = stage.app.told(&told, 60)?;
     ensure!(log.iter().filter(|line| line.ends_with("to up")).count() == 1, "{log:#?}");
     held()
@@ -34,9 +38,15 @@ pub fn c_30_up_when_every_startup_check_has_passed(stage: &Stage<'_>) -> Result<
 pub fn c_31_a_startup_check_that_fails_ends_the_release(stage: &Stage<'_>) -> Result<Outcome> {
     let report = stage.app.try_deploy(&checked("echo no seed here; exec ./contract-app", &seed_check(2)))?;
     let Progress::Failed { reason } = &report.progress else { anyhow::bail!("{:?}", report.progress) };
-    let parts = ["web.1 did not start: its startup check \"startup-1\" failed 2 times in a row: GET http://", "503 Service Unavailable", "/tmp/seed is not there"];
+    let parts = [
+        "web.1 did not start: its startup check \"startup-1\" failed 2 times in a row: GET http://",
+        "503 Service Unavailable",
+        "/tmp/seed is not there",
+    ];
     ensure!(parts.iter().all(|part| reason.contains(part)), "{reason}");
-    stage.app.told(&["app[web.1]: no seed here", "heroku[web.1]: State changed from starting to crashed"], 30)?;
+    stage
+        .app
+        .told(&["app[web.1]: no seed here", "heroku[web.1]: State changed from starting to crashed"], 30)?;
     ensure!(stage.app.about()?["release"] == "v1", "the release before it serves on");
     held()
 }
@@ -68,9 +78,15 @@ fn run_in(app: &App<'_>, name: &str, script: &str) -> Result<Ran> {
 
 /// It is unable for a while. While it is, nobody could tell it to be able again.
 fn unable_for(app: &App<'_>, name: &str, seconds: u32) -> Result<()> {
-    let ran = run_in(app, name, &format!("rm /tmp/able; (sleep {seconds}; touch /tmp/able) >/dev/null 2>&1 &"))?;
+    let ran =
+        run_in(app, name, &format!("rm /tmp/able; (sleep {seconds}; touch /tmp/able) >/dev/null 2>&1 &"))?;
     ensure!(ran.code == 0, "{ran:?}");
-    app.told(&[&format!("heroku[{name}]: Taking this process out of the routes: its readiness check \"readiness-1\"")], 60)?;
+    app.told(
+        &[&format!(
+            "heroku[{name}]: Taking this process out of the routes: its readiness check \"readiness-1\""
+        )],
+        60,
+    )?;
     Ok(())
 }
 
@@ -145,12 +161,24 @@ pub fn c_33_a_process_that_is_not_alive_is_started_again(stage: &Stage<'_>) -> R
 
 pub fn c_34_whoever_asks_for_the_end_goes_before_checks(stage: &Stage<'_>) -> Result<Outcome> {
     let app = stage.app;
-    let release = app.deploy(&checked("touch /tmp/alive; trap '' TERM; exec ./contract-app", &alive_check()))?;
+    let release =
+        app.deploy(&checked("touch /tmp/alive; trap '' TERM; exec ./contract-app", &alive_check()))?;
     app.served_by(&release.version.to_string())?;
-    app.told(&["Stopping all processes with SIGTERM", "heroku[web.1]: State changed from starting to up", "asked whether it is alive"], 60)?;
+    app.told(
+        &[
+            "Stopping all processes with SIGTERM",
+            "heroku[web.1]: State changed from starting to up",
+            "asked whether it is alive",
+        ],
+        60,
+    )?;
     let marked = app.log()?.len();
     app.client().restart_dyno(&app.name, "web.1")?;
-    let told = ["heroku[web.1]: Restarting", "heroku[web.1]: Stopping all processes with SIGTERM", "heroku[web.1]: Stopping remaining processes with SIGKILL"];
+    let told = [
+        "heroku[web.1]: Restarting",
+        "heroku[web.1]: Stopping all processes with SIGTERM",
+        "heroku[web.1]: Stopping remaining processes with SIGKILL",
+    ];
     until("it is killed after its grace", 120, || {
         let log = app.log()?;
         Ok(log[marked.min(log.len())..].iter().any(|line| line.contains(told[2])).then_some(()))

@@ -17,7 +17,8 @@ echo from-the-shell-itself > /dev/stdout
 /// An app that looks around before it begins, and a worker that tells what it sees.
 pub fn source(_: &Platform) -> Option<Source> {
     let web = "web: . ./born.sh; exec ./contract-app";
-    let worker = "worker: echo \"$DYNO has port $PORT, $(ls -A /tmp | wc -l) files in /tmp\"; exec sleep infinity";
+    let worker =
+        "worker: echo \"$DYNO has port $PORT, $(ls -A /tmp | wc -l) files in /tmp\"; exec sleep infinity";
     Some(Source::new(&[web, worker]).with("born.sh", BORN))
 }
 
@@ -32,7 +33,8 @@ pub fn c_02_each_process_of_the_formation_has_a_port(stage: &Stage<'_>) -> Resul
     ensure!(port >= 1024, "{port}");
     stage.app.scale(&[("worker", 1)])?;
     let told = stage.app.told(&["app[worker.1]: worker.1 has port "], 60)?;
-    let other = told[0].split_once("has port ").and_then(|(_, rest)| rest.split_once(',')).context("a port")?.0;
+    let other =
+        told[0].split_once("has port ").and_then(|(_, rest)| rest.split_once(',')).context("a port")?.0;
     ensure!(other.parse::<u16>().is_ok_and(|port| port >= 1024), "{told:?}");
     held()
 }
@@ -46,7 +48,10 @@ pub fn c_03_its_name_and_its_home(stage: &Stage<'_>) -> Result<Outcome> {
 pub fn c_04_programs_are_found_and_text_is_utf_8(stage: &Stage<'_>) -> Result<Outcome> {
     let path = stage.app.print("echo $PATH")?;
     let folders: Vec<&str> = path.split(':').collect();
-    ensure!(["/app/bin", "/usr/local/bin", "/usr/bin", "/bin"].iter().all(|folder| folders.contains(folder)), "{path}");
+    ensure!(
+        ["/app/bin", "/usr/local/bin", "/usr/bin", "/bin"].iter().all(|folder| folders.contains(folder)),
+        "{path}"
+    );
     let lang = stage.app.print("echo $LANG")?;
     ensure!(lang == "C.UTF-8", "{lang}");
     held()
@@ -61,13 +66,18 @@ pub fn c_05_the_time_is_utc_unless_it_is_told_otherwise(stage: &Stage<'_>) -> Re
 pub fn c_06_config_vars_come_as_they_are_and_the_platforms_own_win(stage: &Stage<'_>) -> Result<Outcome> {
     let text = "two\nlines, 'quotes', \"more\", $HOME, \u{e4}\u{1f980} and \\";
     let own = ["PORT", "DYNO", "HOME", "HEROKU_APP_NAME", "HEROKU_DYNO_ID"];
-    let mut vars = vec![("TEXT", Some(text)), ("EMPTY", Some("")), ("LANG", Some("C")), ("WEB_CONCURRENCY", Some("7"))];
+    let mut vars =
+        vec![("TEXT", Some(text)), ("EMPTY", Some("")), ("LANG", Some("C")), ("WEB_CONCURRENCY", Some("7"))];
     vars.extend(own.map(|name| (name, Some("mine"))));
     let release = stage.app.configure(&vars)?;
     stage.app.served_by(&release.version.to_string())?;
-    let found = stage.app.print("printf '%s|%s|%s|%s' \"$TEXT\" \"${EMPTY-unset}\" \"$LANG\" \"$WEB_CONCURRENCY\"")?;
+    let found = stage
+        .app
+        .print("printf '%s|%s|%s|%s' \"$TEXT\" \"${EMPTY-unset}\" \"$LANG\" \"$WEB_CONCURRENCY\"")?;
     ensure!(found == format!("{text}||C|7"), "{found:?}");
-    let kept = stage.app.print("printf '%s ' \"$PORT\" \"$DYNO\" \"$HOME\" \"$HEROKU_APP_NAME\" \"$HEROKU_DYNO_ID\"")?;
+    let kept = stage
+        .app
+        .print("printf '%s ' \"$PORT\" \"$DYNO\" \"$HOME\" \"$HEROKU_APP_NAME\" \"$HEROKU_DYNO_ID\"")?;
     ensure!(!kept.contains("mine"), "the platform's own come first: {kept}");
     held()
 }
@@ -75,8 +85,11 @@ pub fn c_06_config_vars_come_as_they_are_and_the_platforms_own_win(stage: &Stage
 pub fn c_07_processes_are_told_app_release_and_themselves(stage: &Stage<'_>) -> Result<Outcome> {
     let (app, head) = (stage.app.client().app(&stage.app.name)?, stage.app.head()?);
     let process = stage.app.up("web.1", 60)?;
-    let expected = format!("{} {} {} {} {}", app.name, app.id, head.version, process.id, crate::app::SOURCE_VERSION);
-    let found = stage.app.print("echo $HEROKU_APP_NAME $HEROKU_APP_ID $HEROKU_RELEASE_VERSION $HEROKU_DYNO_ID $SOURCE_VERSION")?;
+    let expected =
+        format!("{} {} {} {} {}", app.name, app.id, head.version, process.id, crate::app::SOURCE_VERSION);
+    let found = stage.app.print(
+        "echo $HEROKU_APP_NAME $HEROKU_APP_ID $HEROKU_RELEASE_VERSION $HEROKU_DYNO_ID $SOURCE_VERSION",
+    )?;
     ensure!(found == expected, "{found} in place of {expected}");
     let commit = stage.app.print("echo $HEROKU_SLUG_COMMIT $HEROKU_BUILD_COMMIT")?;
     ensure!(commit == [crate::app::SOURCE_VERSION; 2].join(" "), "{commit}");
@@ -93,9 +106,25 @@ pub fn c_08_workers_of_a_web_server_follow_from_the_size(stage: &Stage<'_>) -> R
 
 /// The last but one names are the shell's, the last this scene's own.
 const KNOWN: &[&str] = &[
-    "PATH", "LANG", "HOME", "DYNO", "PORT", "WEB_CONCURRENCY", "SOURCE_VERSION", "HEROKU_APP_ID", "HEROKU_APP_NAME",
-    "HEROKU_BUILD_COMMIT", "HEROKU_DYNO_ID", "HEROKU_RELEASE_CREATED_AT", "HEROKU_RELEASE_VERSION", "HEROKU_SLUG_COMMIT",
-    "PWD", "OLDPWD", "SHLVL", "_", "answer",
+    "PATH",
+    "LANG",
+    "HOME",
+    "DYNO",
+    "PORT",
+    "WEB_CONCURRENCY",
+    "SOURCE_VERSION",
+    "HEROKU_APP_ID",
+    "HEROKU_APP_NAME",
+    "HEROKU_BUILD_COMMIT",
+    "HEROKU_DYNO_ID",
+    "HEROKU_RELEASE_CREATED_AT",
+    "HEROKU_RELEASE_VERSION",
+    "HEROKU_SLUG_COMMIT",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+    "answer",
 ];
 
 pub fn c_09_there_is_nothing_else(stage: &Stage<'_>) -> Result<Outcome> {

@@ -64,7 +64,9 @@ pub fn c_14_it_is_a_user_without_rights(stage: &Stage<'_>) -> Result<Outcome> {
     if let Some(lacking) = stage.without(Lack::OwnUser) {
         return Ok(lacking);
     }
-    let found = stage.app.print("id -un; grep -E '^(CapPrm|CapEff|CapBnd|NoNewPrivs):' /proc/self/status | tr -d '\\t'")?;
+    let found = stage
+        .app
+        .print("id -un; grep -E '^(CapPrm|CapEff|CapBnd|NoNewPrivs):' /proc/self/status | tr -d '\\t'")?;
     let nothing = "0".repeat(16);
     let expected = format!("app\nCapPrm:{nothing}\nCapEff:{nothing}\nCapBnd:{nothing}\nNoNewPrivs:1");
     ensure!(found == expected, "{found}");
@@ -93,10 +95,21 @@ pub fn c_16_lines_of_the_log_are_lines_of_the_app(stage: &Stage<'_>) -> Result<O
     app.send("POST", "/say", &[], b"half a ")?;
     std::thread::sleep(std::time::Duration::from_secs(1));
     let long = format!("long {}", "\u{e4}".repeat(LONGEST_LINE / 2));
-    let bytes = [b"line\r\n\nno text: \xff\xfe \x1b[1mbold\x1b[0m\n".as_slice(), long.as_bytes(), b"\nthe end, unended"].concat();
+    let bytes = [
+        b"line\r\n\nno text: \xff\xfe \x1b[1mbold\x1b[0m\n".as_slice(),
+        long.as_bytes(),
+        b"\nthe end, unended",
+    ]
+    .concat();
     app.send("POST", "/say", &[], &bytes)?;
     let cut = format!("app[web.1]: long {}", "\u{e4}".repeat(4997));
-    let wanted = ["app[web.1]: half a line", "app[web.1]: ", "app[web.1]: no text: \u{fffd}\u{fffd} \u{1b}[1mbold\u{1b}[0m", &cut, "app[web.1]: \u{e4}"];
+    let wanted = [
+        "app[web.1]: half a line",
+        "app[web.1]: ",
+        "app[web.1]: no text: \u{fffd}\u{fffd} \u{1b}[1mbold\u{1b}[0m",
+        &cut,
+        "app[web.1]: \u{e4}",
+    ];
     let told = app.told(&wanted, 30)?;
     let longest = told.iter().map(String::len).max().unwrap_or(0);
     ensure!(longest <= LONGEST_LINE + "app[web.1]: ".len(), "a line of {longest} bytes");
@@ -120,7 +133,8 @@ pub fn c_17_it_is_born_as_processes_should_be(stage: &Stage<'_>) -> Result<Outco
 }
 
 pub fn c_18_its_host_name_is_its_name(stage: &Stage<'_>) -> Result<Outcome> {
-    let found = stage.app.print("cat /proc/sys/kernel/hostname; getent hosts web-1 | head -1 | cut -d' ' -f1")?;
+    let found =
+        stage.app.print("cat /proc/sys/kernel/hostname; getent hosts web-1 | head -1 | cut -d' ' -f1")?;
     ensure!(found == "web-1\n127.0.0.1", "{found}");
     held()
 }
@@ -134,7 +148,11 @@ pub fn c_19_orphans_are_reaped_and_nothing_outlives_the_first_process(stage: &St
     })?;
     app.print("(trap '' TERM; setsid sleep 1000 >/dev/null 2>&1 &) ; sleep 0.2; cat /proc/[0-9]*/comm | grep -x sleep")?;
     restart_web(stage)?;
-    let told = ["web.1]: Stopping all processes with SIGTERM", "web.1]: Process exited with status 143", "web.1]: State changed from starting to up"];
+    let told = [
+        "web.1]: Stopping all processes with SIGTERM",
+        "web.1]: Process exited with status 143",
+        "web.1]: State changed from starting to up",
+    ];
     let log = app.told(&told, 30)?;
     ensure!(!log.iter().any(|line| line.contains("R12")), "what was left was waited for: {log:#?}");
     held()

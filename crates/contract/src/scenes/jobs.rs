@@ -29,7 +29,11 @@ pub const fn nothing(_: &Platform) -> Option<Source> {
 
 pub fn c_86_commands_are_those_of_the_release_that_serves(stage: &Stage<'_>) -> Result<Outcome> {
     let (app, client) = (stage.app, stage.app.client());
-    let by_hand = CreateCronEntry { command: "true by hand".to_owned(), schedule: "@weekly".to_owned(), ..CreateCronEntry::default() };
+    let by_hand = CreateCronEntry {
+        command: "true by hand".to_owned(),
+        schedule: "@weekly".to_owned(),
+        ..CreateCronEntry::default()
+    };
     let kept = client.add_cron(&app.name, &by_hand)?.id;
     let id_of = |command: &str| -> Result<Option<(String, String)>> {
         let all = client.cron(&app.name)?;
@@ -41,13 +45,21 @@ pub fn c_86_commands_are_those_of_the_release_that_serves(stage: &Stage<'_>) -> 
     let (after, schedule) = id_of(COMMAND)?.context("it stays")?;
     ensure!(after == often && schedule == "*/1 * * * *", "{after} {schedule}");
     ensure!(id_of("true")?.is_none(), "what the file has no more is gone");
-    ensure!(id_of("true by hand")?.is_some_and(|(id, _)| id == kept.to_string()), "what was added by hand stays");
+    ensure!(
+        id_of("true by hand")?.is_some_and(|(id, _)| id == kept.to_string()),
+        "what was added by hand stays"
+    );
     held()
 }
 
 fn until_run(stage: &Stage<'_>, is_it: impl Fn(&CronRun) -> bool) -> Result<CronRun> {
     until("a run is recorded", DUE_SECONDS, || {
-        Ok(stage.app.client().cron_runs(&stage.app.name)?.into_iter().find(|run| run.due_at.is_some() && is_it(run)))
+        Ok(stage
+            .app
+            .client()
+            .cron_runs(&stage.app.name)?
+            .into_iter()
+            .find(|run| run.due_at.is_some() && is_it(run)))
     })
 }
 
@@ -66,7 +78,8 @@ pub fn c_80_a_command_is_started_when_it_is_due(stage: &Stage<'_>) -> Result<Out
     ];
     app.told(&told.map(String::as_str), 30)?;
     let due = run.due_at.context("an instant")?;
-    let same = app.client().cron_runs(&app.name)?.into_iter().filter(|other| other.due_at == Some(due)).count();
+    let same =
+        app.client().cron_runs(&app.name)?.into_iter().filter(|other| other.due_at == Some(due)).count();
     ensure!(same == 1, "{same} runs for one instant");
     ensure!(due.as_unix_seconds() % 60 == 0, "due at {due}");
     held()
@@ -74,11 +87,15 @@ pub fn c_80_a_command_is_started_when_it_is_due(stage: &Stage<'_>) -> Result<Out
 
 pub fn c_85_without_a_release_a_run_is_skipped(stage: &Stage<'_>) -> Result<Outcome> {
     let app = stage.app;
-    let often = CreateCronEntry { command: COMMAND.to_owned(), schedule: "* * * * *".to_owned(), ..CreateCronEntry::default() };
+    let often = CreateCronEntry {
+        command: COMMAND.to_owned(),
+        schedule: "* * * * *".to_owned(),
+        ..CreateCronEntry::default()
+    };
     app.client().add_cron(&app.name, &often)?;
     let run = until_run(stage, |_| true)?;
     let CronOutcome::Skipped { reason } = &run.outcome else { anyhow::bail!("{run:?}") };
     ensure!(reason == "no release of the app serves", "{reason}");
-    app.told(&["Skipped the run of `echo $DYNO is here; exit 5` due at", ], 30)?;
+    app.told(&["Skipped the run of `echo $DYNO is here; exit 5` due at"], 30)?;
     held()
 }

@@ -26,7 +26,8 @@ pub fn source(_: &Platform) -> Option<Source> {
 
 fn usage(stage: &Stage<'_>, name: &str) -> Result<Usage> {
     let all = stage.app.client().usage(&stage.app.name)?;
-    let found = all.into_iter().find(|one| one.name == name).with_context(|| format!("the usage of {name}"))?;
+    let found =
+        all.into_iter().find(|one| one.name == name).with_context(|| format!("the usage of {name}"))?;
     found.usage.with_context(|| format!("{:?}", found.unknown))
 }
 
@@ -43,7 +44,10 @@ pub fn c_64_processes_and_threads_are_limited(stage: &Stage<'_>) -> Result<Outco
     let before = stage.app.up("web.1", 60)?;
     let limit = u64::from(usage(stage, "web.1")?.limits.processes);
     let (count, refusal) = counted(stage, &format!("/threads?most={}", 2 * limit))?;
-    ensure!(refusal == "WouldBlock" && (limit / 2..limit).contains(&count), "{count} of {limit}, then {refusal}");
+    ensure!(
+        refusal == "WouldBlock" && (limit / 2..limit).contains(&count),
+        "{count} of {limit}, then {refusal}"
+    );
     ensure!(stage.app.up("web.1", 5)?.id == before.id, "what runs goes on");
     held()
 }
@@ -53,13 +57,28 @@ pub fn c_65_tmp_has_a_size_and_holds_so_many_files(stage: &Stage<'_>) -> Result<
     let before = app.up("web.1", 60)?;
     let size = usage(stage, "web.1")?.limits.tmp_bytes;
     for folder in ["/tmp", "/dev/shm"] {
-        let ran = app.run(&format!("head -c {} /dev/zero > {folder}/big; stat -c %s {folder}/big; rm {folder}/big", size + MEGABYTE))?;
+        let ran = app.run(&format!(
+            "head -c {} /dev/zero > {folder}/big; stat -c %s {folder}/big; rm {folder}/big",
+            size + MEGABYTE
+        ))?;
         ensure!(ran.err.contains("No space left on device"), "{folder}: {ran:?}");
-        ensure!(ran.out.trim().parse::<u64>().is_ok_and(|bytes| bytes > size / 2 && bytes <= size), "{folder}: {ran:?}");
+        ensure!(
+            ran.out.trim().parse::<u64>().is_ok_and(|bytes| bytes > size / 2 && bytes <= size),
+            "{folder}: {ran:?}"
+        );
     }
     let files = size / 2048;
-    let ran = app.run(&format!("mkdir /tmp/many && cd /tmp/many && seq {} | xargs touch; ls | wc -l; cd / && rm -r /tmp/many", files + 10))?;
-    ensure!(ran.err.contains("No space left on device"), "{} files: {} {}", files, ran.out, ran.err.chars().take(200).collect::<String>());
+    let ran = app.run(&format!(
+        "mkdir /tmp/many && cd /tmp/many && seq {} | xargs touch; ls | wc -l; cd / && rm -r /tmp/many",
+        files + 10
+    ))?;
+    ensure!(
+        ran.err.contains("No space left on device"),
+        "{} files: {} {}",
+        files,
+        ran.out,
+        ran.err.chars().take(200).collect::<String>()
+    );
     ensure!(app.up("web.1", 5)?.id == before.id, "nothing is killed for that");
     held()
 }
@@ -95,12 +114,19 @@ pub fn c_67_what_it_uses_is_told_to_who_asks(stage: &Stage<'_>) -> Result<Outcom
         return Ok(lacking);
     }
     let process = stage.app.up("web.1", 60)?;
-    let shown = stage.app.client().process(&stage.app.name, &process.id.to_string())?.usage.context("its usage")?;
+    let shown =
+        stage.app.client().process(&stage.app.name, &process.id.to_string())?.usage.context("its usage")?;
     for usage in [usage(stage, "web.1")?, shown] {
         let (memory, peak) = (usage.memory_bytes.unwrap_or(0), usage.memory_peak_bytes.unwrap_or(0));
-        ensure!(memory > ABOVE_QUOTA * MEGABYTE && peak >= memory && memory < usage.limits.memory_hard_bytes, "{usage:?}");
+        ensure!(
+            memory > ABOVE_QUOTA * MEGABYTE && peak >= memory && memory < usage.limits.memory_hard_bytes,
+            "{usage:?}"
+        );
         ensure!(usage.cpu_millis.is_some_and(|millis| millis > 0), "{usage:?}");
-        ensure!(usage.processes.is_some_and(|count| (1..usage.limits.processes).contains(&count)), "{usage:?}");
+        ensure!(
+            usage.processes.is_some_and(|count| (1..usage.limits.processes).contains(&count)),
+            "{usage:?}"
+        );
         ensure!(usage.oom_kills == Some(0) && usage.limits.memory_bytes == 512 * MEGABYTE, "{usage:?}");
     }
     held()
@@ -112,8 +138,16 @@ pub fn c_61_at_the_hard_limit_it_ends_and_is_started_again(stage: &Stage<'_>) ->
     }
     let before = stage.app.up("web.1", 60)?;
     let _lost = stage.app.get(&format!("/memory?mb={TOO_MUCH}"));
-    stage.app.told(&["heroku[web.1]: Error R15 (Memory quota vastly exceeded)", "heroku[web.1]: Process exited with status 137"], 60)?;
-    let end = until("its end is recorded", 30, || Ok(stage.app.client().process(&stage.app.name, &before.id.to_string())?.end))?;
+    stage.app.told(
+        &[
+            "heroku[web.1]: Error R15 (Memory quota vastly exceeded)",
+            "heroku[web.1]: Process exited with status 137",
+        ],
+        60,
+    )?;
+    let end = until("its end is recorded", 30, || {
+        Ok(stage.app.client().process(&stage.app.name, &before.id.to_string())?.end)
+    })?;
     ensure!(matches!(end, End::Exited { code: 137, out_of_memory: true, .. }), "{end:?}");
     stage.app.renewed(&before, 60)?;
     held()
@@ -125,8 +159,13 @@ pub fn c_70_another_size_is_another_process_with_its_limits(stage: &Stage<'_>) -
     let old = usage(stage, "web.1")?.limits;
     app.resize("web", "standard-2x")?;
     app.renewed(&before, 60)?;
-    let new = until("its limits are those of the size", 30, || Ok(Some(usage(stage, "web.1")?.limits).filter(|new| *new != old)))?;
-    ensure!(new.memory_bytes == 2 * old.memory_bytes && new.cpu_weight == 2 * old.cpu_weight, "{old:?}, then {new:?}");
+    let new = until("its limits are those of the size", 30, || {
+        Ok(Some(usage(stage, "web.1")?.limits).filter(|new| *new != old))
+    })?;
+    ensure!(
+        new.memory_bytes == 2 * old.memory_bytes && new.cpu_weight == 2 * old.cpu_weight,
+        "{old:?}, then {new:?}"
+    );
     ensure!(app.print("echo $WEB_CONCURRENCY")? == "4", "it is told how many workers fit");
     held()
 }
@@ -157,9 +196,14 @@ pub fn c_63_samples_are_lines_of_the_log_of_who_asked(stage: &Stage<'_>) -> Resu
     ensure!(!app.log()?.iter().any(|line| line.contains("sample#")), "nobody had asked");
     app.client().restart_dyno(&app.name, "web.1")?;
     let process = app.renewed(&before, 60)?;
-    let source = format!("heroku[web.1]: source=web.1 dyno=heroku.{}.{} ", app.client().app(&app.name)?.id, process.id);
+    let source = format!(
+        "heroku[web.1]: source=web.1 dyno=heroku.{}.{} ",
+        app.client().app(&app.name)?.id,
+        process.id
+    );
     let log = app.told(&[&source, &source], SAMPLE_SECONDS)?;
-    let line_with = |name: &str| log.iter().find(|line| line.starts_with(&source) && line.contains(name)).cloned();
+    let line_with =
+        |name: &str| log.iter().find(|line| line.starts_with(&source) && line.contains(name)).cloned();
     let memory = line_with(" sample#memory_total=").with_context(|| format!("{log:#?}"))?;
     for name in ["rss", "cache", "swap", "quota"] {
         ensure!(memory.contains(&format!(" sample#memory_{name}=")), "{memory}");

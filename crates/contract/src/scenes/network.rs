@@ -54,7 +54,12 @@ impl Seen {
 }
 
 pub fn c_134_requests_come_with_what_the_router_knows(stage: &Stage<'_>) -> Result<Outcome> {
-    let given = [("x-forwarded-for", "192.0.2.9"), ("x-forwarded-proto", "gopher"), ("x-own", "kept"), ("x-request-start", "1")];
+    let given = [
+        ("x-forwarded-for", "192.0.2.9"),
+        ("x-forwarded-proto", "gopher"),
+        ("x-own", "kept"),
+        ("x-request-start", "1"),
+    ];
     let seen = Seen::ask(stage, "/anything/a%20b?q=%C3%A4&q=2", &given)?;
     ensure!(seen.0["target"] == "/anything/a%20b?q=%C3%A4&q=2", "{}", seen.0["target"]);
     ensure!(seen.header("host") == stage.app.host(), "host: {}", seen.header("host"));
@@ -80,26 +85,41 @@ pub fn c_135_every_request_has_an_id_that_the_log_knows(stage: &Stage<'_>) -> Re
         ensure!(made != bad && made.len() == 36, "in place of {bad}: {made}");
     }
     until("the router's line has it", 30, || {
-        let of_router = |line: &String| line.starts_with("heroku[router]: at=info method=GET path=\"/own-id\"");
-        Ok(stage.app.log()?.iter().any(|line| of_router(line) && line.contains(&format!(" request_id={own} "))).then_some(()))
+        let of_router =
+            |line: &String| line.starts_with("heroku[router]: at=info method=GET path=\"/own-id\"");
+        Ok(stage
+            .app
+            .log()?
+            .iter()
+            .any(|line| of_router(line) && line.contains(&format!(" request_id={own} ")))
+            .then_some(()))
     })?;
     held()
 }
 
 pub fn c_136_names_resolve(stage: &Stage<'_>) -> Result<Outcome> {
-    let found = stage.app.print("getent hosts localhost | cut -d' ' -f1; getent ahostsv4 localhost | head -1 | cut -d' ' -f1")?;
-    ensure!(found.lines().all(|address| address == "127.0.0.1" || address == "::1") && found.lines().count() >= 2, "{found}");
+    let found = stage.app.print(
+        "getent hosts localhost | cut -d' ' -f1; getent ahostsv4 localhost | head -1 | cut -d' ' -f1",
+    )?;
+    ensure!(
+        found.lines().all(|address| address == "127.0.0.1" || address == "::1") && found.lines().count() >= 2,
+        "{found}"
+    );
     held()
 }
 
 pub fn c_137_connections_change_their_protocol(stage: &Stage<'_>) -> Result<Outcome> {
     let headers = [("connection", "Upgrade"), ("upgrade", "echo")];
-    let request = Request { method: "GET", host: stage.app.host(), path: "/echo", headers: &headers, body: b"" };
+    let request =
+        Request { method: "GET", host: stage.app.host(), path: "/echo", headers: &headers, body: b"" };
     let mut stream = http::connect(stage.app.router())?;
     stream.write_all(&http::render(&request))?;
     let mut input = BufReader::new(stream.try_clone()?);
     let head = read_head(&mut input)?;
-    ensure!(head.starts_with("HTTP/1.1 101 ") && head.to_ascii_lowercase().contains("upgrade: echo"), "{head}");
+    ensure!(
+        head.starts_with("HTTP/1.1 101 ") && head.to_ascii_lowercase().contains("upgrade: echo"),
+        "{head}"
+    );
     for bytes in [&b"there \x00 and\r\n"[..], &[0xff; 100_000]] {
         stream.write_all(bytes)?;
         let mut back = vec![0; bytes.len()];

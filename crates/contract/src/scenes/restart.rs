@@ -26,7 +26,10 @@ pub fn c_50_any_end_is_a_crash_and_the_process_starts_again(stage: &Stage<'_>) -
     ];
     let log = app.told(&[one, one, one].concat(), 90)?;
     let found: Vec<&String> = log.iter().filter(|line| line.starts_with("app[brief.1]: found ")).collect();
-    ensure!(found.len() >= 2 && found.iter().all(|line| line.ends_with("found 0 files")), "a start finds what the one before left: {found:?}");
+    ensure!(
+        found.len() >= 2 && found.iter().all(|line| line.ends_with("found 0 files")),
+        "a start finds what the one before left: {found:?}"
+    );
     until("the pause is told", 60, || {
         let waits = app.client().app_status(&app.name)?.waits;
         Ok(waits.iter().any(|wait| wait.contains("brief.1") && wait.contains("crashed")).then_some(()))
@@ -67,7 +70,12 @@ pub fn c_51_a_restart_replaces_web_in_turn_and_others_at_once(stage: &Stage<'_>)
         }
         Ok(())
     })?;
-    let in_turn = ["web.1]: Restarting", "web.1]: State changed from starting to up", "web.2]: Restarting", "web.2]: State changed from starting to up"];
+    let in_turn = [
+        "web.1]: Restarting",
+        "web.1]: State changed from starting to up",
+        "web.2]: Restarting",
+        "web.2]: State changed from starting to up",
+    ];
     app.told(&in_turn, 30)?;
     let log = app.told(&["worker.1]: Restarting", "worker.1]: Process exited"], 30)?;
     let other = app.told(&["worker.2]: Restarting", "worker.1]: Process exited"], 30);
@@ -101,7 +109,8 @@ pub fn c_52_a_rolling_type_is_replaced_so_many_at_a_time(stage: &Stage<'_>) -> R
             app.configure(&[("NEW", Some("release"))])?;
         }
         running = running.iter().map(|old| app.renewed(old, 120)).collect::<Result<_>>()?;
-        let told: Vec<String> = app.log()?.into_iter().skip(marked).filter(|line| line.starts_with("heroku[worker.")).collect();
+        let told: Vec<String> =
+            app.log()?.into_iter().skip(marked).filter(|line| line.starts_with("heroku[worker.")).collect();
         in_turn(&told).with_context(|| format!("by a {by}: {told:#?}"))?;
     }
     held()
@@ -110,12 +119,17 @@ pub fn c_52_a_rolling_type_is_replaced_so_many_at_a_time(stage: &Stage<'_>) -> R
 /// Of each: it is told to end, it has ended, its successor is up; and only then comes the next.
 fn in_turn(lines: &[String]) -> Result<()> {
     let steps = (1..=3).flat_map(|number| {
-        ["Stopping all processes with SIGTERM", "Process exited with status", "State changed from starting to up"]
-            .map(|step| format!("heroku[worker.{number}]: {step}"))
+        [
+            "Stopping all processes with SIGTERM",
+            "Process exited with status",
+            "State changed from starting to up",
+        ]
+        .map(|step| format!("heroku[worker.{number}]: {step}"))
     });
     let told = lines.iter().filter(|line| steps_in(line));
     let (told, wanted): (Vec<&String>, Vec<String>) = (told.collect(), steps.collect());
-    let fits = told.len() == wanted.len() && told.iter().zip(&wanted).all(|(line, step)| line.starts_with(step.as_str()));
+    let fits = told.len() == wanted.len()
+        && told.iter().zip(&wanted).all(|(line, step)| line.starts_with(step.as_str()));
     ensure!(fits, "not in turn");
     Ok(())
 }
@@ -136,11 +150,23 @@ pub fn c_54_a_release_that_crashes_too_often_is_rolled_back(stage: &Stage<'_>) -
         Ok(Some(app.head()?).filter(|head| head.version.to_string() == "v3"))
     })?;
     let crashes = budget + 1;
-    ensure!(back.description == format!("Rollback to v1: v2 crashed {crashes} times"), "{}", back.description);
-    until("the former release serves anew", 60, || Ok(app.about().ok().filter(|about| about["release"] == "v3")))?;
+    ensure!(
+        back.description == format!("Rollback to v1: v2 crashed {crashes} times"),
+        "{}",
+        back.description
+    );
+    until("the former release serves anew", 60, || {
+        Ok(app.about().ok().filter(|about| about["release"] == "v3"))
+    })?;
     ensure!(app.print("echo ${GREETING-none}")? == "none", "the config is the old one, too");
     let rolled = format!("app[api]: Release v2 crashed {crashes} times within ");
-    let told = ["heroku[web.1]: Process exited with status 3", "heroku[web.1]: State changed from up to crashed", &rolled, "app[api]: Release v3 created by the system", "app[api]: Release v3 is serving"];
+    let told = [
+        "heroku[web.1]: Process exited with status 3",
+        "heroku[web.1]: State changed from up to crashed",
+        &rolled,
+        "app[api]: Release v3 created by the system",
+        "app[api]: Release v3 is serving",
+    ];
     app.told(&told, 30)?;
     held()
 }

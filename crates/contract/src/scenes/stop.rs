@@ -16,14 +16,22 @@ pub fn source(_: &Platform) -> Option<Source> {
     Some(Source::new(&["web: exec ./contract-app", "worker: exec sleep infinity", kind, deaf]))
 }
 
-pub fn c_40_every_process_inside_gets_sigterm_and_requests_are_answered_before(stage: &Stage<'_>) -> Result<Outcome> {
+pub fn c_40_every_process_inside_gets_sigterm_and_requests_are_answered_before(
+    stage: &Stage<'_>,
+) -> Result<Outcome> {
     let app = stage.app;
     app.scale(&[("kind", 1)])?;
     app.told(&["app[kind.1]: both are ready"], 60)?;
     app.scale(&[("kind", 0)])?;
-    let told = ["heroku[kind.1]: Stopping all processes with SIGTERM", "heroku[kind.1]: Process exited with status 0"];
+    let told = [
+        "heroku[kind.1]: Stopping all processes with SIGTERM",
+        "heroku[kind.1]: Process exited with status 0",
+    ];
     let log = app.told(&told, 60)?;
-    ensure!(["inner", "outer"].iter().all(|who| log.contains(&format!("app[kind.1]: {who} got TERM"))), "{log:#?}");
+    ensure!(
+        ["inner", "outer"].iter().all(|who| log.contains(&format!("app[kind.1]: {who} got TERM"))),
+        "{log:#?}"
+    );
     in_flight(app)
 }
 
@@ -36,9 +44,17 @@ fn in_flight(app: &App<'_>) -> Result<Outcome> {
         app.client().restart_dyno(&app.name, "web.1")?;
         asked.join().map_err(|_| anyhow::anyhow!("the request panicked"))?
     })?;
-    ensure!(answer.status == 200 && answer.text().contains(&before.id.to_string()), "{}: {}", answer.status, answer.text());
+    ensure!(
+        answer.status == 200 && answer.text().contains(&before.id.to_string()),
+        "{}: {}",
+        answer.status,
+        answer.text()
+    );
     app.renewed(&before, 60)?;
-    app.told(&["app[web.1]: the slow request is answered", "heroku[web.1]: Stopping all processes with SIGTERM"], 30)?;
+    app.told(
+        &["app[web.1]: the slow request is answered", "heroku[web.1]: Stopping all processes with SIGTERM"],
+        30,
+    )?;
     held()
 }
 
@@ -46,7 +62,11 @@ pub fn c_41_what_becomes_of_the_place_is_told_before_the_signal(stage: &Stage<'_
     let app = stage.app;
     let given_up = |name: &str, status: &str| {
         let line = |text: &str| format!("heroku[{name}]: {text}");
-        let told = [line("State changed from up to down"), line("Stopping all processes with SIGTERM"), line(&format!("Process exited with status {status}"))];
+        let told = [
+            line("State changed from up to down"),
+            line("Stopping all processes with SIGTERM"),
+            line(&format!("Process exited with status {status}")),
+        ];
         app.told(&told.each_ref().map(String::as_str), 60)
     };
     app.scale(&[("worker", 1)])?;
@@ -126,7 +146,10 @@ pub fn c_44_a_process_that_was_stopped_stays_down(stage: &Stage<'_>) -> Result<O
         })?;
         // Nothing brings it back by itself.
         std::thread::sleep(Duration::from_secs(2));
-        ensure!(of_type(app, "web")?.iter().filter(|one| one.state == DynoState::Up).count() == 1, "it came back");
+        ensure!(
+            of_type(app, "web")?.iter().filter(|one| one.state == DynoState::Up).count() == 1,
+            "it came back"
+        );
         Ok(())
     };
     stopped()?;
@@ -144,11 +167,13 @@ pub fn c_44_a_process_that_was_stopped_stays_down(stage: &Stage<'_>) -> Result<O
 
 /// A one-off that is stopped.
 fn cancelled(app: &App<'_>) -> Result<Outcome> {
-    let wanted = CreateDyno { command: "exec sleep 1000".to_owned(), attach: Some(false), ..CreateDyno::default() };
+    let wanted =
+        CreateDyno { command: "exec sleep 1000".to_owned(), attach: Some(false), ..CreateDyno::default() };
     let job = app.client().create_dyno(&app.name, &wanted)?;
     app.told(&[&format!("heroku[{}]: State changed from starting to up", job.name)], 60)?;
     app.client().stop_dyno(&app.name, &job.name)?;
-    let end = until("the one-off has ended", 60, || Ok(app.client().process(&app.name, &job.id.to_string())?.end))?;
+    let end =
+        until("the one-off has ended", 60, || Ok(app.client().process(&app.name, &job.id.to_string())?.end))?;
     ensure!(matches!(end, End::Exited { code: 143, .. }), "{end:?}");
     app.processes()?.iter().find(|one| one.name == "web.1").context("web.1 is still there")?;
     held()

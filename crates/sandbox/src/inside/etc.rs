@@ -66,7 +66,8 @@ pub fn build(orders: &Orders) -> Result<(), InsideError> {
 /// The same everywhere: an app that wants another has `TZ` in its config.
 fn set_time_zone() -> Result<(), InsideError> {
     let (target, name) = UTC;
-    rustix::fs::symlinkat(target, CWD, "etc/localtime").map_err(InsideError::at("make the link /etc/localtime"))?;
+    rustix::fs::symlinkat(target, CWD, "etc/localtime")
+        .map_err(InsideError::at("make the link /etc/localtime"))?;
     make_file("etc/timezone", name.as_bytes())
 }
 
