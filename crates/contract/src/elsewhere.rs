@@ -1,4 +1,4 @@
-//! Statements that no app and no client can see within minutes: clocks that jump, machines without a controller. Each names the test
+//! Statements that no app and no client can see within minutes: clocks that jump, machines without a controller, attempts that are made outside as well. Each names the test
 //! that shows it, by a name that stands in the source of that test.
 
 /// Number and test.
@@ -10,6 +10,11 @@ pub const ELSEWHERE: &[(u16, &str)] = &[
     (82, "c_82_of_missed_runs_the_latest_is_started_and_the_others_are_told"),
     (83, "c_83_a_clock_that_is_put_back_runs_nothing_twice"),
     (84, "c_84_concurrency_is_allowed_forbidden_or_replaces"),
+    (140, "c_140_the_filter_in_force_says_of_every_call_what_the_list_says"),
+    (141, "c_141_no_attempt_gets_out"),
+    (142, "c_142_terminals_have_an_end"),
+    (148, "c_148_what_one_app_uses_up_another_still_has"),
+    (149, "c_149_a_neighbour_is_served_during_every_bomb"),
 ];
 
 #[cfg(test)]

@@ -6,14 +6,14 @@ use sandbox::spec::ProcessSpec;
 use std::collections::BTreeMap;
 
 pub const CASES: &[Case] = &[
-    ("c_140_identity_is_the_apps_without_privilege", identity),
-    ("c_142_the_file_system_is_the_slug_and_little_else", files),
+    ("identity_is_the_apps_without_privilege", identity),
+    ("the_file_system_is_the_slug_and_little_else", files),
     ("tmp_is_private", private_tmp),
-    ("c_143_other_processes_are_not_visible", other_processes),
+    ("other_processes_are_not_visible", other_processes),
     ("the_environment_arrives_and_is_seen_by_nobody_else", environment),
     ("ids_and_names_inside_are_the_sandboxes_own", names),
     ("devices_and_proc_are_the_harmless_part", devices),
-    ("c_132_processes_of_an_app_reach_each_other_and_no_other_app", another_app),
+    ("processes_of_an_app_reach_each_other_and_no_other_app", another_app),
 ];
 
 fn identity(world: &World) {

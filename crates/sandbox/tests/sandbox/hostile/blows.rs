@@ -92,14 +92,15 @@ pub fn any_blow(requests: Vec<Value>) -> impl Strategy<Value = Blow> {
         1 => proptest::collection::vec(any::<u8>(), 0..600),
         1 => Just(vec![b'['; 60_000]),
         1 => Just(vec![b' '; 70_000]),
-        5 => spoilt(requests.clone()),
+        12 => spoilt(requests.clone()),
         2 => (spoilt(requests), any::<proptest::sample::Index>()).prop_map(|(mut bytes, at)| {
             bytes.truncate(at.index(bytes.len()));
             bytes
         }),
     ];
-    let descriptors = prop_oneof![4 => 0..3_usize, 1 => 60..=MOST_DESCRIPTORS];
-    (any::<bool>(), bytes, descriptors, any::<bool>(), proptest::bool::weighted(0.1)).prop_map(
+    let descriptors = prop_oneof![6 => Just(1), 3 => 0..6_usize, 1 => 60..=MOST_DESCRIPTORS];
+    let often = || proptest::bool::weighted(0.8);
+    (often(), bytes, descriptors, often(), proptest::bool::weighted(0.1)).prop_map(
         |(greets, bytes, descriptors, sealed, hangs_up)| Blow {
             greets,
             bytes,
@@ -114,7 +115,9 @@ pub fn any_blow(requests: Vec<Value>) -> impl Strategy<Value = Blow> {
 fn spoilt(requests: Vec<Value>) -> impl Strategy<Value = Vec<u8>> {
     let change = || (any::<proptest::sample::Index>(), hostile());
     let request = proptest::sample::select(requests);
-    (request, proptest::collection::vec(change(), 0..3)).prop_map(|(request, changes)| {
+    // One in three as it should be, so that what comes after the checks is struck as well.
+    let changes = prop_oneof![1 => Just(Vec::new()), 2 => proptest::collection::vec(change(), 1..3)];
+    (request, changes).prop_map(|(request, changes)| {
         let mut message = json!({"format": 1, "request": request});
         for (at, value) in changes {
             let places = places(&message);

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 pub const CASES: &[Case] = &[
     ("c_149_a_neighbour_is_served_during_every_bomb", bombs),
+    ("c_142_terminals_have_an_end", terminals),
     ("c_148_what_one_app_uses_up_another_still_has", per_app),
 ];
 
@@ -165,6 +166,19 @@ fn outside(bomb: &Bomb) -> String {
     rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
     child.wait().unwrap();
     line.trim().to_owned()
+}
+
+fn terminals(world: &World) {
+    let spec = world.spec("/.dozen/dozen inside terminals 64 & exec /.dozen/dozen inside terminals 1");
+    world.start(&spec);
+    let mut told = until("both have said", || {
+        let lines = world.lines(spec.process).stdout();
+        (lines.len() == 2).then_some(lines)
+    });
+    told.sort();
+    world.remove(spec.process);
+    let taken: u32 = told.iter().map(|line| line.split(' ').nth(1).unwrap().parse::<u32>().unwrap()).sum();
+    assert_eq!(taken, 64, "{told:?}");
 }
 
 /// The kernel counts these for the whole machine or for each user: while one app holds all that it can get, another gets its own.

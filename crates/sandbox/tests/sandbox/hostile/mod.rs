@@ -1,7 +1,7 @@
 //! An app that wants to get out. Each attempt is made in a sandbox, where it must be refused in the way that is expected, and
 //! outside as root, where nothing stands in its way: an attempt that fails for another reason shows nothing. In both forms.
 //!
-//! What is tried over the network of a whole server is in `crates/cli/tests/hostile.rs`.
+//! What is tried over the network of a whole server is in `crates/cli/tests/hostile.rs`; in words: `docs/explanation/isolation.md`.
 
 mod attempt;
 mod blows;
@@ -79,7 +79,7 @@ pub fn test_names() -> Vec<String> {
 }
 
 /// Makes every attempt, prints the table, and tells of each whether it came to what it must.
-pub fn try_all(world: &World, form: Form) -> Vec<(String, bool)> {
+pub fn c_141_no_attempt_gets_out(world: &World, form: Form) -> Vec<(String, bool)> {
     let rows = match form {
         Form::Root => rows_of(world, form),
         Form::OrdinaryUser => {

@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 pub const CASES: &[Case] =
-    &[("c_141_the_filter_in_force_says_of_every_call_what_the_list_says", every_call_is_as_listed)];
+    &[("c_140_the_filter_in_force_says_of_every_call_what_the_list_says", every_call_is_as_listed)];
 
 /// What the second filter's owner answers.
 const LET_THROUGH: i32 = 4000;
