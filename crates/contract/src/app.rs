@@ -17,13 +17,11 @@ use api::log_session::{CreateLogSession, MAX_LINES};
 use api::reference::Identity;
 use api::sse::Parser;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::time::{Duration, Instant};
 
 /// Longest wait for a build or a release. An emulated processor is slow.
 const RELEASE_SECONDS: u64 = 300;
 /// Answers in a row after which every thread of a router has given one.
 const IN_A_ROW: usize = 10;
-const POLL: Duration = Duration::from_millis(200);
 /// What deployed sources are called.
 pub const SOURCE_VERSION: &str = "0123456789abcdef0123456789abcdef01234567";
 const HTTP_PORT: u16 = 80;
@@ -52,6 +50,15 @@ impl<'a> App<'a> {
         let host = url.split('/').nth(2).context("a web_url has a host")?.to_owned();
         let router = platform.router.map_or_else(|| resolve(&host), Ok)?;
         Ok(Self { platform, name, host, router })
+    }
+
+    /// See [`Platform::until`].
+    pub fn until<T>(&self, what: &str, seconds: u64, ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+        self.platform.until(what, seconds, ask)
+    }
+
+    pub const fn patience(&self) -> u32 {
+        self.platform.patience
     }
 
     pub fn client(&self) -> &Client {
@@ -90,7 +97,7 @@ impl<'a> App<'a> {
             CreateSourceBlob { checksum: None, url: place.get_url, version: Some(SOURCE_VERSION.to_owned()) };
         let begun = client.create_build(&self.name, &CreateBuild { buildpacks: None, source_blob })?;
         let id = begun.id.to_string();
-        let build = until("the build ends", RELEASE_SECONDS, || {
+        let build = self.until("the build ends", RELEASE_SECONDS, || {
             Ok(Some(client.build(&self.name, &id)?).filter(|build| build.status.is_over()))
         })?;
         match build.status {
@@ -114,7 +121,7 @@ impl<'a> App<'a> {
     }
 
     fn release_over(&self, release: &str) -> Result<ReleaseReport> {
-        until("the release is over", RELEASE_SECONDS, || {
+        self.until("the release is over", RELEASE_SECONDS, || {
             Ok(Some(self.client().release_report(&self.name, release)?)
                 .filter(|report| report.progress.is_over()))
         })
@@ -163,14 +170,14 @@ impl<'a> App<'a> {
 
     /// The one process of this name that is up.
     pub fn up(&self, name: &str, seconds: u64) -> Result<Dyno> {
-        until(&format!("{name} is up"), seconds, || {
+        self.until(&format!("{name} is up"), seconds, || {
             Ok(self.processes()?.into_iter().find(|one| one.name == name && one.state == DynoState::Up))
         })
     }
 
     /// The same, once it is another than the one given.
     pub fn renewed(&self, old: &Dyno, seconds: u64) -> Result<Dyno> {
-        until(&format!("another {} is up", old.name), seconds, || {
+        self.until(&format!("another {} is up", old.name), seconds, || {
             let is_new = |one: &Dyno| one.name == old.name && one.id != old.id && one.state == DynoState::Up;
             Ok(self.processes()?.into_iter().find(is_new))
         })
@@ -194,7 +201,7 @@ impl<'a> App<'a> {
 
     /// Waits until this release answers every request. A release serves from its promotion on, and the router knows it a moment later.
     pub fn served_by(&self, version: &str) -> Result<()> {
-        until(&format!("{version} answers"), RELEASE_SECONDS, || {
+        self.until(&format!("{version} answers"), RELEASE_SECONDS, || {
             let answers = (0..IN_A_ROW).map(|_| self.about().map(|about| about["release"] == version));
             Ok(answers.collect::<Result<Vec<bool>>>()?.into_iter().all(|is_it| is_it).then_some(()))
         })
@@ -241,7 +248,7 @@ impl<'a> App<'a> {
     /// Waits for these lines, each behind the one before it; any others may stand between. Returns all from the first one on.
     pub fn told(&self, wanted: &[&str], seconds: u64) -> Result<Vec<String>> {
         let mut last = Vec::new();
-        let found = until(&format!("the log has {wanted:#?}"), seconds, || {
+        let found = self.until(&format!("the log has {wanted:#?}"), seconds, || {
             last = self.log()?;
             Ok(in_order(&last, wanted).map(<[String]>::to_vec))
         });
@@ -263,18 +270,6 @@ fn in_order<'l>(lines: &'l [String], wanted: &[&str]) -> Option<&'l [String]> {
     let mut rest = lines[first..].iter();
     let all = wanted.iter().all(|wanted| rest.any(|line| line.contains(wanted)));
     all.then_some(&lines[first..])
-}
-
-/// Asks until there is an answer.
-pub fn until<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    loop {
-        if let Some(found) = ask()? {
-            return Ok(found);
-        }
-        ensure!(Instant::now() < deadline, "{what}: not within {seconds} s");
-        std::thread::sleep(POLL);
-    }
 }
 
 fn resolve(host: &str) -> Result<SocketAddr> {

@@ -1,10 +1,11 @@
 //! The seam: everything that the vectors know of the platform that they are run against.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use api::Token;
 use api::client::{Client, Target, Trust};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Where the API answers.
 pub const URL: &str = "CONTRACT_URL";
@@ -22,9 +23,14 @@ pub const BOOT_TIMEOUT: &str = "CONTRACT_BOOT_TIMEOUT_SECONDS";
 pub const ROLLBACK_CRASHES: &str = "CONTRACT_ROLLBACK_CRASHES";
 /// Something beyond the platform that accepts connections: address and port.
 pub const OUTBOUND: &str = "CONTRACT_OUTBOUND";
+/// How many times longer than on an ordinary machine everything may take; 1 if it is not set.
+pub const PATIENCE: &str = "CONTRACT_PATIENCE";
+/// How many scenes are played at once; all if it is not set.
+pub const AT_ONCE: &str = "CONTRACT_AT_ONCE";
 /// What this platform cannot do, separated by commas: see [`Lack`].
 pub const LACKS: &str = "CONTRACT_LACKS";
 
+const POLL: Duration = Duration::from_millis(200);
 const DEFAULT_BOOT_TIMEOUT: u64 = 60;
 
 /// A platform under test.
@@ -36,6 +42,8 @@ pub struct Platform {
     pub boot_timeout_seconds: u64,
     pub rollback_crashes: Option<u32>,
     pub outbound: Option<SocketAddr>,
+    pub patience: u32,
+    pub at_once: usize,
     pub lacks: Vec<Lack>,
 }
 
@@ -89,12 +97,31 @@ impl Platform {
                 .unwrap_or(DEFAULT_BOOT_TIMEOUT),
             rollback_crashes: optional(ROLLBACK_CRASHES, lookup(ROLLBACK_CRASHES))?,
             outbound: optional(OUTBOUND, lookup(OUTBOUND))?,
+            patience: optional(PATIENCE, lookup(PATIENCE))?.unwrap_or(1),
+            at_once: optional(AT_ONCE, lookup(AT_ONCE))?.unwrap_or(usize::MAX),
             lacks: lacks
                 .split(',')
                 .filter(|word| !word.is_empty())
                 .map(Lack::parse)
                 .collect::<Result<_>>()?,
         })
+    }
+
+    /// Asks until there is an answer, on a slow platform for longer and not so often.
+    pub fn until<T>(
+        &self,
+        what: &str,
+        seconds: u64,
+        mut ask: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + Duration::from_secs(seconds) * self.patience;
+        loop {
+            if let Some(found) = ask()? {
+                return Ok(found);
+            }
+            ensure!(Instant::now() < deadline, "{what}: not within {seconds} s");
+            std::thread::sleep(POLL * self.patience);
+        }
     }
 
     pub fn lacks(&self, what: Lack) -> bool {

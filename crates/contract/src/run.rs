@@ -8,6 +8,7 @@ use crate::table::{self, Row, Verdict};
 use crate::vector::{Outcome, Scene, Stage, Vector};
 use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Scenes begin one after the other, so that their deployments do not all want the processor at once.
@@ -33,22 +34,32 @@ fn run_all(platform: &Platform, names: &[&str]) -> Vec<Row> {
     let (rows, told) = channel();
     let suffix =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() % 1_000_000);
+    let wanted: Vec<(&Scene, Vec<Vector>)> = SCENES
+        .iter()
+        .map(|scene| (scene, chosen(scene, names)))
+        .filter(|(_, vectors)| !vectors.is_empty())
+        .collect();
+    let queue = Mutex::new(wanted.iter());
     std::thread::scope(|scope| {
-        for scene in SCENES {
-            let vectors = chosen(scene, names);
-            if vectors.is_empty() {
-                continue;
-            }
-            let rows = rows.clone();
-            let name = format!("c-{}-{suffix:06}", scene.name);
-            scope.spawn(move || play(platform, scene, name, &vectors, &rows));
-            std::thread::sleep(BETWEEN_BEGINNINGS);
+        for player in 0..wanted.len().min(platform.at_once) {
+            let (queue, rows) = (&queue, rows.clone());
+            scope.spawn(move || {
+                std::thread::sleep(BETWEEN_BEGINNINGS * u32::try_from(player).unwrap_or(0));
+                while let Some((scene, vectors)) = next(queue) {
+                    play(platform, scene, format!("c-{}-{suffix:06}", scene.name), vectors, &rows);
+                }
+            });
         }
         drop(rows);
         let mut all: Vec<Row> = told.iter().inspect(announce).collect();
         all.sort_by_key(|row| row.number);
         all
     })
+}
+
+/// The lock is held for this one step.
+fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 /// Speaks as the standard harness does, so that whoever counts its lines counts these.

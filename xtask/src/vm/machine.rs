@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const MEMORY_MIB: u32 = 2048;
+/// Enough for two apps at their hard limits at once.
+const MEMORY_MIB: u32 = 4096;
 /// One: a kernel that is to wait for all of its processors, as at the making of a network, waits for each of the threads that
 /// emulate them, and on a busy host that takes seconds.
 const CORES: u32 = 1;

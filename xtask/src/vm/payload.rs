@@ -1,5 +1,5 @@
-//! What is carried into the machine: the program, a second one to upgrade to, two apps, and test programs that need real control groups of
-//! version 2. A disk of its own, made anew for each run.
+//! What is carried into the machine: the program, a second one to upgrade to, two apps, the contract's vectors, and test programs that
+//! need real control groups of version 2. A disk of its own, made anew for each run.
 
 use crate::shell;
 use anyhow::{Context, Result};
@@ -23,6 +23,7 @@ pub fn make(folder: &Path) -> Result<PathBuf> {
     stage_app(&staged.join("app"))?;
     stage_python(&staged)?;
     stage_tests(&staged)?;
+    stage_contract(&staged)?;
     let disk = folder.join("payload.raw");
     make_disk(&staged, &disk)?;
     fs::remove_dir_all(&staged)?;
@@ -65,6 +66,17 @@ fn stage_tests(staged: &Path) -> Result<()> {
         let program =
             find_program(&messages, name).with_context(|| format!("cargo built no test program {name}"))?;
         fs::copy(program, staged.join(format!("test-{name}")))?;
+    }
+    Ok(())
+}
+
+/// The vectors and the app that they deploy.
+fn stage_contract(staged: &Path) -> Result<()> {
+    shell::run(shell::cargo().args(["build", "--quiet", "-p", "contract", "--bins"]))?;
+    for name in ["contract", "contract-app"] {
+        let mut strip = Command::new("strip");
+        strip.arg("-o").arg(staged.join(name)).arg(shell::target().join("debug").join(name));
+        shell::run(&mut strip)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! C-30 to C-37: health checks of app.json.
 
-use crate::app::{App, Ran, until};
+use crate::app::{App, Ran};
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::vector::{Outcome, Stage, held};
@@ -73,7 +73,7 @@ pub fn readiness_source(_: &Platform) -> Option<Source> {
 /// Has the one process of this name run a script, however many requests others answer before it.
 fn run_in(app: &App<'_>, name: &str, script: &str) -> Result<Ran> {
     let script = format!("[ $DYNO = {name} ] || exit 77; {script}");
-    until(&format!("{name} answers"), 60, || Ok(Some(app.run(&script)?).filter(|ran| ran.code != 77)))
+    app.until(&format!("{name} answers"), 60, || Ok(Some(app.run(&script)?).filter(|ran| ran.code != 77)))
 }
 
 /// It is unable for a while. While it is, nobody could tell it to be able again.
@@ -97,7 +97,7 @@ fn answering(app: &App<'_>, requests: u32) -> Result<BTreeSet<String>> {
 
 fn until_answering(app: &App<'_>, wanted: &[&str]) -> Result<()> {
     let wanted: BTreeSet<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-    until(&format!("{wanted:?} answer"), 90, || Ok((answering(app, 20)? == wanted).then_some(())))
+    app.until(&format!("{wanted:?} answer"), 90, || Ok((answering(app, 20)? == wanted).then_some(())))
 }
 
 pub fn c_35_readiness_takes_out_of_the_routes_and_back(stage: &Stage<'_>) -> Result<Outcome> {
@@ -124,7 +124,7 @@ pub fn c_36_where_none_is_ready_requests_go_to_all(stage: &Stage<'_>) -> Result<
 pub fn c_37_a_process_that_is_not_ready_holds_nothing_back(stage: &Stage<'_>) -> Result<Outcome> {
     let app = stage.app;
     let report = app.deploy(&checked("exec ./contract-app", &able_check()))?;
-    let all = until("both are up", 60, || {
+    let all = app.until("both are up", 60, || {
         let all = app.processes()?;
         let up = |one: &api::dyno::Dyno| one.state == DynoState::Up && one.release.version == report.version;
         Ok((all.len() == 2 && all.iter().all(up)).then_some(all))
@@ -179,7 +179,7 @@ pub fn c_34_whoever_asks_for_the_end_goes_before_checks(stage: &Stage<'_>) -> Re
         "heroku[web.1]: Stopping all processes with SIGTERM",
         "heroku[web.1]: Stopping remaining processes with SIGKILL",
     ];
-    until("it is killed after its grace", 120, || {
+    app.until("it is killed after its grace", 120, || {
         let log = app.log()?;
         Ok(log[marked.min(log.len())..].iter().any(|line| line.contains(told[2])).then_some(()))
     })?;

@@ -1,6 +1,5 @@
 //! C-01 to C-09: what a process is started with.
 
-use crate::app::until;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::vector::{Outcome, Stage, held};
@@ -141,5 +140,5 @@ pub fn restart_web(stage: &Stage<'_>) -> Result<()> {
     let before = stage.app.up("web.1", 60)?;
     stage.app.client().restart_dyno(&stage.app.name, "web.1")?;
     stage.app.renewed(&before, 60)?;
-    until("it answers", 30, || Ok(stage.app.about().ok().map(drop)))
+    stage.app.until("it answers", 30, || Ok(stage.app.about().ok().map(drop)))
 }

@@ -1,7 +1,6 @@
 //! C-10 to C-19: what a process finds, who it is, and what becomes of its output and its children.
 
 use super::environment::restart_web;
-use crate::app::until;
 use crate::platform::Lack;
 use crate::vector::{Outcome, Stage, held};
 use anyhow::{Context, Result, ensure};
@@ -142,7 +141,7 @@ pub fn c_18_its_host_name_is_its_name(stage: &Stage<'_>) -> Result<Outcome> {
 pub fn c_19_orphans_are_reaped_and_nothing_outlives_the_first_process(stage: &Stage<'_>) -> Result<Outcome> {
     let app = stage.app;
     app.print("(sleep 0.2 &) ; (sleep 0.3 & sleep 0.1) &")?;
-    until("no child is left unreaped", 20, || {
+    app.until("no child is left unreaped", 20, || {
         let states = app.print("sleep 0.5; cat /proc/[0-9]*/stat | sed 's/.*) //' | cut -c1")?;
         Ok((!states.contains('Z')).then_some(()))
     })?;

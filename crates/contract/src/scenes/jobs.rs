@@ -1,6 +1,5 @@
 //! C-80, C-85, C-86: recurring commands.
 
-use crate::app::until;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::vector::{Outcome, Stage, held};
@@ -53,7 +52,7 @@ pub fn c_86_commands_are_those_of_the_release_that_serves(stage: &Stage<'_>) -> 
 }
 
 fn until_run(stage: &Stage<'_>, is_it: impl Fn(&CronRun) -> bool) -> Result<CronRun> {
-    until("a run is recorded", DUE_SECONDS, || {
+    stage.app.until("a run is recorded", DUE_SECONDS, || {
         Ok(stage
             .app
             .client()

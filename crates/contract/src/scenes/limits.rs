@@ -1,6 +1,5 @@
 //! C-60 to C-70: what a process may use, and what is said of one that uses more.
 
-use crate::app::until;
 use crate::platform::{Lack, Platform};
 use crate::source::Source;
 use crate::vector::{Outcome, Stage, held};
@@ -145,7 +144,7 @@ pub fn c_61_at_the_hard_limit_it_ends_and_is_started_again(stage: &Stage<'_>) ->
         ],
         60,
     )?;
-    let end = until("its end is recorded", 30, || {
+    let end = stage.app.until("its end is recorded", 30, || {
         Ok(stage.app.client().process(&stage.app.name, &before.id.to_string())?.end)
     })?;
     ensure!(matches!(end, End::Exited { code: 137, out_of_memory: true, .. }), "{end:?}");
@@ -159,7 +158,7 @@ pub fn c_70_another_size_is_another_process_with_its_limits(stage: &Stage<'_>) -
     let old = usage(stage, "web.1")?.limits;
     app.resize("web", "standard-2x")?;
     app.renewed(&before, 60)?;
-    let new = until("its limits are those of the size", 30, || {
+    let new = app.until("its limits are those of the size", 30, || {
         Ok(Some(usage(stage, "web.1")?.limits).filter(|new| *new != old))
     })?;
     ensure!(

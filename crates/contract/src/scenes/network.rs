@@ -1,6 +1,5 @@
 //! C-130 to C-138: how a process is reached, what it reaches, and what requests look like when they arrive.
 
-use crate::app::until;
 use crate::http::{self, Request};
 use crate::vector::{Outcome, Stage, held};
 use anyhow::{Context, Result, ensure};
@@ -84,7 +83,7 @@ pub fn c_135_every_request_has_an_id_that_the_log_knows(stage: &Stage<'_>) -> Re
         let made = Seen::ask(stage, "/bad-id", &[("x-request-id", bad)])?.header("x-request-id");
         ensure!(made != bad && made.len() == 36, "in place of {bad}: {made}");
     }
-    until("the router's line has it", 30, || {
+    stage.app.until("the router's line has it", 30, || {
         let of_router =
             |line: &String| line.starts_with("heroku[router]: at=info method=GET path=\"/own-id\"");
         Ok(stage
@@ -149,7 +148,7 @@ pub fn c_138_answers_pass_as_they_come(stage: &Stage<'_>) -> Result<Outcome> {
     let mut stream = http::connect(stage.app.router())?;
     stream.write_all(&http::render(&request))?;
     let mut got = Vec::new();
-    until("the first piece comes", 60, || {
+    stage.app.until("the first piece comes", 60, || {
         let mut piece = [0; 4096];
         let count = stream.read(&mut piece)?;
         ensure!(count > 0, "the answer ended: {}", String::from_utf8_lossy(&got));

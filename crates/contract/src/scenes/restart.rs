@@ -1,6 +1,6 @@
 //! C-50 to C-54: crashes, restarts, and the order in which processes are replaced.
 
-use crate::app::{App, until};
+use crate::app::App;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::vector::{Outcome, Stage, held};
@@ -30,7 +30,7 @@ pub fn c_50_any_end_is_a_crash_and_the_process_starts_again(stage: &Stage<'_>) -
         found.len() >= 2 && found.iter().all(|line| line.ends_with("found 0 files")),
         "a start finds what the one before left: {found:?}"
     );
-    until("the pause is told", 60, || {
+    app.until("the pause is told", 60, || {
         let waits = app.client().app_status(&app.name)?.waits;
         Ok(waits.iter().any(|wait| wait.contains("brief.1") && wait.contains("crashed")).then_some(()))
     })?;
@@ -81,7 +81,7 @@ pub fn c_51_a_restart_replaces_web_in_turn_and_others_at_once(stage: &Stage<'_>)
     let other = app.told(&["worker.2]: Restarting", "worker.1]: Process exited"], 30);
     ensure!(other.is_ok(), "worker.2 waited for worker.1: {log:#?}");
     app.scale(&[("web", 1), ("worker", 0)])?;
-    until("one web process is left", 60, || Ok((app.processes()?.len() == 1).then_some(())))?;
+    app.until("one web process is left", 60, || Ok((app.processes()?.len() == 1).then_some(())))?;
     let only = app.up("web.1", 60)?;
     while_asked(app, || {
         app.client().restart_dyno(&app.name, "web.1")?;
@@ -145,7 +145,7 @@ pub fn c_54_a_release_that_crashes_too_often_is_rolled_back(stage: &Stage<'_>) -
     let app = stage.app;
     app.configure(&[("GREETING", Some("new"))])?;
     app.served_by("v2")?;
-    let back = until("it is rolled back", 180, || {
+    let back = app.until("it is rolled back", 180, || {
         let _crashed = app.get("/exit?code=3");
         Ok(Some(app.head()?).filter(|head| head.version.to_string() == "v3"))
     })?;
@@ -155,7 +155,7 @@ pub fn c_54_a_release_that_crashes_too_often_is_rolled_back(stage: &Stage<'_>) -
         "{}",
         back.description
     );
-    until("the former release serves anew", 60, || {
+    app.until("the former release serves anew", 60, || {
         Ok(app.about().ok().filter(|about| about["release"] == "v3"))
     })?;
     ensure!(app.print("echo ${GREETING-none}")? == "none", "the config is the old one, too");

@@ -1,6 +1,6 @@
 //! C-40 to C-44: how processes are stopped, and which.
 
-use crate::app::{App, until};
+use crate::app::App;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::vector::{Outcome, Stage, held};
@@ -112,7 +112,7 @@ fn of_type(app: &App<'_>, process_type: &str) -> Result<Vec<Dyno>> {
 
 /// Exactly these are up.
 fn until_up(app: &App<'_>, process_type: &str, names: &[&str]) -> Result<Vec<Dyno>> {
-    until(&format!("{names:?} are up"), 90, || {
+    app.until(&format!("{names:?} are up"), 90, || {
         let all = of_type(app, process_type)?;
         let up = all.iter().all(|one| one.state == DynoState::Up);
         Ok((up && all.iter().map(|one| one.name.as_str()).eq(names.iter().copied())).then_some(all))
@@ -139,7 +139,7 @@ pub fn c_44_a_process_that_was_stopped_stays_down(stage: &Stage<'_>) -> Result<O
     let both = until_up(app, "web", &["web.1", "web.2"])?;
     let stopped = || -> Result<()> {
         app.client().stop_dyno(&app.name, "web.2")?;
-        until("only web.1 is up", 60, || {
+        app.until("only web.1 is up", 60, || {
             let all = of_type(app, "web")?;
             let up: Vec<&Dyno> = all.iter().filter(|one| one.state == DynoState::Up).collect();
             Ok((up.len() == 1 && up[0].name == "web.1").then_some(()))
@@ -172,8 +172,9 @@ fn cancelled(app: &App<'_>) -> Result<Outcome> {
     let job = app.client().create_dyno(&app.name, &wanted)?;
     app.told(&[&format!("heroku[{}]: State changed from starting to up", job.name)], 60)?;
     app.client().stop_dyno(&app.name, &job.name)?;
-    let end =
-        until("the one-off has ended", 60, || Ok(app.client().process(&app.name, &job.id.to_string())?.end))?;
+    let end = app.until("the one-off has ended", 60, || {
+        Ok(app.client().process(&app.name, &job.id.to_string())?.end)
+    })?;
     ensure!(matches!(end, End::Exited { code: 143, .. }), "{end:?}");
     app.processes()?.iter().find(|one| one.name == "web.1").context("web.1 is still there")?;
     held()

@@ -3,16 +3,37 @@
 use crate::world::{APP, Case, ENVIRONMENT, World, app_id};
 use domain::process::ExitStatus;
 use sandbox::environment::SealedEnvironment;
-use sandbox::probe::NetworkForm;
+use sandbox::probe::{Layer, NetworkForm};
 use sandbox::protocol::RefusalReason;
 use sandbox::spec::{Network, ProcessSpec};
 
 pub const CASES: &[Case] = &[
+    ("without_any_one_layer_a_process_runs_or_is_refused_by_its_name", each_layer),
     ("without_a_required_layer_nothing_starts_and_the_reason_is_told", required),
     ("a_required_layer_may_be_excused_by_name", excused),
     ("optional_layers_may_be_missing", optional),
     ("without_networks_apps_share_the_hosts_if_that_is_excused", shared_network),
 ];
+
+/// Every layer hidden in its turn and excused: the fall-back starts a process, reports its output and its end, and leaves nothing.
+fn each_layer(world: &World) {
+    for layer in Layer::ALL {
+        let weak = world.beside(&[("MASK", layer.name()), ("ALLOW", layer.name())]);
+        let refused = weak.connect().status().unwrap().cannot_start;
+        let without_fall_back = [Layer::UidSwitch, Layer::MountNamespace, Layer::PidNamespace];
+        assert_eq!(refused.is_some(), without_fall_back.contains(&layer), "{layer}: {refused:?}");
+        match refused {
+            Some(reason) => assert!(reason.contains(layer.name()), "{layer}: {reason}"),
+            None => {
+                weak.connect().create_network(app_id(APP), APP).unwrap();
+                let ended = weak.run_line("echo here; exit 3");
+                assert_eq!(ended.exit.status, ExitStatus::Code(3), "{layer}");
+                assert_eq!(ended.lines.stdout(), ["here"], "{layer}");
+            }
+        }
+        assert_eq!(weak.end(), [""; 0], "{layer}");
+    }
+}
 
 fn required(world: &World) {
     let weak = world.beside(&[("MASK", "seccomp,no_new_privs"), ("ALLOW", "seccomp")]);

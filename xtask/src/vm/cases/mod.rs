@@ -1,5 +1,6 @@
 //! What is done in the machine, in this order: each case relies on what those before it left.
 
+mod contract;
 mod first;
 mod limits;
 mod power;
@@ -54,6 +55,7 @@ pub const ALL: &[Case] = &[
     case("limits", limits::in_force),
     case("out-of-memory", limits::out_of_memory),
     case("too-many-processes", limits::too_many_processes),
+    case("contract", contract::vectors),
     case("restart-units", restarts::restart),
     case("kill-daemons", restarts::kill),
     case("upgrade", restarts::upgrade),
