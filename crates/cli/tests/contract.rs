@@ -86,7 +86,11 @@ fn variables(server: &Server, app: &Path, has_outside: bool) -> Vec<(&'static st
     variables
 }
 
+/// Compiled here, unless somebody without a compiler has brought it.
 fn compile_app(folder: &Path) -> PathBuf {
+    if let Some(path) = std::env::var_os(platform::APP) {
+        return path.into();
+    }
     let program = folder.join("contract-app");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../contract/src/bin/contract-app.rs");
     let mut rustc = Command::new("rustc");
