@@ -17,9 +17,11 @@ use api::log_session::{CreateLogSession, MAX_LINES};
 use api::reference::Identity;
 use api::sse::Parser;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::{Duration, Instant};
 
 /// Longest wait for a build or a release. An emulated processor is slow.
 const RELEASE_SECONDS: u64 = 300;
+const POLL: Duration = Duration::from_millis(200);
 /// Answers in a row after which every thread of a router has given one.
 const IN_A_ROW: usize = 10;
 /// What deployed sources are called.
@@ -270,6 +272,18 @@ fn in_order<'l>(lines: &'l [String], wanted: &[&str]) -> Option<&'l [String]> {
     let mut rest = lines[first..].iter();
     let all = wanted.iter().all(|wanted| rest.any(|line| line.contains(wanted)));
     all.then_some(&lines[first..])
+}
+
+/// As [`Platform::until`], but for as long whatever the platform: for what depends on clocks and not on how fast it is.
+pub fn until<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        if let Some(found) = ask()? {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < deadline, "{what}: not within {seconds} s");
+        std::thread::sleep(POLL);
+    }
 }
 
 fn resolve(host: &str) -> Result<SocketAddr> {
