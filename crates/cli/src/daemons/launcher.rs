@@ -2,7 +2,7 @@
 
 use super::settings::{self, Settings, Supervisor, Who};
 use super::systemd;
-use super::toolchains::{self, UnusablePrefix};
+use super::toolchains;
 use sandbox::cgroup::CgroupSettings;
 use sandbox::launcher::{
     DaemonSettings, LauncherError, LauncherSettings, ListenerSettings, StartDaemon, UserIds,
@@ -32,8 +32,6 @@ pub enum LauncherFailure {
     #[error("cannot put a copy of the program at {}", path.display())]
     Copy { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
-    Prefix(#[from] UnusablePrefix),
-    #[error(transparent)]
     Launcher(#[from] LauncherError),
 }
 
@@ -41,7 +39,7 @@ pub enum LauncherFailure {
 pub fn run(settings: &Settings) -> Result<(), LauncherFailure> {
     let path = program_copy(settings);
     copy_program(settings, &path).map_err(|source| LauncherFailure::Copy { path, source })?;
-    Ok(sandbox::launcher::run_telling(render(settings)?, systemd::tell_ready)?)
+    Ok(sandbox::launcher::run_telling(render(settings), systemd::tell_ready)?)
 }
 
 /// Our own program where every user may execute it: the checkout it was started from may lie in a private folder.
@@ -92,17 +90,21 @@ pub fn cgroup(settings: &Settings) -> CgroupSettings {
     }
 }
 
-fn render(settings: &Settings) -> Result<LauncherSettings, UnusablePrefix> {
+fn render(settings: &Settings) -> LauncherSettings {
+    let installed = toolchains::find_installed(settings);
+    for unusable in &installed.passed_over {
+        eprintln!("dozen launcher: {unusable}: passed over, no app gets it");
+    }
     let (listeners, daemons) = match settings.supervisor {
         Supervisor::Launcher => own_daemons(settings),
         Supervisor::Systemd => (Vec::new(), Vec::new()),
     };
-    Ok(LauncherSettings {
+    LauncherSettings {
         server: UserIds::same(settings.uid),
         router: UserIds::same(settings.router_uid),
         app_uid_base: settings.app_uid_base,
-        rust_prefix: toolchains::find_rust(settings)?,
-        runtimes: toolchains::find_runtimes(settings)?,
+        rust_prefix: installed.rust,
+        runtimes: installed.runtimes,
         certificates: toolchains::find_certificates(settings),
         mask: settings.probe_mask.clone(),
         allow_weaker: settings.allow_weaker.clone(),
@@ -111,7 +113,7 @@ fn render(settings: &Settings) -> Result<LauncherSettings, UnusablePrefix> {
         listeners,
         daemons,
         ..LauncherSettings::new(settings.data.clone())
-    })
+    }
 }
 
 fn own_daemons(settings: &Settings) -> (Vec<ListenerSettings>, Vec<DaemonSettings>) {

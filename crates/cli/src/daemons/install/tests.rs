@@ -351,7 +351,7 @@ fn interpreters_that_somebody_named_are_kept() {
     ");
 }
 
-/// The launcher would not start with it.
+/// The launcher would pass it over.
 #[test]
 fn a_named_prefix_that_cannot_be_used_stops_the_installation() {
     let text = wanted().environment.render() + "DOZEN_NODE_PREFIX=/root\n";

@@ -3,12 +3,10 @@
 
 use super::wanted::Wanted;
 use crate::daemons::settings::Settings;
-use crate::daemons::toolchains::{Looker, Search, UnusablePrefix, find_rust, setting_of};
+use crate::daemons::toolchains::{Looker, RUST_SETTING, Search, UnusablePrefix, find_rust, setting_of};
 use domain::runtime::Language;
 use sandbox::launcher::InstalledRuntime;
 use std::path::{Path, PathBuf};
-
-const RUST: &str = "DOZEN_RUST_PREFIX";
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -32,14 +30,15 @@ pub enum Origin {
     Found,
 }
 
-/// Looks at this machine. What settings name must be usable: the launcher would not start.
+/// Looks at this machine. What settings name must be usable: the launcher would pass it over.
 pub fn look(settings: &Settings) -> Result<Toolchains, UnusablePrefix> {
     let looker = Looker::new(settings);
     let of = |language, named: &[PathBuf]| {
         let (origin, search) = match named {
             [] => (Origin::Found, looker.search(language)),
             named => {
-                let found = looker.look_at_named(language, named)?;
+                let look = |prefix: &PathBuf| looker.look_at_named(language, prefix);
+                let found = named.iter().map(look).collect::<Result<_, _>>()?;
                 (Origin::Setting, Search { found, refused: Vec::new() })
             }
         };
@@ -57,7 +56,7 @@ pub fn look(settings: &Settings) -> Result<Toolchains, UnusablePrefix> {
 impl Toolchains {
     /// What is to stand in the file of settings if nothing does.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
-        let rust = self.rust.iter().map(|path| (RUST, path.display().to_string()));
+        let rust = self.rust.iter().map(|path| (RUST_SETTING, path.display().to_string()));
         let found = self.languages.iter().filter(|language| language.origin == Origin::Found);
         let named = found.filter_map(|language| Some((setting_of(language.language), language.list()?)));
         rust.chain(named).collect()

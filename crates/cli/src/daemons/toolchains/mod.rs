@@ -2,7 +2,9 @@
 //! build, never of anything that an app brought.
 //!
 //! Without a setting, whoever starts the launcher decides by what their own `python3`, `node` and `rustc` are; Debian's own come
-//! after. A prefix is bound into sandboxes whole, so it must hold an installation and nothing else: `~/.local` is refused.
+//! after. A prefix is bound into sandboxes whole, so it must hold an installation and nothing else: `~/.local` is refused. What a setting
+//! names and cannot be used is an error when Dozen is installed; when it starts, it is passed over and told, for an interpreter that
+//! somebody removed must not end the apps that need none.
 
 mod ask;
 mod guard;
@@ -20,6 +22,9 @@ const SYSTEM_PREFIXES: [&str; 2] = ["/usr/local", "/usr"];
 /// Where distributions keep the certificate authorities: Debian, Fedora.
 const CERTIFICATES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 const CERTIFICATES_VARIABLE: &str = "SSL_CERT_FILE";
+
+/// The setting that names the Rust toolchain.
+pub const RUST_SETTING: &str = "DOZEN_RUST_PREFIX";
 
 /// A prefix that a setting names and that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,18 +68,15 @@ impl Looker {
         Self { private: Private::of_machine(settings), stranger }
     }
 
-    /// What the settings name, which must all be usable.
+    /// What a setting names.
     pub fn look_at_named(
         &self,
         language: Language,
-        prefixes: &[PathBuf],
-    ) -> Result<Vec<InstalledRuntime>, UnusablePrefix> {
-        let look = |prefix: &PathBuf| {
-            let unusable =
-                |problem| UnusablePrefix { setting: setting_of(language), prefix: prefix.clone(), problem };
-            self.look_at(language, prefix).map_err(unusable)
-        };
-        prefixes.iter().map(look).collect()
+        prefix: &Path,
+    ) -> Result<InstalledRuntime, UnusablePrefix> {
+        let setting = setting_of(language);
+        let unusable = |problem| UnusablePrefix { setting, prefix: prefix.to_owned(), problem };
+        self.look_at(language, prefix).map_err(unusable)
     }
 
     /// What is not usable is passed over: nobody asked for it.
@@ -124,19 +126,39 @@ fn last_of_range(settings: &Settings) -> u32 {
     range.build_user(MAX_APP_INDEX - 1).map_or(u32::MAX, |user| user.uid)
 }
 
-/// The interpreters of this machine, one a series, preferred ones first.
-pub fn find_runtimes(settings: &Settings) -> Result<Vec<InstalledRuntime>, UnusablePrefix> {
+/// What this machine has for apps.
+#[derive(Debug, Default)]
+pub struct Installed {
+    pub rust: Option<PathBuf>,
+    /// One a series, preferred ones first.
+    pub runtimes: Vec<InstalledRuntime>,
+    /// What settings name and cannot be used.
+    pub passed_over: Vec<UnusablePrefix>,
+}
+
+/// Looks at this machine at a start, which nothing that is found or missing prevents.
+pub fn find_installed(settings: &Settings) -> Installed {
+    let mut installed = Installed::default();
+    match find_rust(settings) {
+        Ok(rust) => installed.rust = rust,
+        Err(unusable) => installed.passed_over.push(unusable),
+    }
     let looker = Looker::new(settings);
-    let mut all = Vec::new();
     for (language, named) in
         [(Language::Python, &settings.python_prefixes), (Language::Node, &settings.node_prefixes)]
     {
-        all.extend(match named.as_slice() {
-            [] => looker.search(language).found,
-            named => looker.look_at_named(language, named)?,
-        });
+        if named.is_empty() {
+            installed.runtimes.extend(looker.search(language).found);
+        }
+        for prefix in named {
+            match looker.look_at_named(language, prefix) {
+                Ok(runtime) => installed.runtimes.push(runtime),
+                Err(unusable) => installed.passed_over.push(unusable),
+            }
+        }
     }
-    Ok(one_a_series(all))
+    installed.runtimes = one_a_series(installed.runtimes);
+    installed
 }
 
 fn one_a_series(all: Vec<InstalledRuntime>) -> Vec<InstalledRuntime> {
@@ -189,25 +211,25 @@ fn has_standard_library(prefix: &Path, series: &str) -> bool {
 /// The Rust toolchain of the settings, or that of whoever starts us.
 pub fn find_rust(settings: &Settings) -> Result<Option<PathBuf>, UnusablePrefix> {
     let private = Private::of_machine(settings);
-    let check = |prefix: &Path| {
-        let prefix = real(prefix);
-        judge(&prefix, &private)?;
-        check_prefix(Toolchain::Rust, &prefix).map_err(|error| error.to_string())
+    let Some(named) = &settings.rust_prefix else {
+        return Ok(own_rust().and_then(|prefix| look_at_rust(&prefix, &private).ok()));
     };
-    match &settings.rust_prefix {
-        Some(named) => match check(named) {
-            Ok(()) => Ok(Some(real(named))),
-            Err(problem) => {
-                Err(UnusablePrefix { setting: "DOZEN_RUST_PREFIX", prefix: named.clone(), problem })
-            }
-        },
-        None => Ok(own_rust().filter(|prefix| check(prefix).is_ok())),
+    let unusable = |problem| UnusablePrefix { setting: RUST_SETTING, prefix: named.clone(), problem };
+    look_at_rust(named, &private).map(Some).map_err(unusable)
+}
+
+fn look_at_rust(prefix: &Path, private: &Private) -> Result<PathBuf, String> {
+    let prefix = real(prefix);
+    judge(&prefix, private)?;
+    check_prefix(Toolchain::Rust, &prefix).map_err(|error| error.to_string())?;
+    if !prefix.join("bin/cargo").is_file() {
+        return Err("which holds no bin/cargo".to_owned());
     }
+    Ok(prefix)
 }
 
 fn own_rust() -> Option<PathBuf> {
-    let sysroot = PathBuf::from(ask_own("rustc", &["--print", "sysroot"]).ok()?);
-    sysroot.join("bin/cargo").is_file().then_some(sysroot)
+    ask_own("rustc", &["--print", "sysroot"]).ok().map(PathBuf::from)
 }
 
 /// The certificate authorities that this machine trusts.
@@ -245,7 +267,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let prefix = place.path().canonicalize().unwrap().join("py");
         installation(&prefix, "#!/bin/sh\necho Python 3.12.1\n");
-        let found = find_runtimes(&named("DOZEN_PYTHON_PREFIX", &prefix)).unwrap().remove(0);
+        let found = find_installed(&named("DOZEN_PYTHON_PREFIX", &prefix)).runtimes.remove(0);
         assert_eq!((found.runtime.to_string().as_str(), found.version.as_str()), ("python-3.12", "3.12.1"));
         assert_eq!(found.prefix, prefix);
         assert_eq!(parse_version(Language::Node, "v20.19.2"), "20.19.2");
@@ -262,7 +284,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let prefix = place.path().join("py");
         installation(&prefix, "#!/bin/sh\necho Python 3.12.$(id -u)\n");
-        let found = find_runtimes(&named("DOZEN_PYTHON_PREFIX", &prefix)).unwrap().remove(0);
+        let found = find_installed(&named("DOZEN_PYTHON_PREFIX", &prefix)).runtimes.remove(0);
         assert_eq!(found.version, "3.12.2099999");
     }
 
@@ -283,21 +305,28 @@ mod tests {
             ("/".into(), "more than an installation"),
             ("/root".into(), "more than an installation"),
         ] {
-            let problem = find_runtimes(&named("DOZEN_PYTHON_PREFIX", &prefix)).unwrap_err().to_string();
+            let installed = find_installed(&named("DOZEN_PYTHON_PREFIX", &prefix));
+            assert!(!installed.runtimes.iter().any(|found| found.runtime.language() == Language::Python));
+            let problem = installed.passed_over[0].to_string();
             assert!(problem.contains(expected) && problem.contains("DOZEN_PYTHON_PREFIX"), "{problem}");
         }
     }
 
     #[test]
     fn a_rust_toolchain_is_guarded_as_well() {
-        let find = |prefix: &str| find_rust(&named("DOZEN_RUST_PREFIX", Path::new(prefix)));
-        for prefix in ["/root", "/home/ada", "/nowhere/dozen/rust", "/opt/rust/stable"] {
-            let problem = find(prefix).unwrap_err().to_string();
+        let find = |prefix: &Path| find_rust(&named(RUST_SETTING, prefix));
+        let place = tempfile::tempdir().unwrap();
+        let prefix = place.path().canonicalize().unwrap().join("stable");
+        for refused in ["/root", "/home/ada", "/nowhere/dozen/rust", "/opt/rust/stable", "/nowhere"] {
+            let problem = find(Path::new(refused)).unwrap_err().to_string();
             assert!(
-                problem.starts_with(&format!("the setting DOZEN_RUST_PREFIX names {prefix}, which ")),
+                problem.starts_with(&format!("the setting {RUST_SETTING} names {refused}, which ")),
                 "{problem}"
             );
         }
-        assert_eq!(find("/opt/rust").unwrap(), Some("/opt/rust".into()));
+        std::fs::create_dir_all(prefix.join("bin")).unwrap();
+        assert!(find(&prefix).unwrap_err().to_string().ends_with("which holds no bin/cargo"));
+        std::fs::write(prefix.join("bin/cargo"), "").unwrap();
+        assert_eq!(find(&prefix).unwrap(), Some(prefix));
     }
 }
