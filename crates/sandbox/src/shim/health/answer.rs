@@ -8,6 +8,8 @@ use super::body::{Framing, Malformed};
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// As much of a body is looked at.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Longest answer, framing included. A chunk of one byte has six.
+const MAX_ANSWER_BYTES: usize = MAX_HEAD_BYTES + 8 * MAX_BODY_BYTES;
 /// Most headers of an answer.
 const MAX_HEADERS: usize = 100;
 /// Longest repetition of an answer's own words, in characters.
@@ -18,6 +20,10 @@ pub struct Answer {
     /// The text that the body must hold.
     content: Option<String>,
     part: Part,
+    /// Bytes that have come.
+    length: usize,
+    /// Those of them that were interim heads.
+    interim: usize,
 }
 
 enum Part {
@@ -39,17 +45,24 @@ enum Coming {
 
 impl Answer {
     pub const fn new(content: Option<String>) -> Self {
-        Self { content, part: Part::Head { bytes: Vec::new() } }
+        Self { content, part: Part::Head { bytes: Vec::new() }, length: 0, interim: 0 }
     }
 
     /// More of it has come.
     pub fn push(&mut self, bytes: &[u8]) -> Verdict {
-        match &mut self.part {
+        self.length += bytes.len();
+        let verdict = match &mut self.part {
             Part::Head { bytes: head } => {
                 head.extend_from_slice(bytes);
                 self.read_head()
             }
             Part::Body { .. } => self.read_body(bytes),
+        };
+        match verdict {
+            Verdict::Undecided if self.length > MAX_ANSWER_BYTES => {
+                failed(&format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"))
+            }
+            verdict => verdict,
         }
     }
 
@@ -89,13 +102,15 @@ impl Answer {
         loop {
             let Part::Head { bytes } = &mut self.part else { return Verdict::Undecided };
             let (status, framing, length) = match parse_head(bytes) {
-                Head::Partial if bytes.len() > MAX_HEAD_BYTES => {
-                    return failed(&format!("the answer's head is longer than {MAX_HEAD_BYTES} bytes"));
-                }
+                Head::Partial if self.interim + bytes.len() > MAX_HEAD_BYTES => return too_long_a_head(),
                 Head::Partial => return Verdict::Undecided,
                 Head::Malformed => return failed("the answer is not HTTP"),
                 Head::Interim { length } => {
                     bytes.drain(..length);
+                    self.interim += length;
+                    if self.interim > MAX_HEAD_BYTES {
+                        return too_long_a_head();
+                    }
                     continue;
                 }
                 Head::Final { status, framing, length } => (status, framing, length),
@@ -229,6 +244,10 @@ fn holds(body: &[u8], content: &[u8]) -> bool {
     body.windows(content.len()).any(|window| window == content)
 }
 
+fn too_long_a_head() -> Verdict {
+    failed(&format!("the answer's head is longer than {MAX_HEAD_BYTES} bytes"))
+}
+
 fn failed(reason: &str) -> Verdict {
     Verdict::Failed(reason.to_owned())
 }
@@ -309,6 +328,31 @@ mod tests {
         assert!(told(None, &head).contains("longer than 16384 bytes"));
         let body = format!("HTTP/1.1 200 OK\r\n\r\n{}ok", "x".repeat(MAX_BODY_BYTES));
         assert!(told(Some("ok"), &body).contains("(its first 64 KiB) does not hold \"ok\""));
+    }
+
+    /// What never says anything is an answer that is too long, not one that is awaited for ever.
+    #[test]
+    fn framing_counts_as_well() {
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (start, again, expected) in [
+            ("", "HTTP/1.1 100 Continue\r\n\r\n", "head is longer than 16384 bytes"),
+            (chunked, "1;\r\na\r\n", "(its first 64 KiB) does not hold"),
+            (chunked, "00000001;abcdefghijklmn\r\na\r\n", "longer than 540672 bytes"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na", "\r", "not framed as HTTP"),
+        ] {
+            let mut answer = Answer::new(Some("ok".to_owned()));
+            let mut verdict = answer.push(start.as_bytes());
+            for _ in 0..100_000 {
+                if verdict != Verdict::Undecided {
+                    break;
+                }
+                verdict = answer.push(again.as_bytes());
+            }
+            assert!(
+                matches!(&verdict, Verdict::Failed(why) if why.contains(expected)),
+                "{again:?} {verdict:?}"
+            );
+        }
     }
 
     #[test]

@@ -23,8 +23,10 @@ pub enum Chunk {
     /// In the line with its size.
     Size(Vec<u8>),
     Data(u64),
-    /// In the line end after its data.
-    After,
+    /// In the line end after its data, of which the first half may have come.
+    After {
+        returned: bool,
+    },
 }
 
 /// The framing is broken.
@@ -61,12 +63,15 @@ impl Framing {
             Self::Chunked(Chunk::Data(left)) => {
                 let rest = move_data(left, bytes, body);
                 if *left == 0 {
-                    *self = Self::Chunked(Chunk::After);
+                    *self = Self::Chunked(Chunk::After { returned: false });
                 }
                 Ok(rest)
             }
-            Self::Chunked(Chunk::After) => match bytes[0] {
-                b'\r' => Ok(&bytes[1..]),
+            Self::Chunked(Chunk::After { returned }) => match bytes[0] {
+                b'\r' if !*returned => {
+                    *returned = true;
+                    Ok(&bytes[1..])
+                }
                 b'\n' => {
                     *self = Self::chunked();
                     Ok(&bytes[1..])
@@ -130,7 +135,8 @@ mod tests {
         ] {
             assert_eq!(read(framing, bytes.as_bytes()), Ok((body.to_owned(), complete)), "{bytes}");
         }
-        for bad in ["x\r\n", "\r\n", "-1\r\n", "fffffffff\r\n", "1\r\nabc", &"1".repeat(300)] {
+        for bad in ["x\r\n", "\r\n", "-1\r\n", "fffffffff\r\n", "1\r\nabc", "1\r\na\r\r\n", &"1".repeat(300)]
+        {
             assert_eq!(read(chunked(), bad.as_bytes()), Err(Malformed), "{bad}");
         }
     }
