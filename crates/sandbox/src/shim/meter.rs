@@ -4,11 +4,14 @@
 use super::lines;
 use crate::spec::{Kind, ProcessSpec, Samples};
 use domain::ids::{AppId, ProcessId};
+use domain::process::ExitStatus;
 use domain::time::BootMillis;
 use domain::usage::Usage;
 
 /// How long after a kill for want of memory an end counts as one of that.
 const LATELY_MILLIS: u64 = 20_000;
+/// How the kernel kills.
+const KILL: u8 = libc::SIGKILL as u8;
 /// Load averages are told over one, five and fifteen minutes.
 const LOAD_SECONDS: [f64; 3] = [60.0, 300.0, 900.0];
 
@@ -71,6 +74,7 @@ impl Meter {
     pub fn look(&mut self, now: BootMillis, usage: &Usage) -> Vec<String> {
         self.next_at = self.next_at.map(|_| now.plus_millis(self.every_millis));
         let mut told = self.sample(now, usage);
+        told.extend(self.lack(usage));
         told.extend(self.oom_lines(now, usage));
         if let Some(memory) = usage.memory.filter(|memory| memory.total_bytes() > usage.limits.memory_bytes) {
             told.push(lines::running(memory.total_bytes(), usage.limits.memory_bytes));
@@ -79,12 +83,13 @@ impl Meter {
         told
     }
 
-    /// The last look: the lines, and whether it ended for want of memory, which is to say that the kernel has lately killed
-    /// something of it.
-    pub fn end(&mut self, now: BootMillis, usage: &Usage) -> (Vec<String>, bool) {
+    /// The last look: the lines, and whether it ended for want of memory, which is to say of a kill by the kernel: of its first
+    /// process, or of another one without which that gave up.
+    pub fn end(&mut self, now: BootMillis, usage: &Usage, status: ExitStatus) -> (Vec<String>, bool) {
         let told = self.oom_lines(now, usage);
         let lately = self.oom.seen_at.is_some_and(|at| now.millis_since(at) <= LATELY_MILLIS);
-        (told, lately)
+        let out_of_memory = !told.is_empty() || (lately && status == ExitStatus::Signal(KILL));
+        (told, out_of_memory)
     }
 
     /// The kernel kills one process, and the rest may live on: told once for each time that it is seen.
@@ -111,13 +116,16 @@ impl Meter {
             usage.memory.map(|memory| lines::memory_sample(&memory, usage.limits.memory_bytes)),
             load.map(lines::load_sample),
         ];
-        let mut told: Vec<String> =
-            measured.into_iter().flatten().map(|sample| format!("{source} {sample}")).collect();
-        if usage.memory.is_none() && self.unmeasured == Unmeasured::Untold {
+        measured.into_iter().flatten().map(|sample| format!("{source} {sample}")).collect()
+    }
+
+    /// Told once, to everybody: without it nobody is warned of a quota that is exceeded.
+    fn lack(&mut self, usage: &Usage) -> Option<String> {
+        let new = usage.memory.is_none() && self.unmeasured == Unmeasured::Untold;
+        new.then(|| {
             self.unmeasured = Unmeasured::Told;
-            told.push(lines::UNMEASURED.to_owned());
-        }
-        told
+            lines::UNMEASURED.to_owned()
+        })
     }
 }
 
@@ -219,18 +227,23 @@ mod tests {
                 "Out of memory: the kernel killed a process at the hard limit of 1024M",
             ]
         );
-        assert_eq!(meter.end(BootMillis(2 * SAMPLE_MILLIS), &usage(0, 1)), (Vec::new(), true));
-        assert_eq!(meter.end(BootMillis(2 * SAMPLE_MILLIS + 1), &usage(0, 1)), (Vec::new(), false));
-        let (told, out_of_memory) = meter.end(BootMillis(3 * SAMPLE_MILLIS), &usage(0, 3));
+        let (killed, soon) = (ExitStatus::Signal(KILL), BootMillis(2 * SAMPLE_MILLIS));
+        assert_eq!(meter.end(soon, &usage(0, 1), killed), (Vec::new(), true));
+        assert_eq!(meter.end(soon, &usage(0, 1), ExitStatus::Code(0)), (Vec::new(), false));
+        assert_eq!(meter.end(soon.plus_millis(1), &usage(0, 1), killed), (Vec::new(), false));
+        let (told, out_of_memory) =
+            meter.end(BootMillis(3 * SAMPLE_MILLIS), &usage(0, 3), ExitStatus::Code(1));
         assert!(out_of_memory && told.len() == 3, "{told:?}");
     }
 
     #[test]
     fn what_cannot_be_measured_is_said_once() {
         let nothing = Usage { memory: None, cpu_micros: None, oom_kills: None, ..usage(0, 0) };
-        let mut meter = meter(Samples::Told);
-        assert_eq!(meter.look(BootMillis(1), &nothing), [lines::UNMEASURED]);
-        assert_eq!(meter.look(BootMillis(2), &nothing), [""; 0]);
+        for samples in [Samples::Told, Samples::Untold] {
+            let mut meter = meter(samples);
+            assert_eq!(meter.look(BootMillis(1), &nothing), [lines::UNMEASURED]);
+            assert_eq!(meter.look(BootMillis(2), &nothing), [""; 0]);
+        }
     }
 
     #[test]

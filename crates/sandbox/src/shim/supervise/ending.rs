@@ -25,13 +25,15 @@ impl Supervisor<'_> {
             output.drain(&mut self.buffer, &mut self.journal);
         }
         let at = boot_now();
-        let (told, out_of_memory) = self.meter.end(at, &self.usage());
+        let status = self.leader.unwrap_or(killed_by);
+        let (told, out_of_memory) = self.meter.end(at, &self.usage(), status);
         told.iter().for_each(|line| self.journal.platform(line));
+        let stop_requested = self.stop.is_asked() && self.failed_check.is_none();
         let exit = Exit {
             at,
-            status: self.leader.unwrap_or(killed_by),
-            stop_requested: self.stop.is_asked() && self.failed_check.is_none(),
-            out_of_memory,
+            status,
+            stop_requested,
+            out_of_memory: out_of_memory && !stop_requested,
             failed_check: self.failed_check.take(),
         };
         self.tell_end(&exit);
