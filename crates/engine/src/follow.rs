@@ -64,10 +64,14 @@ pub fn find_culprit(engine: &Engine, release: ReleaseId) -> Result<Option<(AppId
     engine.read(|reader| {
         let Some(row) = reader.release(release)? else { return Ok(None) };
         let ended = reader.exits_of(row.app, RECENT_EXITS)?;
-        let by_itself = |exit: &Exit| !exit.stop_requested && !exit.status.is_success();
-        let mut culprits = ended.iter().filter(|ended| ended.exit.as_ref().is_some_and(by_itself));
-        let culprit = culprits.find(|ended| is_slot(&ended.purpose));
-        Ok(culprit.map(|ended| (ended.app, ended.process)))
+        let of_release = ended.iter().filter(|ended| is_slot(&ended.purpose));
+        let by_itself = of_release.filter_map(|ended| {
+            let exit = ended.exit.as_ref().filter(|exit| !exit.stop_requested)?;
+            Some((exit.failed_check.is_none(), ended))
+        });
+        // Of those that ended alike the newest, which comes first.
+        let culprit = by_itself.min_by_key(|(unchecked, _)| *unchecked);
+        Ok(culprit.map(|(_, ended)| (ended.app, ended.process)))
     })
 }
 
