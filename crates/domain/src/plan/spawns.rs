@@ -88,22 +88,28 @@ fn wishes_of<'a>(view: &AppView<'a>, desired: &Desired, draft: &mut Draft) -> Ve
     }
     report_release_phase(app, draft);
     let limit = desired.bounds.starting_per_app;
-    let mut starting = view.live().filter(|process| process.state == ProcessState::Starting).count();
+    let starting_of = |web| {
+        let starting = view.live().filter(|process| process.state == ProcessState::Starting);
+        starting.filter(|process| process.purpose.is_web() == web).count()
+    };
+    // Workers may start for an hour, as their checks have it: web does not wait for them.
+    let (mut web, mut others) = (starting_of(true), starting_of(false));
     for (standing, release, slots) in view.runnable_slots() {
         if release.slug.is_none() {
             continue;
         }
         let in_flight = most_starting(standing, slots);
+        let starting = if slots.process_type.is_web() { &mut web } else { &mut others };
         let mut of_type = starting_of_type(view, release, slots);
         for index in slots.wanted().filter(|index| is_empty(view, release, slots, *index)) {
             let crashes = slots.crashes.get(&index).map_or(0, |record| record.count);
             let held = hold(view, desired, standing, release, slots, index, draft);
-            let over = (starting >= limit as usize).then_some(Why::StartingLimit { limit });
+            let over = (*starting >= limit as usize).then_some(Why::StartingLimit { limit });
             let turn = (of_type >= in_flight).then(|| max_in_flight(slots));
             match held.or(over).or(turn) {
                 Some(why) => draft.wait(slot_waiting(app, release.release, slots, index, why)),
                 None => {
-                    starting += 1;
+                    *starting += 1;
                     of_type += 1;
                     let rank =
                         if mutant::active(Mutant::CrashersFirst) { u32::MAX - crashes } else { crashes };
