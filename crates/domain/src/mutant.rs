@@ -69,6 +69,8 @@ mutants! {
     RemoveUnrecorded = "remove-unrecorded",
     /// Rolling types are replaced all at once.
     IgnoreMaxInFlight = "ignore-max-in-flight",
+    /// A roll-out goes on although what it has started does not stay.
+    RollOverCrashes = "roll-over-crashes",
     /// The end of a process that was cycled counts as a crash.
     CycleIsCrash = "cycle-is-crash",
     /// A release is rolled back although there is a newer one.

@@ -10,6 +10,7 @@ use domain::observed::{Observed, ObservedProcess, ProcessState};
 use domain::plan::{Action, Plan};
 use domain::process::Purpose;
 use domain::route::RouteTable;
+use domain::time::BootMillis;
 use std::collections::BTreeSet;
 
 pub fn check(
@@ -17,6 +18,7 @@ pub fn check(
     observed: &Observed,
     plan: &Plan,
     table: Option<&RouteTable>,
+    now: BootMillis,
 ) -> Result<(), Violation> {
     let stopped: BTreeSet<ProcessId> = plan.actions.iter().filter_map(stopped).collect();
     for app in &desired.apps {
@@ -26,7 +28,7 @@ pub fn check(
             let places = match (slots.process_type.as_str(), table) {
                 ("web", None) => continue,
                 ("web", Some(table)) => routed_places(app, current.release, slots, observed, table),
-                _ => running_places(app, slots, observed, &stopped),
+                _ => running_places(app, slots, observed, &stopped, now),
             };
             let without = places.iter().filter(|place| !matches!(place, Place::Held)).count();
             if places.iter().any(|place| matches!(place, Place::Taken)) && without > limit {
@@ -39,6 +41,11 @@ pub fn check(
     }
     Ok(())
 }
+
+/// A worker has to stay up for so long before its place counts.
+const SETTLING_MILLIS: u64 = 10_000;
+/// A place whose process crashed lately does not count.
+const LATELY_MILLIS: u64 = 60_000;
 
 /// A place of the formation, after the plan.
 enum Place {
@@ -72,16 +79,27 @@ fn running_places(
     slots: &DesiredSlots,
     observed: &Observed,
     stopped: &BTreeSet<ProcessId>,
+    now: BootMillis,
 ) -> Vec<Place> {
     let place = |wanted| {
-        let up: Vec<_> = up_in(app, slots, wanted, observed).map(|process| process.process).collect();
-        match (up.is_empty(), up.iter().all(|process| stopped.contains(process))) {
+        let up: Vec<_> = up_in(app, slots, wanted, observed).collect();
+        let stays = up.iter().any(|process| !stopped.contains(&process.process));
+        match (up.is_empty(), stays) {
             (true, _) => Place::Empty,
-            (false, true) => Place::Taken,
-            (false, false) => Place::Held,
+            (false, false) => Place::Taken,
+            (false, true) if up.iter().any(|process| is_steady(slots, wanted, process, now)) => Place::Held,
+            (false, true) => Place::Empty,
         }
     };
     slots.wanted().map(place).collect()
+}
+
+fn is_steady(slots: &DesiredSlots, wanted: u32, process: &ObservedProcess, now: BootMillis) -> bool {
+    let (ProcessState::Up { since } | ProcessState::Unready { since }) = process.state else { return false };
+    let crashed =
+        slots.crashes.get(&wanted).is_some_and(|crash| now.millis_since(crash.last_exit) < LATELY_MILLIS);
+    let settled = slots.startup_seconds.is_some() || now.millis_since(since) >= SETTLING_MILLIS;
+    settled && !crashed
 }
 
 fn routed_places(

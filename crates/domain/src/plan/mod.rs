@@ -24,6 +24,7 @@ pub mod report;
 pub mod routers;
 mod routing;
 mod spawns;
+mod steady;
 pub(crate) mod stops;
 
 use crate::desired::Desired;
@@ -46,6 +47,9 @@ pub fn plan(desired: &Desired, observed: &Observed, now: BootMillis, ids: &mut I
     removals::plan_removals(desired, observed, &routers, &mut draft);
     for app in &apps {
         stops::plan_stops(app, &routers, desired, &mut draft);
+        if let Some(at) = app.settles_at(now) {
+            draft.wake(at);
+        }
     }
     routing::plan_table(desired, observed, &apps, &routers, &mut draft);
     removals::plan_networks(desired, observed, &routers, &mut draft);

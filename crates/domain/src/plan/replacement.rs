@@ -3,10 +3,12 @@
 //!
 //! A place is *in flight* while it has no process that serves: that is up, and for `web` is ready for requests or as little ready as
 //! all others. Of the places that are to be renewed, those in flight go at once, for nobody can miss them; of the others only as many as
-//! the type's strategy allows, in order of their index.
+//! the type's strategy allows, in order of their index. Of a rolling type a place is in flight also while what is up in it is not
+//! [steady](super::steady).
 
 use super::app::{AppView, Standing, is_slot, rank};
 use super::routing::is_ready;
+use super::steady::{is_steady, settles_at};
 use crate::cycle;
 use crate::desired::{Bounds, DesiredRelease, DesiredSlots, Strategy};
 use crate::ids::ProcessId;
@@ -74,24 +76,48 @@ impl<'a> AppView<'a> {
         for (standing, release, slots) in
             self.runnable_slots().filter(|(_, _, slots)| may_renew(slots, bounds))
         {
-            let holders: Vec<_> =
-                slots.wanted().map(|index| self.holder(standing, release, slots, index, surplus)).collect();
-            let some_are_ready = holders.iter().flatten().any(|holder| is_ready(holder));
+            let holders: Vec<_> = self.holders(standing, release, slots, surplus);
+            let some_are_ready = holders.iter().any(|(_, holder)| is_ready(holder));
             let serves = |process: &ObservedProcess| {
                 let unready = slots.process_type.is_web() && some_are_ready && !is_ready(process);
                 process.state.is_up() && !unready
             };
-            let in_flight = holders.iter().filter(|holder| !holder.is_some_and(serves)).count();
+            let held = |(index, process): &&(u32, &ObservedProcess)| {
+                serves(process) && is_steady(slots, *index, process, now)
+            };
+            let in_flight = slots.wanted().count() - holders.iter().filter(held).count();
             let renewed: Vec<_> = holders
                 .into_iter()
-                .flatten()
-                .filter_map(|process| Some((process, reason(process, release, slots, bounds, now)?)))
+                .filter_map(|(_, process)| Some((process, reason(process, release, slots, bounds, now)?)))
                 .collect();
             let (serving, idle): (Vec<_>, Vec<_>) =
                 renewed.into_iter().partition(|(process, _)| serves(process));
             let turn = serving.into_iter().take(most_in_flight(slots).saturating_sub(in_flight));
             surplus.extend(idle.into_iter().chain(turn).map(|(process, why)| (process.process, why)));
         }
+    }
+
+    /// When a process of a rolling type will be over its start, the first of them.
+    pub(super) fn settles_at(&self, now: BootMillis) -> Option<BootMillis> {
+        let slots = self.runnable_slots().flat_map(|(_, release, slots)| {
+            slots.wanted().flat_map(move |index| {
+                let of_slot = self.in_slot(release.release, &slots.process_type, index);
+                of_slot.filter_map(|process| settles_at(slots, process))
+            })
+        });
+        slots.filter(|at| *at > now).min()
+    }
+
+    /// The places that are held, with what holds them.
+    fn holders(
+        &self,
+        standing: Standing,
+        release: &DesiredRelease,
+        slots: &DesiredSlots,
+        surplus: &Surplus,
+    ) -> Vec<(u32, &'a ObservedProcess)> {
+        let holder = |index| Some((index, self.holder(standing, release, slots, index, surplus)?));
+        slots.wanted().filter_map(holder).collect()
     }
 
     /// The process that has a place: one of the release, else one of an earlier release that may stay for now.

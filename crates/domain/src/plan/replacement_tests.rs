@@ -23,6 +23,8 @@ enum In {
     OldUp,
     OldStopping,
     NewUp,
+    /// For less than the time to settle.
+    NewJustUp,
     NewStarting,
     /// Of the new release, started before the restart.
     Stale,
@@ -77,6 +79,7 @@ fn observed(process_type: &str, places: &[In]) -> Observed {
             In::OldUp => (OLD, 1, up),
             In::OldStopping => (OLD, 1, ProcessState::Stopping { since: BootMillis(2) }),
             In::NewUp => (NEW, 950_000, up),
+            In::NewJustUp => (NEW, 995_000, ProcessState::Up { since: BootMillis(995_000) }),
             In::NewStarting => (NEW, 999_000, ProcessState::Starting),
             In::Stale => (NEW, 500_000, up),
             In::StaleUnready => (NEW, 500_000, ProcessState::Unready { since: BootMillis(1) }),
@@ -119,6 +122,8 @@ fn c_52_a_release_replaces_workers_of_a_rolling_type_in_turn() {
         (1, vec![Nothing, OldUp, OldUp], vec![]),
         (1, vec![NewStarting, OldUp, OldUp], vec![]),
         (1, vec![NewUp, OldUp, OldUp], vec![2]),
+        (1, vec![NewJustUp, OldUp, OldUp], vec![]),
+        (2, vec![NewJustUp, OldUp, OldUp], vec![2]),
         (1, vec![NewUp, NewUp, NewUp], vec![]),
     ] {
         let plan = planned("worker", strategy(limit), &places);
@@ -146,6 +151,30 @@ fn c_51_a_restart_takes_as_many_at_a_time_and_those_that_serve_nobody_at_once() 
     ] {
         assert_eq!(stopped(&planned(name, chosen, &places)), expected, "{name} {chosen:?} {places:?}");
     }
+}
+
+/// What ends soon after its start takes one place away, not one after the other.
+#[test]
+fn c_52_a_roll_out_waits_for_what_crashed_or_has_just_begun() {
+    let places = [In::NewUp, In::OldUp, In::OldUp];
+    let crashed = |last_exit: u64| {
+        let mut wanted = desired("worker", 3, strategy(1));
+        let slots = &mut wanted.apps[0].current.as_mut().unwrap().slots[0];
+        slots.crashes.insert(1, crate::desired::CrashRecord { count: 1, last_exit: BootMillis(last_exit) });
+        stopped(&plan(&wanted, &observed("worker", &places), NOW, &mut Ids::seeded(1)))
+    };
+    assert_eq!(crashed(940_001), Vec::<u128>::new());
+    assert_eq!(crashed(NOW.millis_since(BootMillis(0)) - 60_000), [2]);
+    let just_up = planned("worker", strategy(1), &[In::NewJustUp, In::OldUp]);
+    assert_eq!(just_up.wake_at, Some(BootMillis(1_005_000)));
+    let checked = |process_type: &str, startup_seconds| {
+        let mut wanted = desired(process_type, 2, strategy(1));
+        wanted.apps[0].current.as_mut().unwrap().slots[0].startup_seconds = startup_seconds;
+        let seen = observed(process_type, &[In::NewJustUp, In::Stale]);
+        stopped(&plan(&wanted, &seen, NOW, &mut Ids::seeded(1)))
+    };
+    assert_eq!((checked("worker", None), checked("worker", Some(30))), (vec![], vec![2]));
+    assert_eq!(checked("web", None), [2], "web has accepted");
 }
 
 #[test]
@@ -196,6 +225,7 @@ fn any_place() -> impl proptest::strategy::Strategy<Value = In> {
         Just(In::OldUp),
         Just(In::OldStopping),
         Just(In::NewUp),
+        Just(In::NewJustUp),
         Just(In::NewStarting),
         Just(In::Stale),
         Just(In::StaleStarting),
