@@ -193,12 +193,14 @@ impl DesiredSlots {
         }
     }
 
-    /// How long one of these may be starting. Checks that take longer than processes usually get are waited for.
+    /// How long one of these may be starting. Checks that take longer than processes usually get are waited for; those of web begin when
+    /// it accepts, for which it has the usual time.
     pub fn boot_seconds(&self, bounds: &Bounds) -> u64 {
         if mutant::active(Mutant::IgnoreStartupChecks) {
             return bounds.boot_timeout_seconds;
         }
-        bounds.boot_timeout_seconds.max(self.startup_seconds.unwrap_or(0))
+        let (usual, checks) = (bounds.boot_timeout_seconds, self.startup_seconds.unwrap_or(0));
+        if self.process_type.is_web() { usual + checks } else { usual.max(checks) }
     }
 
     /// The indexes that should run now, from 1 to the quantity, less the stopped ones.

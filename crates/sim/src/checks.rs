@@ -34,7 +34,7 @@ pub fn check_plan(
     if let Some(table) = table.or(observed.published.as_ref()) {
         check_served(desired, observed, table, now)?;
     }
-    in_flight::check(desired, observed, plan, table)?;
+    in_flight::check(desired, observed, plan, table, now)?;
     check_not_stopped_early(desired, observed, now, plan)?;
     check_fair(desired, plan)
 }
@@ -80,7 +80,8 @@ fn check_not_stopped_early(
             }
             Purpose::Slot { .. } | Purpose::Job { .. } => None,
         });
-        let seconds = own.max().unwrap_or(0).max(desired.bounds.boot_timeout_seconds);
+        let (own, usual) = (own.max().unwrap_or(0), desired.bounds.boot_timeout_seconds);
+        let seconds = if found.purpose.is_web() { own + usual } else { own.max(usual) };
         if found.started_at.plus_seconds(seconds) > now {
             return Err(format!("{} was not given the {seconds} s that it may take to start", found.purpose));
         }

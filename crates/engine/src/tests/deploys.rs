@@ -120,11 +120,11 @@ fn startup_checks_may_take_longer_than_the_boot_timeout() {
     });
     assert_eq!(why, "web.1 has started and has not passed its startup checks yet");
     assert!(!world.statuses(&app)[0].is_final());
-    world.clock.advance_millis(50_000);
+    world.clock.advance_millis(110_000);
     world.backend.cannot_start(None);
     let ended = world.ended(&app, &ReleaseRef::Head);
     assert!(
-        matches!(&ended.status, ReleaseStatus::Failed { reason } if reason.contains("140 seconds")),
+        matches!(&ended.status, ReleaseStatus::Failed { reason } if reason.contains("200 seconds")),
         "{ended:?}"
     );
 }

@@ -35,6 +35,9 @@ struct Check {
     attempt: Option<Attempt>,
 }
 
+/// Longest problem that is told, in bytes: it has to fit into the room that the end of a process has on a full disk.
+const MAX_PROBLEM_BYTES: usize = 1_000;
+
 /// What has become different.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -60,10 +63,11 @@ impl Health {
         self.of_kind(CheckKind::Startup).all(|check| check.course.is_over())
     }
 
-    /// The app has been executed: startup checks begin.
-    pub fn executed(&mut self, now: BootMillis) {
+    /// The app runs and accepts connections if it has to: startup checks begin, none sooner after the start than it says. Before that
+    /// an answer of "connection refused" would tell nothing.
+    pub fn accepts(&mut self, executed_at: BootMillis, now: BootMillis) {
         for check in self.checks.iter_mut().filter(|check| check.check.kind == CheckKind::Startup) {
-            check.begin(now, now);
+            check.begin(executed_at, now);
         }
     }
 
@@ -186,12 +190,17 @@ impl Check {
     }
 
     /// What was asked and what came of it.
+    /// The outcome is told whole, if need be at the cost of a path.
     fn problem(&self, outcome: &str) -> String {
-        match (&self.check.probe, self.address) {
-            (Probe::Http { path, .. }, Some(address)) => format!("GET http://{address}{path}: {outcome}"),
-            (_, Some(address)) => format!("connecting to {address}: {outcome}"),
-            (_, None) => outcome.to_owned(),
-        }
+        let asked = match (&self.check.probe, self.address) {
+            (Probe::Http { path, .. }, Some(address)) => format!("GET http://{address}{path}"),
+            (_, Some(address)) => format!("connecting to {address}"),
+            (_, None) => return outcome.to_owned(),
+        };
+        let room = MAX_PROBLEM_BYTES.saturating_sub(outcome.len());
+        let kept = asked.char_indices().map(|(at, _)| at).take_while(|at| *at <= room).last().unwrap_or(0);
+        let asked = if asked.len() > room { format!("{}...", &asked[..kept]) } else { asked };
+        format!("{asked}: {outcome}")
     }
 }
 

@@ -71,7 +71,7 @@ fn a_start_is_over_when_every_startup_check_has_passed() {
     let listening = check(CheckKind::Startup, Probe::Listening { port: Some(address.port()) });
     let uptime = check(CheckKind::Startup, Probe::Uptime { seconds: 4 });
     let mut health = health(address, vec![http(CheckKind::Startup), uptime]);
-    health.executed(BootMillis(0));
+    health.accepts(BootMillis(0), BootMillis(0));
     assert_eq!(health.due_at(), Some(BootMillis(1_000)), "the initial delay");
     assert_eq!(settle(&mut health, BootMillis(999)), []);
     assert_eq!(settle(&mut health, BootMillis(1_000)), []);
@@ -81,7 +81,7 @@ fn a_start_is_over_when_every_startup_check_has_passed() {
     assert!(health.has_started() && health.due_at().is_none());
     let second = TcpListener::bind(address.to_string().replace("127.0.0.1", "127.0.0.2")).unwrap();
     let mut connects = self::health(second.local_addr().unwrap(), vec![listening]);
-    connects.executed(BootMillis(0));
+    connects.accepts(BootMillis(0), BootMillis(0));
     assert_eq!(settle(&mut connects, BootMillis(1_000)), [Change::Started]);
 }
 
@@ -89,7 +89,7 @@ fn a_start_is_over_when_every_startup_check_has_passed() {
 fn a_startup_check_that_fails_is_told_once_with_what_was_asked() {
     let address = answering(&[NOT_YET, NOT_YET]);
     let mut health = health(address, vec![http(CheckKind::Startup)]);
-    health.executed(BootMillis(0));
+    health.accepts(BootMillis(0), BootMillis(0));
     assert_eq!(settle(&mut health, BootMillis(1_000)), []);
     let changes = settle(&mut health, BootMillis(4_000));
     let [Change::Failed(failed)] = changes.as_slice() else { panic!("it failed: {changes:?}") };

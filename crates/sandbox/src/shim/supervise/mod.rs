@@ -296,9 +296,6 @@ impl<'a> Supervisor<'a> {
         let now = boot_now();
         self.time_limit_at = self.orders.spec.time_limit_seconds.map(|seconds| now.plus_seconds(seconds));
         self.executed_at = now;
-        if !self.stop.is_asked() {
-            self.health.executed(now);
-        }
         match (self.orders.spec.readiness, self.orders.spec.endpoint) {
             (Readiness::AcceptOnEndpoint, Some(endpoint)) => {
                 self.life = Life::Starting(Box::new(Probe::new(endpoint.0, now)));
@@ -343,6 +340,9 @@ impl<'a> Supervisor<'a> {
 
     /// Nothing but startup checks keeps it from being up.
     fn accepts(&mut self) {
+        if !self.stop.is_asked() {
+            self.health.accepts(self.executed_at, boot_now());
+        }
         if self.health.has_started() {
             self.up();
         } else {
