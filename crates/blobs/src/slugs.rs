@@ -17,7 +17,6 @@ use crate::tree::{self, SourceTree};
 use domain::names::SlugId;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, mkdirat};
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -141,7 +140,9 @@ impl SlugStore {
                 return Ok(Outcome::Unchanged);
             }
             Err(SlugError::Unknown { .. }) => {}
-            Err(_damaged) => self.discard(id).map_err(failed)?,
+            Err(error) if error.is_damage() => self.discard(id).map_err(failed)?,
+            // What cannot be read at this moment may be whole, and apps may run on it.
+            Err(error) => return Err(error),
         }
         rustix::fs::renameat(&self.folder, staged.name.as_str(), &self.folder, id.hex())
             .map_err(|error| failed(error.into()))?;
@@ -199,15 +200,16 @@ impl SlugStore {
         self.discard(id).map_err(|source| SlugError::Remove { id: id.clone(), source })
     }
 
-    /// Removes every slug that is not to be kept and was last published at least `grace` before `now`. Says which.
+    /// Removes those of the slugs that were last published at least `grace` before `now`. Says which. List slugs before asking
+    /// what is in use: what is published and released in between is not among them.
     pub fn gc(
         &self,
-        keep: &BTreeSet<SlugId>,
+        unused: impl IntoIterator<Item = SlugId>,
         grace: Duration,
         now: SystemTime,
     ) -> Result<Vec<SlugId>, SlugError> {
         let mut removed = Vec::new();
-        for id in self.list()?.into_iter().filter(|id| !keep.contains(id)) {
+        for id in unused {
             let _change = self.lock();
             if self.is_older(&id, grace, now) {
                 self.discard(&id).map_err(|source| SlugError::Remove { id: id.clone(), source })?;

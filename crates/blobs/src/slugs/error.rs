@@ -57,3 +57,23 @@ pub enum SlugError {
         source: io::Error,
     },
 }
+
+impl SlugError {
+    /// Whether what was read is no slug and will never be one. A reading that failed says nothing about what there is.
+    pub(super) const fn is_damage(&self) -> bool {
+        match self {
+            Self::Config { .. } | Self::Changed { .. } => true,
+            Self::Read { source, .. } => match source {
+                ReadError::TooLarge { .. } | ReadError::Link { .. } | ReadError::NotAFile { .. } => true,
+                ReadError::Io { .. } => false,
+            },
+            Self::Store { .. }
+            | Self::Stage { .. }
+            | Self::Pack(_)
+            | Self::ConfigTooLarge { .. }
+            | Self::Publish { .. }
+            | Self::Unknown { .. }
+            | Self::Remove { .. } => false,
+        }
+    }
+}

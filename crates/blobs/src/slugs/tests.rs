@@ -104,11 +104,11 @@ fn collects_what_is_not_kept_after_its_grace() {
     let store = SlugStore::open(place.path()).expect("opens");
     let kept = published(&store, "kept").id;
     let dropped = published(&store, "dropped").id;
-    let keep = BTreeSet::from([kept.clone()]);
+    let unused = || [dropped.clone()];
     let grace = Duration::from_secs(3600);
     let (soon, later) = (SystemTime::now(), SystemTime::now() + grace * 2);
-    assert_eq!(store.gc(&keep, grace, soon).expect("collects"), []);
-    assert_eq!(store.gc(&keep, grace, later).expect("collects"), std::slice::from_ref(&dropped));
+    assert_eq!(store.gc(unused(), grace, soon).expect("collects"), []);
+    assert_eq!(store.gc(unused(), grace, later).expect("collects"), std::slice::from_ref(&dropped));
     assert!(store.contains(&kept) && !store.contains(&dropped));
     assert_eq!(names(place.path()), [kept.hex()], "nothing stays of what was removed");
     assert!(matches!(store.config(&dropped), Err(SlugError::Unknown { .. })));
@@ -125,7 +125,7 @@ fn publishing_again_begins_a_new_grace() {
     let config = fs::File::options().write(true).open(place.path().join(config_path(&id))).expect("opens");
     config.set_modified(SystemTime::UNIX_EPOCH).expect("set");
     published(&store, "x");
-    let removed = store.gc(&BTreeSet::new(), Duration::from_secs(3600), SystemTime::now()).expect("collects");
+    let removed = store.gc([id], Duration::from_secs(3600), SystemTime::now()).expect("collects");
     assert_eq!(removed, []);
 }
 
@@ -141,6 +141,26 @@ fn damage_is_noticed_and_mended_by_publishing() {
     assert!(!store.contains(&id));
     assert_eq!(published(&store, "hello").outcome, Outcome::New);
     store.verify(&id).expect("whole again");
+}
+
+#[test]
+fn what_cannot_be_read_at_the_moment_is_left_alone() {
+    let place = tempfile::tempdir().expect("a folder");
+    let store = SlugStore::open(place.path()).expect("opens");
+    let id = published(&store, "hello").id;
+    let (config, aside) = (place.path().join(config_path(&id)), place.path().join("aside"));
+    fs::rename(&config, &aside).expect("renamed");
+    // Opening a socket fails as a bad disk would.
+    let socket = std::os::unix::net::UnixListener::bind(&config).expect("bound");
+    let staged = store.stage().expect("staged");
+    fs::create_dir(staged.tree_path().join("public")).expect("made");
+    fs::write(staged.tree_path().join("public/index.html"), "hello").expect("written");
+    let refused = store.publish(staged, &meta("serve")).expect_err("what is there cannot be read");
+    assert!(matches!(refused, SlugError::Read { .. }), "{refused}");
+    assert!(store.tree_path(&id).join("public/index.html").exists(), "apps may run on it");
+    drop(socket);
+    fs::rename(&aside, &config).expect("renamed");
+    assert_eq!(published(&store, "hello").outcome, Outcome::Unchanged);
 }
 
 #[test]
