@@ -84,7 +84,17 @@ pub(crate) fn small_number(row: &Row<'_>, column: &str) -> rusqlite::Result<u32>
     u32::try_from(number).map_err(|error| unexpected(column, error))
 }
 
-/// SQLite's integers are signed; our times and counts stay far below the sign.
-pub(crate) const fn int(value: u64) -> i64 {
-    value as i64
+/// SQLite's integers are signed: what is beyond them becomes the greatest, never a number below zero.
+pub(crate) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_great_number_stays_great() {
+        assert_eq!([0, 5, i64::MAX as u64, 1 << 63, u64::MAX].map(int), [0, 5, i64::MAX, i64::MAX, i64::MAX]);
+    }
 }

@@ -20,6 +20,8 @@ use store::{Reader, Writer};
 
 /// Random bytes that a token's prefix shows, and that its secret part does not depend on.
 const PREFIX_BYTES: usize = 4;
+/// Longest life of a token that is given one: a hundred years. Later ends cannot be written as dates.
+const LIFETIME_LIMIT_SECONDS: u64 = 100 * 365 * 24 * 60 * 60;
 /// Longest description of a token that is kept, in characters.
 const DESCRIPTION_LIMIT_CHARS: usize = 200;
 
@@ -280,9 +282,7 @@ fn insert_token(
         scope: deploys.as_ref().map_or(Scope::Global, |app| Scope::Deploy(app.id)),
         deploys: deploys.map(|app| app.name),
         created_at: now,
-        expires_at: wanted
-            .expires_in_seconds
-            .map(|s| WallMillis(now.0.saturating_add(s.saturating_mul(1000)))),
+        expires_at: wanted.expires_in_seconds.map(|seconds| end_after(now, seconds)).transpose()?,
     };
     writer.insert_token(&authorization, &secret_hash(&secret))?;
     let mut done = Done::new(Action::TokenCreate.name(), None, ResourceKind::Token, id);
@@ -291,6 +291,16 @@ fn insert_token(
     }
     record(engine, writer, context, done.after("description", &authorization.description))?;
     Ok(NewToken { authorization, secret })
+}
+
+fn end_after(now: WallMillis, seconds: u64) -> Result<WallMillis, Error> {
+    if seconds > LIFETIME_LIMIT_SECONDS {
+        let told = format!("A token lasts at most {LIFETIME_LIMIT_SECONDS} seconds (100 years).");
+        return Err(
+            Error::invalid(told).with_hint("Leave `expires_in` out for one that lasts until it is revoked.")
+        );
+    }
+    Ok(WallMillis(now.0.saturating_add(seconds * 1000)))
 }
 
 /// The part of a token that tells it apart, and the whole.

@@ -51,6 +51,13 @@ fn tokens_are_made_listed_revoked_and_expire() {
     assert_eq!((own.id, own.description.as_str()), (token.authorization.id, "ci"));
     world.clock.advance_millis(61_000);
     assert_eq!(accounts::authenticate(&world.engine, &token.secret).unwrap_err().id(), "unauthorized");
+    for (seconds, taken) in [(100 * 365 * 24 * 60 * 60, true), (10_u64.pow(16), false), (u64::MAX, false)] {
+        let wanted = NewAuthorization { expires_in_seconds: Some(seconds), ..NewAuthorization::default() };
+        match accounts::create_authorization(&world.engine, &world.admin, wanted) {
+            Ok(made) => assert!(taken && accounts::authenticate(&world.engine, &made.secret).is_ok()),
+            Err(error) => assert!(!taken && error.kind() == Kind::Invalid, "{seconds}: {error}"),
+        }
+    }
     let lasting =
         accounts::create_authorization(&world.engine, &world.admin, NewAuthorization::default()).unwrap();
     accounts::revoke(&world.engine, &world.admin, &TokenRef::Id(lasting.authorization.id)).unwrap();
