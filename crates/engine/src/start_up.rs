@@ -3,13 +3,10 @@
 use crate::builds;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::ops::apps::host_of;
 use crate::ops::sources::{self, Leftovers};
 use crate::ports::RefMove;
 use domain::app::App;
-use domain::ids::BuildId;
-use std::ffi::OsString;
-use std::fs;
-use std::io::ErrorKind;
 
 pub(crate) fn repair(engine: &Engine) -> Result<(), Error> {
     let failed = builds::fail_orphans(engine)?;
@@ -17,11 +14,15 @@ pub(crate) fn repair(engine: &Engine) -> Result<(), Error> {
         tracing::warn!(failed, "builds that the last stop cut off have failed");
     }
     crate::cron::find_next_instants(engine)?;
-    remove_stray_trees(engine)?;
+    // No build runs yet: whatever tree lies there belongs to none.
+    builds::remove_strays(engine)?;
     sources::remove_leftovers(engine, Leftovers::All)?;
     let apps = engine.read(|reader| Ok(reader.apps()?))?;
     for app in &apps {
         reconcile_ref(engine, app)?;
+        if let Err(error) = host_of(engine, &app.name) {
+            tracing::error!(app = %app.name, %error, "an app cannot be reached at the base domain: rename it");
+        }
     }
     Ok(())
 }
@@ -41,31 +42,6 @@ fn reconcile_ref(engine: &Engine, app: &App) -> Result<(), Error> {
         }
         // One broken repository keeps no other app from serving.
         Err(error) => tracing::error!(%error, "a repository could not be looked at"),
-    }
-    Ok(())
-}
-
-/// No build runs yet: whatever tree lies there belongs to none.
-fn remove_stray_trees(engine: &Engine) -> Result<(), Error> {
-    let folder = &engine.0.settings.builds_folder;
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            let told = Error::unavailable(format!("The folder {} cannot be read.", folder.display()));
-            return Err(told.with_source(error));
-        }
-    };
-    let names: Vec<OsString> =
-        entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name())).collect();
-    let builds = names.iter().filter_map(|name| name.to_str()?.parse::<BuildId>().ok());
-    for build in builds {
-        let known = engine.read(|reader| Ok(reader.build(build)?.is_some()))?;
-        if known {
-            builds::discard_source(engine, build);
-        } else {
-            builds::discard(engine, build);
-        }
     }
     Ok(())
 }

@@ -120,7 +120,8 @@ fn desired_app(
         Some(candidate) => release_phase(reader, candidate)?,
         None => ReleasePhase::Done,
     };
-    let mut hosts = vec![host_of(engine, &app.name)?];
+    // A base domain that became longer may have made one app's host too long: it is told at the start, and no other app's concern.
+    let mut hosts: Vec<_> = host_of(engine, &app.name).into_iter().collect();
     hosts.extend(facts.hostnames.remove(&app.id).unwrap_or_default());
     let mut run = |release: Release, phase| {
         let crashes = facts.crashes.remove(&release.id).unwrap_or_default();

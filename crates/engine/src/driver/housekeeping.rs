@@ -1,4 +1,5 @@
-//! What is done now and then: jobs that nobody came for, builds that were cut off, rows that have served their time.
+//! What is done now and then: jobs that nobody came for, builds that were cut off, rows that have served their time. What fails is
+//! told and tried again when it is due next; no app waits for it.
 
 use crate::builds;
 use crate::engine::Engine;
@@ -26,21 +27,38 @@ pub(super) struct Housekeeping {
     pruned: Option<BootMillis>,
 }
 
+/// Something to do, and what it looks after.
+type Chore = (&'static str, fn(&Engine) -> Result<(), Error>);
+
+const EVERY_ROUND: &[Chore] = &[
+    ("builds that were cut off", |engine| builds::fail_orphans(engine).map(drop)),
+    ("jobs that nobody came for", cancel_held),
+    ("uploads whose time is over", sources::close_expired),
+];
+const EVERY_PRUNING: &[Chore] = &[
+    ("rows that have served their time", prune),
+    ("uploads of nobody", |engine| sources::remove_leftovers(engine, Leftovers::Closed)),
+];
+
 impl Housekeeping {
-    pub(super) fn before_pass(&mut self, engine: &Engine) -> Result<(), Error> {
+    pub(super) fn before_pass(&mut self, engine: &Engine) {
         let now = engine.boot();
         if is_due(self.round, now, ROUND_MILLIS) {
-            builds::fail_orphans(engine)?;
-            cancel_held(engine)?;
-            sources::close_expired(engine)?;
             self.round = Some(now);
+            do_all(engine, EVERY_ROUND);
         }
         if is_due(self.pruned, now, PRUNE_MILLIS) {
-            prune(engine)?;
-            sources::remove_leftovers(engine, Leftovers::Closed)?;
             self.pruned = Some(now);
+            do_all(engine, EVERY_PRUNING);
         }
-        Ok(())
+    }
+}
+
+fn do_all(engine: &Engine, chores: &[Chore]) {
+    for (what, chore) in chores {
+        if let Err(error) = chore(engine) {
+            tracing::warn!(what, error = domain::cause::chain(&error), "not looked after; it is tried again");
+        }
     }
 }
 

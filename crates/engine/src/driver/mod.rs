@@ -84,7 +84,7 @@ struct Driver {
 impl Driver {
     fn pass(&mut self, engine: &Engine) -> Result<Next, Error> {
         let workers = engine.0.workers.get().ok_or_else(|| Error::internal("the engine was not started"))?;
-        self.housekeeping.before_pass(engine)?;
+        self.housekeeping.before_pass(engine);
         let due_at = cron::before_pass(engine)?;
         let now = engine.boot();
         let desired = desired::read(engine, &engine.status().observed)?;

@@ -86,6 +86,10 @@ impl World {
     }
 
     fn reopen(&mut self) {
+        self.reopen_with(|_| {});
+    }
+
+    fn reopen_with(&mut self, change: impl Fn(&mut Settings)) {
         self.seed += 1;
         let ports = Ports {
             log: self.log.clone(),
@@ -93,7 +97,7 @@ impl World {
             clock: self.clock.clone(),
             random: Arc::new(SeededRandom::new(self.seed)),
         };
-        self.engine = Engine::open(settings(self.folder.path(), |_| {}), &KEY, ports).unwrap();
+        self.engine = Engine::open(settings(self.folder.path(), change), &KEY, ports).unwrap();
         let workers = Workers { backend: self.backend.clone(), builder: self.builder.clone() };
         self.engine.start(workers).unwrap();
     }

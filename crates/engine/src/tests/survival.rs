@@ -78,6 +78,30 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 #[test]
+fn what_cannot_be_tidied_up_keeps_no_app_from_running() {
+    let world = World::start();
+    let (id, app) = world.app("hello");
+    // Neither a folder nor absent: leftovers cannot be looked for.
+    std::fs::write(world.folder.path().join("uploads"), "").unwrap();
+    world.clock.advance_millis(2 * 60 * 60 * 1000);
+    world.push(&app, 1);
+    world.until_running(id, &["web.1 v1"]);
+}
+
+#[test]
+fn an_app_whose_host_became_too_long_stops_no_other() {
+    let mut world = World::start();
+    let (long, _) = world.app("a-name-that-is-long-by-itself");
+    let (short, app) = world.app("hello");
+    world.engine.shutdown();
+    let base = format!("{}.{0}.{0}.{}", "b".repeat(60), "b".repeat(50));
+    world.reopen_with(|settings| settings.base_domain = base.parse().unwrap());
+    world.push(&app, 1);
+    world.until_running(short, &["web.1 v1"]);
+    assert!(world.running(long).is_empty());
+}
+
+#[test]
 fn refs_follow_the_ledger_at_start_up_if_git_kept_the_objects() {
     let mut world = World::start();
     let (kept, app) = world.app("kept");
