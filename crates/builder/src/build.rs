@@ -78,7 +78,11 @@ impl Builder {
         cancel: &CancelToken,
     ) -> Result<BuiltSlug, BuildError> {
         let built = self.build_source(request, output, cancel);
-        clean::remove_source(&self.data, request.build);
+        let removed = clean::remove_source(&self.data, request.build);
+        if let Err(error) = removed {
+            let left = format!("The build's source could not be removed now: {error}");
+            Printer::new(output, self.limits.output_bytes).warning(&left);
+        }
         built
     }
 
@@ -250,6 +254,11 @@ impl Run<'_> {
             End::Exited(exit) => exit,
         };
         match (exit.status, ran.result) {
+            (ExitStatus::Code(0), Err(ExtractError::Read(error)))
+                if error.kind() == std::io::ErrorKind::TimedOut =>
+            {
+                Err(BuildError::ResultHeldOpen)
+            }
             (ExitStatus::Code(0), result) => result.map(|_| ()).map_err(BuildError::Result),
             // It failed because nobody read on: the refusal is the reason. Nothing handed out is a cut archive as well.
             (_, Err(ExtractError::Refused(refusal))) if !matches!(refusal, Refusal::Truncated { .. }) => {

@@ -10,6 +10,8 @@ use sandbox::run_folder::{RunObservation, observe_all};
 use sandbox::spec::Kind;
 use sandbox::{control, system};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -51,7 +53,7 @@ pub fn clean_abandoned(
             note(&mut cleaned, "a build's working folder", launcher.remove_build(build));
         }
     }
-    remove_sources(&data.root().join("builds"), &mut cleaned);
+    remove_sources(data, &mut cleaned);
     Ok(cleaned)
 }
 
@@ -74,11 +76,21 @@ fn stop_all(data: &DataFolder, cleaned: &mut Cleaned) -> Result<Vec<RunObservati
     Ok(found)
 }
 
-/// Removes one build's source. Failing costs disk until the next start.
-pub(crate) fn remove_source(data: &DataFolder, build: BuildId) {
-    if let Ok(builds) = std::fs::File::open(data.root().join("builds")) {
-        let _ = remove_tree(&builds, &build.to_string());
+/// Removes one build's source and nothing else: what it said is kept beside it, by others. Failing costs disk until the next
+/// start.
+pub(crate) fn remove_source(data: &DataFolder, build: BuildId) -> io::Result<()> {
+    let source = data.build_source(build);
+    let (Some(folder), Some(name)) = (source.parent(), source.file_name().and_then(OsStr::to_str)) else {
+        return Ok(());
+    };
+    match std::fs::File::open(folder) {
+        Ok(opened) => remove_tree(&opened, name)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
     }
+    // A folder in which something is kept stays: then this fails.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
 }
 
 fn named_by_builds(folder: &Path) -> Vec<BuildId> {
@@ -86,11 +98,11 @@ fn named_by_builds(folder: &Path) -> Vec<BuildId> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-fn remove_sources(folder: &Path, cleaned: &mut Cleaned) {
-    let Ok(opened) = std::fs::File::open(folder) else { return };
-    for build in named_by_builds(folder) {
-        let removed = remove_tree(&opened, &build.to_string());
-        cleaned.sources += usize::from(removed.is_ok());
+fn remove_sources(data: &DataFolder, cleaned: &mut Cleaned) {
+    for build in named_by_builds(&data.root().join("builds")) {
+        let was_there = data.build_source(build).symlink_metadata().is_ok();
+        let removed = remove_source(data, build);
+        cleaned.sources += usize::from(was_there && removed.is_ok());
         note(cleaned, "a build's source", removed);
     }
 }
@@ -110,13 +122,19 @@ mod tests {
     fn sources_of_dead_builds_are_removed_and_nothing_else() {
         let place = tempfile::tempdir().expect("a folder");
         let data = DataFolder::new(place.path());
-        let build = BuildId::from_u128(7);
-        fs::create_dir_all(data.build_source(build).join("deep/er")).expect("made");
-        fs::write(data.build_source(build).join("deep/file"), "x").expect("written");
+        let (silent, told) = (BuildId::from_u128(7), BuildId::from_u128(8));
+        let folder = |build: BuildId| place.path().join("builds").join(build.to_string());
+        for build in [silent, told] {
+            fs::create_dir_all(data.build_source(build).join("deep/er")).expect("made");
+            fs::write(data.build_source(build).join("deep/file"), "x").expect("written");
+        }
+        fs::write(folder(told).join("output"), "-----> Done\n").expect("written");
         fs::create_dir_all(place.path().join("builds/not-a-build")).expect("made");
         let cleaned = clean_abandoned(&data, None).expect("cleaned");
-        assert_eq!(cleaned, Cleaned { stopped: 0, sources: 1, left: Vec::new() });
-        assert!(!place.path().join("builds").join(build.to_string()).exists());
+        assert_eq!(cleaned, Cleaned { stopped: 0, sources: 2, left: Vec::new() });
+        assert!(!folder(silent).exists());
+        assert!(!data.build_source(told).exists());
+        assert_eq!(fs::read_to_string(folder(told).join("output")).expect("kept"), "-----> Done\n");
         assert!(place.path().join("builds/not-a-build").exists());
         assert_eq!(clean_abandoned(&data, None).expect("again"), Cleaned::default());
     }

@@ -63,6 +63,11 @@ pub enum BuildError {
     StepFailed { status: String },
     #[error("what the build handed out was refused")]
     Result(#[source] ExtractError),
+    #[error(
+        "the build has ended, but its result stays open: something outside holds it. Fix: let the build hand its descriptors to \
+         nobody"
+    )]
+    ResultHeldOpen,
     #[error("the build's sandbox failed")]
     Execute(#[from] ExecuteError),
     #[error("the slug could not be stored")]
@@ -88,6 +93,7 @@ impl BuildError {
             | Self::TimedOut { .. }
             | Self::OutOfMemory { .. }
             | Self::StepFailed { .. }
+            | Self::ResultHeldOpen
             | Self::Result(ExtractError::Refused(_))
             | Self::Source(
                 ReadError::TooLarge { .. } | ReadError::Link { .. } | ReadError::NotAFile { .. },

@@ -1,8 +1,8 @@
 //! Running a build's step in the sandbox: spawn, pass its output on, read its result, and know how it ended.
 //!
 //! The step gets an empty standard input, one pipe for output and errors, and as descriptor 3 a pipe for its result, which a
-//! thread of ours extracts while it is written. Everything ends: the sandbox by its own time limit, else by ours, and the pipes
-//! with the sandbox.
+//! thread of ours extracts while it is written. Everything ends: the sandbox by its own time limit, else by ours, and reading the
+//! pipes soon after the sandbox, whoever else may hold them open: a build can hand them to a process of its app.
 
 use crate::cancel::CancelToken;
 use crate::output::{Lines, Printer};
@@ -26,7 +26,7 @@ use sandbox::run_folder::{self, RunFolderError};
 use sandbox::spec::ProcessSpec;
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How often a cancellation and the clock are looked at while nothing is printed.
@@ -39,6 +39,10 @@ const TIME_LIMIT_SLACK: Duration = Duration::from_secs(30);
 const KILL_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait for a shim that has written its exit to end.
 const LET_GO_WAIT: Duration = Duration::from_secs(5);
+/// How long its pipes are read once a step has ended. What it left in them is read in a moment; what comes after is not its own.
+const PIPES_WAIT: Duration = Duration::from_secs(10);
+/// How often it is looked whether a step whose output is still open has ended.
+const END_LOOK: Duration = Duration::from_secs(1);
 const READ_BYTES: usize = 64 * 1024;
 /// Anybody may open the pipes by `/dev/stdout` and `/dev/stderr`: inside only the build's own uid can reach them.
 const PIPE_MODE: Mode = Mode::from_raw_mode(0o666);
@@ -104,28 +108,36 @@ pub(crate) fn run(
     }
     // Ours must close, or the pipes would never end.
     drop((output_inside, result_inside));
-    let gave_up = AtomicBool::new(false);
+    let until = OnceLock::new();
     std::thread::scope(|scope| {
-        let mut reader = ResultReader { pipe: result, gave_up: &gave_up };
+        let mut reader = ResultReader { pipe: result, until: &until };
         let extraction = scope.spawn(move || extract(&mut reader, step.result, &Limits::SOURCE));
         let end = follow(step, &output, printer);
-        gave_up.store(end.is_err(), Ordering::Release);
-        // If the sandbox has ended, so has every writer.
+        until.get_or_init(|| read_until(&end));
         let result = extraction.join().expect("extraction does not panic");
         end.map(|end| Ran { end, result })
     })
 }
 
-/// The result's pipe. Gives up waiting when nobody knows any more whether its writers live.
+/// Until when a result is read whose step ended so. Of one that was cut, or of which nobody knows whether it lives, none is used.
+fn read_until(end: &Result<End, ExecuteError>) -> Instant {
+    let now = Instant::now();
+    match end {
+        Ok(End::Exited(_)) => now + PIPES_WAIT,
+        Ok(End::TimedOut | End::Cancelled) | Err(_) => now,
+    }
+}
+
+/// The result's pipe, which is read as long as the step runs and until the instant that is then named.
 struct ResultReader<'a> {
     pipe: OwnedFd,
-    gave_up: &'a AtomicBool,
+    until: &'a OnceLock<Instant>,
 }
 
 impl io::Read for ResultReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if self.gave_up.load(Ordering::Acquire) {
+            if self.until.get().is_some_and(|until| Instant::now() >= *until) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             if is_readable(&self.pipe, TICK).map_err(io::Error::other)? {
@@ -155,11 +167,17 @@ struct Watch<'a> {
     deadline: Instant,
     /// Set once it has been killed, with the time until which it must have ended.
     cut: Option<(Cut, Instant)>,
+    /// When to look again whether it has ended.
+    next_look: Instant,
+    /// Set once it was seen to have ended: until when its output is read.
+    output_until: Option<Instant>,
 }
 
 fn follow(step: &Step<'_>, output: &OwnedFd, printer: &mut Printer<'_>) -> Result<End, ExecuteError> {
     let limit = step.spec.time_limit_seconds.map_or(TIME_LIMIT_SLACK, Duration::from_secs);
-    let mut watch = Watch { step, deadline: Instant::now() + limit + TIME_LIMIT_SLACK, cut: None };
+    let now = Instant::now();
+    let deadline = now + limit + TIME_LIMIT_SLACK;
+    let mut watch = Watch { step, deadline, cut: None, next_look: now + END_LOOK, output_until: None };
     let followed = watch.pass_output_on(output, printer).and_then(|()| watch.wait_for_exit());
     if followed.is_err() {
         // Whatever went wrong here, the sandbox must not outlive it: the extraction waits for its end.
@@ -174,6 +192,10 @@ impl Watch<'_> {
         let mut buffer = vec![0; READ_BYTES];
         loop {
             self.check()?;
+            if self.is_done_with(output)? {
+                lines.end(&mut |line| printer.passed_on(line));
+                return Ok(());
+            }
             if !is_readable(output, TICK)? {
                 continue;
             }
@@ -187,6 +209,19 @@ impl Watch<'_> {
             }
             lines.push(&buffer[..read], &mut |line| printer.passed_on(line));
         }
+    }
+
+    /// Whether to read no more, though somebody holds the pipe open: the step has ended, and nothing is left of its output.
+    fn is_done_with(&mut self, output: &OwnedFd) -> Result<bool, ExecuteError> {
+        let now = Instant::now();
+        if let Some(until) = self.output_until {
+            return Ok(now >= until || !is_readable(output, Duration::ZERO)?);
+        }
+        if now >= self.next_look {
+            self.next_look = now + END_LOOK;
+            self.output_until = self.observe_end()?.map(|_ended| now + PIPES_WAIT);
+        }
+        Ok(false)
     }
 
     fn wait_for_exit(&mut self) -> Result<End, ExecuteError> {

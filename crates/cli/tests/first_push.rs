@@ -19,6 +19,7 @@ fn a_first_hour() {
     let answer = server.get("hello", "/").json();
     assert_eq!((answer["release"].as_str(), answer["dyno"].as_str()), (Some("v1"), Some("web.1")));
 
+    what_a_build_said_is_kept(&server);
     config_makes_a_release(&server);
     scaling_out_serves_from_both(&server);
     names_of_its_own_lead_to_it(&server);
@@ -29,6 +30,15 @@ fn a_first_hour() {
     a_recurring_command_has_run(&server);
     logs_are_one_stream(&server);
     a_destroyed_app_leaves_nothing(&server);
+}
+
+/// Beyond its own end and beyond that of the server.
+fn what_a_build_said_is_kept(server: &Server) {
+    let said = server.dozen(&["builds:output", "-a", "hello"]);
+    assert!(said.contains("-----> Building on") && said.contains("-----> Released v1"), "{said}");
+    server.kill("serve");
+    server.wait_for_api();
+    assert_eq!(server.dozen(&["builds:output", "-a", "hello"]), said);
 }
 
 fn config_makes_a_release(server: &Server) {
@@ -167,7 +177,8 @@ fn a_destroyed_app_leaves_nothing(server: &Server) {
     eventually("its cache, its dependencies, its repository and its lines are gone", 30, || {
         let repository = server.data().join(format!("git/{id}.git"));
         let kept = [&cache, &layers, &repository].into_iter().any(|path| path.exists());
-        (!kept && own_lines() == 0).then_some(())
+        let builds = std::fs::read_dir(server.data().join("builds")).map_or(0, Iterator::count);
+        (!kept && builds == 0 && own_lines() == 0).then_some(())
     });
 }
 

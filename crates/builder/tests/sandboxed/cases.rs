@@ -3,6 +3,7 @@
 use crate::files::copy_for;
 use crate::world::{APP, Wish, World, app_id, sample, until};
 use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// A name and what is tried under it.
@@ -18,6 +19,7 @@ pub const CASES: &[Case] = &[
     ("a_build_that_needs_too_much_memory_is_told_so", runs_out_of_memory),
     ("output_beyond_the_limit_is_counted", talks_too_much),
     ("what_a_build_hands_out_is_a_strangers_archive", hands_out_nonsense),
+    ("whoever_holds_its_pipes_holds_no_build", ends_though_its_pipes_are_held),
     ("what_a_dead_server_left_is_cleaned", leaves_things),
     ("a_static_site_is_served", serves),
     ("a_procfile_alone_runs_a_script", runs_a_script),
@@ -200,6 +202,44 @@ fn hands_out_nonsense(world: &World) {
         refused.slug();
     }
     world.assert_no_traces();
+}
+
+/// A build can pass its descriptors to a process of its app, which outlives it. Here the test is the one that holds them.
+fn ends_though_its_pipes_are_held(world: &World) {
+    let waits = "fn main() { while !std::path::Path::new(\"/app/go\").exists() { std::thread::sleep(std::time::Duration::from_millis(20)); } }\n";
+    let mut building = world.start(&wish(with_build_script(waits)));
+    building.until_says("Compiling app");
+    let held = until("its pipes can be held", step_pipes);
+    fs::write(world.data.build_work(building.build).join("go"), "").unwrap();
+    let ended = building.end();
+    assert!(ended.error.starts_with("the build has ended, but its result stays open"), "{ended:#?}");
+    assert_eq!(ended.fault, "app");
+    drop(held);
+    world.assert_no_traces();
+
+    let mut building = world.start(&wish(with_build_script(ENDLESS)));
+    building.until_says("Compiling app");
+    let held = until("its pipes can be held", step_pipes);
+    building.cancel();
+    let cancelled = building.end();
+    assert_eq!(cancelled.error, "the build was cancelled", "{cancelled:#?}");
+    drop(held);
+    world.assert_no_traces();
+}
+
+/// The ends for writing of the running step's output and result.
+fn step_pipes() -> Option<Vec<fs::File>> {
+    let mut processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let step = processes.find(|process| is_build_step(process))?;
+    let open = |fd: &str| fs::File::options().write(true).open(step.join("fd").join(fd)).ok();
+    [open("1"), open("3")].into_iter().collect()
+}
+
+fn is_build_step(process: &Path) -> bool {
+    let is_ours = fs::metadata(process.join("fd/3")).is_ok_and(|file| file.file_type().is_fifo())
+        && fs::metadata(process).is_ok_and(|folder| folder.uid() == BUILD_UID);
+    let words = fs::read(process.join("cmdline")).unwrap_or_default();
+    is_ours && words.split(|byte| *byte == 0).any(|word| word == b"build-step")
 }
 
 fn leaves_things(world: &World) {
