@@ -7,10 +7,14 @@
 
 mod output;
 mod queue;
+mod strays;
 mod work;
 
 pub use output::{Output, OutputReader};
 pub(crate) use queue::Builds;
+pub use strays::remove_strays;
+#[cfg(test)]
+pub(crate) use work::end;
 
 use crate::context::Context;
 use crate::engine::Engine;
@@ -45,9 +49,11 @@ pub struct Deployed {
     pub version: ReleaseVersion,
 }
 
-/// An id for a build that is about to be accepted: extract its tree to [`source_folder`], then call [`accept`].
+/// An id for a build that is about to be accepted: extract its tree to [`source_folder`], then call [`accept`], or [`discard`].
 pub fn new_id(engine: &Engine) -> BuildId {
-    BuildId::from_uuid(engine.uuid())
+    let build = BuildId::from_uuid(engine.uuid());
+    engine.0.builds.expect(build);
+    build
 }
 
 /// `BUILDS/ID/src`
@@ -58,10 +64,7 @@ pub fn source_folder(engine: &Engine, build: BuildId) -> PathBuf {
 /// Forgets a tree that was extracted and will not be accepted.
 pub fn discard(engine: &Engine, build: BuildId) {
     work::remove_folder(&folder(engine, build));
-}
-
-pub(crate) fn discard_source(engine: &Engine, build: BuildId) {
-    work::remove_folder(&source_folder(engine, build));
+    engine.0.builds.forget(build);
 }
 
 /// Commits the build and queues it. Its tree must lie in its [`source_folder`]. From here on it will end, whoever hangs up.
@@ -198,7 +201,7 @@ pub(crate) fn fail_orphans(engine: &Engine) -> Result<usize, Error> {
     let orphans: Vec<_> = unfinished.into_iter().filter(|build| !engine.0.builds.knows(build.id)).collect();
     for build in &orphans {
         let reason = "the server stopped while it was being built".to_owned();
-        work::end(engine, build, &BuildStatus::Failed { reason })?;
+        work::end(engine, build.id, &BuildStatus::Failed { reason })?;
         work::remove_folder(&source_folder(engine, build.id));
     }
     Ok(orphans.len())

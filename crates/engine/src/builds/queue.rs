@@ -102,8 +102,8 @@ impl Builds {
         state.lanes.waiting.remove(place)
     }
 
-    /// The app is gone: so are its builds.
-    pub(crate) fn cancel_app(&self, app: AppId) {
+    /// The app is gone: so are its builds. Returned are those that waited; their folders are nobody's any more.
+    pub(crate) fn cancel_app(&self, app: AppId) -> Vec<BuildId> {
         let mut state = self.lock();
         if let Some((_, cancel)) = state.lanes.running.get(&app) {
             cancel.cancel();
@@ -111,11 +111,12 @@ impl Builds {
         let dropped: Vec<_> =
             state.lanes.waiting.iter().filter(|ticket| ticket.app == app).cloned().collect();
         state.lanes.waiting.retain(|ticket| ticket.app != app);
-        for ticket in dropped {
+        for ticket in &dropped {
             if let Some(live) = state.live.remove(&ticket.build) {
                 live.end(domain::build::BuildStatus::Failed { reason: "the app was destroyed".to_owned() });
             }
         }
+        dropped.into_iter().map(|ticket| ticket.build).collect()
     }
 
     pub(crate) fn cancel_all(&self) {

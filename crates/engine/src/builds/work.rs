@@ -62,15 +62,19 @@ pub(super) fn could_not_start(engine: &Engine, ticket: &Ticket, error: &io::Erro
     finish(engine, ticket, failed(&reason));
 }
 
-/// Records how a build ended, with its event and log line.
-pub(super) fn end(engine: &Engine, build: &Build, status: &BuildStatus) -> Result<(), Error> {
+/// Records how a build ended, with its event and log line. One that is gone or has ended meanwhile is left as it is.
+pub(crate) fn end(engine: &Engine, build: BuildId, status: &BuildStatus) -> Result<(), Error> {
     let context = Context::system("build");
-    engine.write(|writer| {
-        writer.set_build_status(build.id, status, engine.now())?;
+    let ended = engine.write(|writer| {
+        let Some(row) = writer.build(build)?.filter(|row| !row.status.has_ended()) else { return Ok(None) };
+        writer.set_build_status(build, status, engine.now())?;
         let action = format!("build:{}", status_word(status));
-        record(engine, writer, &context, Done::new(&action, Some(build.app), ResourceKind::Build, build.id))
+        record(engine, writer, &context, Done::new(&action, Some(row.app), ResourceKind::Build, build))?;
+        Ok::<_, Error>(Some(row))
     })?;
-    log_end(engine, build, status);
+    if let Some(row) = ended {
+        log_end(engine, &row, status);
+    }
     Ok(())
 }
 
@@ -194,7 +198,7 @@ fn write_end(engine: &Engine, build: BuildId, status: &BuildStatus) {
         return;
     }
     for wait in END_WAITS {
-        match try_to_end(engine, build, status) {
+        match end(engine, build, status) {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, %build, "a build's end is not recorded yet"),
         }
@@ -202,13 +206,6 @@ fn write_end(engine: &Engine, build: BuildId, status: &BuildStatus) {
             return;
         }
         std::thread::sleep(wait);
-    }
-}
-
-fn try_to_end(engine: &Engine, build: BuildId, status: &BuildStatus) -> Result<(), Error> {
-    match engine.read(|reader| Ok(reader.build(build)?))? {
-        Some(row) if !row.status.has_ended() => end(engine, &row, status),
-        Some(_) | None => Ok(()),
     }
 }
 

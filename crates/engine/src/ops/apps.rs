@@ -1,6 +1,7 @@
 //! Apps: made, listed, renamed, put into maintenance, destroyed.
 
 use super::{Done, acting_account, app_resource, authorised_app, log_by_actor, record};
+use crate::builds;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -146,7 +147,9 @@ pub fn destroy(engine: &Engine, context: &Context, app: &AppRef) -> Result<AppIn
         writer.delete_app(id)?;
         Ok(info)
     })?;
-    engine.0.builds.cancel_app(info.app.id);
+    for build in engine.0.builds.cancel_app(info.app.id) {
+        builds::discard(engine, build);
+    }
     if let Err(error) = engine.0.ports.repositories.remove(info.app.id) {
         tracing::warn!(%error, "the repository of a destroyed app is left behind");
     }

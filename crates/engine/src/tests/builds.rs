@@ -119,6 +119,11 @@ fn an_app_that_is_destroyed_takes_its_build_with_it() {
     ops::apps::destroy(&world.engine, &world.admin, &app).unwrap();
     while live.next(PATIENCE) != Output::End {}
     assert!(world.repositories.is_removed(id));
+    let folder = |build| crate::builds::folder(&world.engine, build);
+    assert!(!folder(builds[1]).exists(), "what waited leaves nothing");
+    world.until("the tree of what ran is gone", || {
+        (!crate::builds::source_folder(&world.engine, builds[0]).exists()).then_some(())
+    });
     let gone = crate::builds::accept(
         &world.engine,
         &world.admin,
@@ -127,6 +132,45 @@ fn an_app_that_is_destroyed_takes_its_build_with_it() {
         tree(),
     );
     assert_eq!(gone.unwrap_err().resource(), Some("app"));
+}
+
+#[test]
+fn folders_that_nobody_knows_are_removed_and_no_others() {
+    let world = World::start();
+    let (_, app) = world.app("hello");
+    let (_, doomed) = world.app("doomed");
+    let (kept, gone) = (world.accept(&app, &commit_of(1)), world.accept(&doomed, &commit_of(2)));
+    world.built(kept);
+    world.built(gone);
+    ops::apps::destroy(&world.engine, &world.admin, &doomed).unwrap();
+    let folder = |build| crate::builds::folder(&world.engine, build);
+    let stray = BuildId::from_u128(77);
+    let coming = crate::builds::new_id(&world.engine);
+    for build in [stray, coming] {
+        std::fs::create_dir_all(folder(build).join("src")).unwrap();
+    }
+    world.until("they are removed", || {
+        crate::builds::remove_strays(&world.engine).unwrap();
+        (!folder(gone).exists() && !folder(stray).exists()).then_some(())
+    });
+    assert!(folder(coming).join("src").exists(), "a tree that is about to be accepted stays");
+    assert!(all_output(&world, kept).contains("-----> Built"));
+    crate::builds::discard(&world.engine, coming);
+    std::fs::create_dir_all(folder(coming)).unwrap();
+    assert_eq!(crate::builds::remove_strays(&world.engine).unwrap(), 1, "once given up it is a stray");
+}
+
+#[test]
+fn an_end_is_recorded_once_whoever_comes_second() {
+    let world = World::start();
+    let (id, app) = world.app("hello");
+    let build = world.accept(&app, &commit_of(1));
+    let ended = world.built(build);
+    let late = BuildStatus::Failed { reason: "too late".to_owned() };
+    crate::builds::end(&world.engine, build, &late).unwrap();
+    crate::builds::end(&world.engine, BuildId::from_u128(5), &late).unwrap();
+    assert_eq!(ops::builds::info(&world.engine, &world.admin, &app, build).unwrap().build.status, ended);
+    assert!(!world.log.lines(id).iter().any(|line| line.contains("too late")));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What nobody uses any more: slugs of no release; logs, repositories, build caches and installed dependencies of apps that are gone.
+//! What nobody uses any more: slugs of no release; logs, repositories, builds' folders and caches, installed dependencies of apps
+//! that are gone.
 //!
 //! Looked for at the start and every hour, by what is there and what the ledger speaks of, so that nothing is forgotten by a
 //! server that died in between. What cannot be removed now is told and tried again.
@@ -42,6 +43,7 @@ impl Garbage {
             ("repositories", self.repositories()),
             ("build caches", self.caches()),
             ("dependency layers", self.layers()),
+            ("build folders", engine::builds::remove_strays(&self.engine).map_err(Into::into)),
         ] {
             match outcome {
                 Ok(0) => {}
@@ -52,8 +54,10 @@ impl Garbage {
     }
 
     fn slugs(&self) -> Result<usize, Box<dyn Error>> {
+        let found = self.slugs.list()?;
         let in_use = self.engine.in_use()?.slugs;
-        Ok(self.slugs.gc(&in_use, SLUG_GRACE, SystemTime::now())?.len())
+        let unused = found.into_iter().filter(|slug| !in_use.contains(slug));
+        Ok(self.slugs.gc(unused, SLUG_GRACE, SystemTime::now())?.len())
     }
 
     fn logs(&self) -> Result<usize, Box<dyn Error>> {
