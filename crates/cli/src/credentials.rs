@@ -188,6 +188,21 @@ mod tests {
         Login { email: "ada@example.com".to_owned(), token: Token::new("t"), ca_file: None }
     }
 
+    /// People keep this file through every upgrade of the program.
+    #[test]
+    fn a_file_of_the_first_format() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("credentials.json");
+        let golden = include_str!("../fixtures/credentials-1.json");
+        write_private(&path, golden.as_bytes()).expect("written");
+        let read = Credentials::load(&path).expect("understood");
+        assert_eq!(read.current, Some(url("https://apps.example.com")));
+        let emails: Vec<_> = read.servers.values().map(|login| login.email.as_str()).collect();
+        assert_eq!(emails, ["ada@example.com", "eve@example.com"]);
+        let golden: serde_json::Value = serde_json::from_str(golden).expect("JSON");
+        assert_eq!(serde_json::to_value(&read).expect("written"), golden);
+    }
+
     #[test]
     fn what_is_saved_is_loaded_and_private() {
         let folder = tempfile::tempdir().expect("a folder");

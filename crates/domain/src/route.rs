@@ -113,3 +113,23 @@ pub struct HeldProcess {
     pub routed: bool,
     pub in_flight: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../fixtures/route-table-1.json");
+
+    /// Routers outlive servers, and files both: a table that was written in this format is read, and written the same.
+    #[test]
+    fn a_table_of_the_first_format() {
+        let table: RouteTable = serde_json::from_str(GOLDEN).expect("it is understood");
+        assert_eq!(table.format, ROUTE_TABLE_FORMAT);
+        let gates: Vec<Gate> = table.apps.iter().map(|app| app.gate).collect();
+        let all = [Gate::Running, Gate::Starting, Gate::Crashed, Gate::Blank, Gate::NoWeb, Gate::Maintenance];
+        assert_eq!(gates, all);
+        assert_eq!(table.endpoints().count(), 2);
+        let golden: serde_json::Value = serde_json::from_str(GOLDEN).expect("it is JSON");
+        assert_eq!(serde_json::to_value(&table).expect("it can be written"), golden);
+    }
+}

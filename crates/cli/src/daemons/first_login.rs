@@ -85,3 +85,16 @@ fn keep(settings: &Settings, login: &FirstLogin) -> Result<(), FirstLoginError> 
     known.save(&file)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The server that left it and the client that takes it may be of two builds.
+    #[test]
+    fn a_login_of_the_first_format() {
+        let golden = include_str!("../../fixtures/first-login-1.json");
+        let login: FirstLogin = serde_json::from_str(golden).expect("understood");
+        assert_eq!(serde_json::to_string(&login).expect("written"), golden.trim());
+    }
+}

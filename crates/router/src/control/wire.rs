@@ -67,6 +67,27 @@ mod tests {
     use super::*;
     use domain::ids::RouterId;
 
+    /// A server of an earlier build asks, one of a later build hears: what is said stays what it is.
+    #[test]
+    fn messages_of_the_first_format() {
+        let same = |line: &str, written: serde_json::Value| {
+            assert_eq!(written, serde_json::from_str::<serde_json::Value>(line).expect("it is JSON"));
+        };
+        let mut asked = Vec::new();
+        for line in include_str!("../../fixtures/control-requests-1.jsonl").lines() {
+            let request: Request = serde_json::from_str(line).expect("it is understood");
+            same(line, serde_json::to_value(request).expect("it can be written"));
+            asked.push((request.format, request.request));
+        }
+        assert_eq!(asked, [Ask::Status, Ask::Load, Ask::Drain].map(|ask| (CONTROL_FORMAT, ask)));
+        let answers = include_str!("../../fixtures/control-answers-1.jsonl");
+        for line in answers.lines() {
+            let answer: Answer = serde_json::from_str(line).expect("it is understood");
+            same(line, serde_json::to_value(answer).expect("it can be written"));
+        }
+        assert_eq!(answers.lines().count(), 3);
+    }
+
     #[test]
     fn messages_have_their_written_form() {
         let request = Request { format: 1, request: Ask::Status };

@@ -179,6 +179,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Settings that an installation has written are settings of every later build: a name that goes must still be understood.
+    #[test]
+    fn a_file_of_the_first_installations() {
+        let golden = include_str!("../../../fixtures/settings-1.env");
+        let file = EnvironmentFile::parse(golden);
+        assert_eq!(file.render(), golden, "nothing of it is lost");
+        let settings = crate::daemons::install::wanted::read(&file).expect("every value is understood");
+        assert_eq!(settings.data.root(), std::path::Path::new("/srv/dozen"));
+        assert_eq!((settings.uid, settings.router_uid), (991, 990));
+        assert_eq!(settings.supervisor, crate::daemons::settings::Supervisor::Systemd);
+        for name in file.values().into_keys().filter(|name| *name != FINGERPRINT_KEY) {
+            let known = crate::daemons::settings::ALL.iter().any(|setting| setting.name == name);
+            assert!(known, "{name} is a setting no more");
+        }
+    }
+
     #[test]
     fn what_somebody_wrote_stays() {
         let text = "# mine\nDOZEN_DRAIN_SECONDS=60\n\nDOZEN_LOG=\"info, router=debug\"\nnot a setting\nA='x y'\nB=\"a\" \"b\"\n";
