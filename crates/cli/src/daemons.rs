@@ -26,6 +26,8 @@ const EXIT_SETTINGS: u8 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Daemon {
     Shim,
+    /// A shim that goes on as this program.
+    ShimResume,
     Launcher,
     Router,
     /// What people start: the launcher, and through it the rest.
@@ -41,6 +43,7 @@ enum Daemon {
 fn parse_word(word: &OsStr) -> Option<Daemon> {
     match word.to_str()? {
         "shim" => Some(Daemon::Shim),
+        sandbox::shim::RESUME_WORD => Some(Daemon::ShimResume),
         "launcher" => Some(Daemon::Launcher),
         "router" => Some(Daemon::Router),
         "server" => Some(Daemon::Server),
@@ -65,6 +68,7 @@ pub fn dispatch() -> Option<ExitCode> {
 fn start(daemon: Daemon) -> ExitCode {
     match daemon {
         Daemon::Shim => sandbox::shim::run(),
+        Daemon::ShimResume => sandbox::shim::resume(),
         Daemon::BuildStep => builder::step::run(&words_after(2)),
         Daemon::StaticServer => static_server::run(&words_after(2)),
         Daemon::Launcher => with_own_settings(|settings| launcher::run(settings).map_err(Into::into)),

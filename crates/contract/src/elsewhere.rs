@@ -1,4 +1,5 @@
-//! Statements that no app and no client can see within minutes: clocks that jump, machines without a controller, attempts that are made outside as well. Each names the test
+//! Statements that no app and no client can see within minutes: clocks that jump, machines without a controller, attempts that are made outside as well,
+//! other builds. Each names the test
 //! that shows it, by a name that stands in the source of that test.
 
 /// Number and test.
@@ -15,6 +16,9 @@ pub const ELSEWHERE: &[(u16, &str)] = &[
     (142, "c_142_terminals_have_an_end"),
     (148, "c_148_what_one_app_uses_up_another_still_has"),
     (149, "c_149_a_neighbour_is_served_during_every_bomb"),
+    (150, "c_150_a_shim_goes_on_as_another_build_and_the_app_does_not_notice"),
+    (151, "c_151_a_stop_is_carried_on_by_the_new_program"),
+    (152, "c_152_what_cannot_take_over_is_refused_and_the_old_shim_goes_on"),
 ];
 
 #[cfg(test)]

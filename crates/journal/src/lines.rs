@@ -17,6 +17,16 @@ impl LineSplitter {
         Self { held: Vec::new() }
     }
 
+    /// Goes on where another left off, with what that one [held](Self::held).
+    pub const fn holding(held: Vec<u8>) -> Self {
+        Self { held }
+    }
+
+    /// The bytes of an unfinished line.
+    pub fn held(&self) -> &[u8] {
+        &self.held
+    }
+
     /// Takes the next bytes of the stream and gives each line that is complete.
     pub fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(&[u8])) {
         while let Some(end) = bytes.iter().position(|b| *b == b'\n') {

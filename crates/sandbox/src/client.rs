@@ -110,6 +110,11 @@ impl Launcher {
         self.done("process remove", Request::ProcessRemove { process }, &[])
     }
 
+    /// Has the shim of a process go on as the launcher's own program. The outcome comes over the other end of `answer`.
+    pub fn renew_shim(&mut self, process: ProcessId, answer: BorrowedFd<'_>) -> Result<(), ClientError> {
+        self.done("shim renew", Request::ShimRenew { process }, &[answer])
+    }
+
     /// Removes the working folder of a build.
     pub fn remove_build(&mut self, build: BuildId) -> Result<(), ClientError> {
         self.done("build remove", Request::BuildRemove { build }, &[])

@@ -5,7 +5,7 @@ use crate::format::Format;
 use crate::layout::DataFolder;
 use crate::message::{self, MessageError};
 use crate::protocol::{
-    ControlAnswer, ControlMessage, ControlRefusal, ControlRequest, ControlResponseMessage,
+    About, ControlAnswer, ControlMessage, ControlRefusal, ControlRequest, ControlResponseMessage,
 };
 use crate::spec::WindowSize;
 use domain::ids::ProcessId;
@@ -69,6 +69,8 @@ pub fn diagnose(data: &DataFolder, process: ProcessId) -> Result<BootDiagnosis, 
     match call(data, process, ControlRequest::Diagnose)?.0 {
         ControlAnswer::Diagnosis(diagnosis) => Ok(diagnosis),
         ControlAnswer::Done
+        | ControlAnswer::About(_)
+        | ControlAnswer::NotNow { .. }
         | ControlAnswer::Usage(_)
         | ControlAnswer::AttachedPipes
         | ControlAnswer::AttachedTerminal => Err(ControlError::Confused { process }),
@@ -80,6 +82,21 @@ pub fn usage(data: &DataFolder, process: ProcessId) -> Result<Usage, ControlErro
     match call(data, process, ControlRequest::Usage)?.0 {
         ControlAnswer::Usage(usage) => Ok(*usage),
         ControlAnswer::Done
+        | ControlAnswer::About(_)
+        | ControlAnswer::NotNow { .. }
+        | ControlAnswer::Diagnosis(_)
+        | ControlAnswer::AttachedPipes
+        | ControlAnswer::AttachedTerminal => Err(ControlError::Confused { process }),
+    }
+}
+
+/// Which build a shim runs. One that cannot be renewed refuses.
+pub fn about(data: &DataFolder, process: ProcessId) -> Result<About, ControlError> {
+    match call(data, process, ControlRequest::About)?.0 {
+        ControlAnswer::About(about) => Ok(about),
+        ControlAnswer::Done
+        | ControlAnswer::NotNow { .. }
+        | ControlAnswer::Usage(_)
         | ControlAnswer::Diagnosis(_)
         | ControlAnswer::AttachedPipes
         | ControlAnswer::AttachedTerminal => Err(ControlError::Confused { process }),
@@ -99,7 +116,11 @@ pub fn attach(data: &DataFolder, process: ProcessId) -> Result<Attached, Control
             let [master] = <[OwnedFd; 1]>::try_from(descriptors).map_err(|_| confused)?;
             Ok(Attached::Terminal(master))
         }
-        ControlAnswer::Done | ControlAnswer::Diagnosis(_) | ControlAnswer::Usage(_) => Err(confused),
+        ControlAnswer::Done
+        | ControlAnswer::About(_)
+        | ControlAnswer::NotNow { .. }
+        | ControlAnswer::Diagnosis(_)
+        | ControlAnswer::Usage(_) => Err(confused),
     }
 }
 
@@ -118,7 +139,9 @@ pub fn set_terminal_size(master: BorrowedFd<'_>, size: WindowSize) -> std::io::R
 fn done(data: &DataFolder, process: ProcessId, request: ControlRequest) -> Result<(), ControlError> {
     match call(data, process, request)?.0 {
         ControlAnswer::Done => Ok(()),
-        ControlAnswer::Diagnosis(_)
+        ControlAnswer::About(_)
+        | ControlAnswer::NotNow { .. }
+        | ControlAnswer::Diagnosis(_)
         | ControlAnswer::Usage(_)
         | ControlAnswer::AttachedPipes
         | ControlAnswer::AttachedTerminal => Err(ControlError::Confused { process }),

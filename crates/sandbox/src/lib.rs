@@ -7,11 +7,14 @@
 //!   ([`environment`]) that only the process itself reads.
 //! * Nothing here decides what should run; that is `domain::plan`.
 
+pub mod build_id;
 pub mod cgroup;
 pub mod client;
 pub mod control;
 pub mod environment;
 pub mod format;
+#[cfg(test)]
+mod golden;
 mod inside;
 pub mod launcher;
 pub mod layout;
@@ -19,6 +22,7 @@ mod message;
 pub mod network;
 pub mod probe;
 pub mod protocol;
+pub mod renewal;
 pub mod run_folder;
 pub mod shim;
 pub mod spec;

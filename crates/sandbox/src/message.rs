@@ -54,6 +54,21 @@ pub fn connect(path: &Path, timeout: Duration) -> Result<OwnedFd, MessageError> 
     Ok(socket)
 }
 
+/// The same, and never to what a link at that path leads to.
+pub fn connect_itself(path: &Path, timeout: Duration) -> Result<OwnedFd, MessageError> {
+    use rustix::fs::{FileType, Mode, OFlags};
+    let found = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode) != FileType::Socket {
+        return Err(MessageError::Socket(std::io::ErrorKind::InvalidInput.into()));
+    }
+    let socket =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    set_timeouts(&socket, timeout)?;
+    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
+    rustix::net::connect(&socket, &address)?;
+    Ok(socket)
+}
+
 /// Binds and listens at a path of any length, replacing a socket that lies there.
 pub fn listen(path: &Path, backlog: i32) -> Result<OwnedFd, MessageError> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -193,5 +208,11 @@ mod tests {
         let server = rustix::net::accept(&listener).unwrap();
         send(client.as_fd(), &7, &[]).unwrap();
         assert_eq!(receive::<u32>(server.as_fd()).unwrap().0, 7);
+        connect_itself(&path, Duration::from_secs(5)).unwrap();
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        connect(&link, Duration::from_secs(5)).unwrap();
+        let refused = connect_itself(&link, Duration::from_secs(5)).unwrap_err();
+        assert!(matches!(refused, MessageError::Socket(_)), "{refused:?}");
     }
 }

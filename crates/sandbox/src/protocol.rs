@@ -50,6 +50,10 @@ pub enum Request {
     ProcessRemove {
         process: ProcessId,
     },
+    /// Has a living process's shim go on as the launcher's own program. Descriptor: where the shim answers.
+    ShimRenew {
+        process: ProcessId,
+    },
     /// Looks at what lies between apps' networks and the outside: costs more than [`Request::Status`], for `dozen doctor` alone.
     NetworkInspect,
     /// Removes the working folder of a build. Refused while one of its steps runs.
@@ -134,6 +138,9 @@ pub enum RefusalReason {
 pub struct LauncherStatus {
     pub pid: u32,
     pub version: String,
+    /// Which build the launcher runs; empty from one that does not know.
+    #[serde(default)]
+    pub build: String,
     pub highest_incarnation: u64,
     pub live_shims: u32,
     pub daemons: Vec<DaemonStatus>,
@@ -251,6 +258,11 @@ pub enum ControlRequest {
     Resize(WindowSize),
     /// What the process uses now, and the limits that it runs under.
     Usage,
+    /// Which build the shim runs. Shims that cannot be renewed refuse it.
+    About,
+    /// Go on as another program. From the launcher alone, since whoever chose the program would have the shim's rights. Descriptors: the
+    /// program, and where the answer goes.
+    Renew,
 }
 
 /// A shim's response with its version.
@@ -267,10 +279,30 @@ pub enum ControlAnswer {
     Done,
     Diagnosis(BootDiagnosis),
     Usage(Box<Usage>),
+    About(About),
+    /// Neither done nor refused: it may be asked again.
+    NotNow {
+        why: String,
+    },
     /// Descriptors: write end of input, read ends of output and error.
     AttachedPipes,
     /// Descriptor: the terminal's master.
     AttachedTerminal,
+}
+
+/// The program that a process runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    pub version: String,
+    /// [`crate::build_id`].
+    pub build: String,
+}
+
+impl About {
+    /// Of this process.
+    pub fn own() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), build: crate::build_id::own() }
+    }
 }
 
 /// Why a shim did not do something.
@@ -294,6 +326,8 @@ mod tests {
             (ControlRequest::StopBecause(StopReason::NotWanted), r#"{"stop_because":"not_wanted"}"#),
             (ControlRequest::StopBecause(StopReason::Restart), r#"{"stop_because":"restart"}"#),
             (ControlRequest::StopBecause(StopReason::BootTimeout), r#"{"stop_because":"boot_timeout"}"#),
+            (ControlRequest::About, r#""about""#),
+            (ControlRequest::Renew, r#""renew""#),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), golden);
             assert_eq!(serde_json::from_str::<ControlRequest>(golden).unwrap(), request);

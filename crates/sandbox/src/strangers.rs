@@ -29,7 +29,9 @@ pub fn launcher(bytes: &[u8]) {
         }
         Request::NetworkRemove { app } => assert_beneath(&data().network(*app), 3),
         Request::CacheRemove { app } => assert_beneath(&data().cache(*app), 2),
-        Request::ProcessRemove { process } => assert_beneath(&data().process(*process), 3),
+        Request::ProcessRemove { process } | Request::ShimRenew { process } => {
+            assert_beneath(&data().process(*process), 3);
+        }
         Request::BuildRemove { build } => assert_beneath(&data().build_work(*build), 3),
         Request::Hello { .. }
         | Request::NetworkInspect

@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Words of daemons and their helpers, which the client's parser never sees.
-const DAEMONS: [&str; 9] = [
+const DAEMONS: [&str; 10] = [
     "server",
     "serve",
     "router",
     "launcher",
     "shim",
+    "shim-resume",
     "static-server",
     "hold-apps",
     "stop-apps",

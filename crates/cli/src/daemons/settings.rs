@@ -176,6 +176,11 @@ pub const ALL: &[Setting] = &[
         "5",
         "How long crashes count against the setting above, from the promotion.",
     ),
+    setting(
+        "DOZEN_RENEW_SHIMS",
+        "on",
+        "Whether the shims of running processes go on as the installed program after an upgrade: `on`, or `off`. With `off` a process has the shim that it was started with until it is restarted.",
+    ),
     setting("DOZEN_ROUTER_THREADS", "", "Threads of the router; one for each core if it is not set."),
     setting(
         "DOZEN_LOG",
@@ -204,6 +209,25 @@ impl FromStr for Supervisor {
             "launcher" => Ok(Self::Launcher),
             "systemd" => Ok(Self::Systemd),
             _ => Err("expected launcher or systemd"),
+        }
+    }
+}
+
+/// Whether shims of earlier builds are renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenewShims {
+    On,
+    Off,
+}
+
+impl FromStr for RenewShims {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err("expected on or off"),
         }
     }
 }
@@ -273,6 +297,7 @@ pub struct Settings {
     pub cycle_hours: Option<NonZeroU32>,
     pub rollback_crashes: Option<u32>,
     pub rollback_minutes: NonZeroU32,
+    pub renew_shims: RenewShims,
     pub router_threads: Option<u16>,
     /// Understood already: [`EnvFilter`] can be made of it.
     pub log: String,
@@ -324,6 +349,7 @@ impl Settings {
             cycle_hours: read.some("DOZEN_CYCLE_HOURS")?,
             rollback_crashes: read.some("DOZEN_ROLLBACK_CRASHES")?,
             rollback_minutes: read.one("DOZEN_ROLLBACK_MINUTES")?,
+            renew_shims: read.one("DOZEN_RENEW_SHIMS")?,
             router_threads: read.some("DOZEN_ROUTER_THREADS")?,
             log: read.one::<EnvFilter>("DOZEN_LOG")?.to_string(),
         })

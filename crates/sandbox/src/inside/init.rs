@@ -6,6 +6,7 @@
 use super::exec::{self, Descriptors};
 use super::link::{FromInit, InitLink, ToInit};
 use super::{InsideError, exit, listening};
+use crate::message::MessageError;
 use crate::spec::Command;
 use domain::process::{ExitStatus, StopSignal, StopTarget};
 use rustix::event::{PollFd, PollFlags};
@@ -125,6 +126,8 @@ fn answer(link: &InitLink, leader: Pid) {
         Ok(ToInit::Signal(signal, target)) => pass_on(signal, target, leader),
         Ok(ToInit::Diagnose(wanted)) => link.tell(&FromInit::Diagnosis(listening::diagnose(wanted))),
         Ok(ToInit::Start) => {}
+        // A word of a newer shim: that it goes unheard is better than the end of the app.
+        Err(MessageError::Json(_) | MessageError::TooLarge) => {}
         Err(_) => exit(1),
     }
 }

@@ -162,6 +162,7 @@ fn judge(request: &Request, rank: Rank, incarnation: Option<u64>, highest: u64) 
         | Request::NetworkCreate { .. }
         | Request::NetworkRemove { .. }
         | Request::ProcessRemove { .. }
+        | Request::ShimRenew { .. }
         | Request::BuildRemove { .. }
         | Request::CacheRemove { .. }
         | Request::Listeners { .. }

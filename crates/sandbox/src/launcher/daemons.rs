@@ -373,6 +373,15 @@ fn parse_start_ticks(stat: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// A launcher finds the daemons that one of an earlier build started.
+    #[test]
+    fn a_record_of_the_first_format() {
+        let golden = include_str!("../../fixtures/daemon-1.json");
+        let record: Record = serde_json::from_str(golden).unwrap();
+        assert_eq!((record.pid, record.start_ticks, record.listeners.len()), (4711, 987_654, 2));
+        assert_eq!(serde_json::to_string(&record).unwrap(), golden.trim());
+    }
+
     #[test]
     fn the_start_time_is_found_behind_any_name() {
         let rest = "S 1 7 7 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 200";

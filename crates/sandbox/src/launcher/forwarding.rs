@@ -43,6 +43,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_note_of_the_first_format() {
+        let golden = include_str!("../../fixtures/forwarding-1.json");
+        let note: Note = serde_json::from_str(golden).unwrap();
+        assert_eq!(serde_json::to_string(&note).unwrap(), golden.trim());
+    }
+
+    #[test]
     fn who_turned_it_on_is_known_until_the_next_boot() {
         let run = tempfile::tempdir().unwrap();
         let boot = |name: &str| BootId(name.to_owned());

@@ -16,6 +16,7 @@ mod forwarding;
 mod listeners;
 mod live;
 mod remove;
+mod renew;
 mod settings;
 mod spawn;
 mod template;
@@ -310,6 +311,7 @@ fn carry_out(
         Request::NetworkInspect => inspect_network(state),
         Request::NetworkRemove { app } => remove::network(state, app),
         Request::ProcessRemove { process } => remove::process(state, process),
+        Request::ShimRenew { process } => renew::shim(state, process, descriptors),
         Request::BuildRemove { build } => remove::build(state, build),
         Request::CacheRemove { app } => remove::cache(state, app),
         Request::DaemonStart { daemon } if !daemons.start(daemon) => {
@@ -362,6 +364,7 @@ fn status(state: &mut State, daemons: &Daemons, highest_incarnation: u64) -> Lau
     LauncherStatus {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        build: crate::build_id::own(),
         highest_incarnation,
         live_shims: state.live.count(),
         daemons: daemons.statuses(),

@@ -5,7 +5,7 @@ use crate::probe::{Layer, Privilege};
 use rustix::process::Pid;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// The sandbox's first process as its parent sees it.
+/// The sandbox's first process, or another child, as its parent sees it.
 #[derive(Debug)]
 pub struct Init {
     pub pid: Pid,
@@ -18,9 +18,13 @@ const CHILD_RETURNED: i32 = 70;
 
 /// Runs `child` in new namespaces as their first process; returns in the parent only.
 pub fn clone_into_namespaces(orders: &Orders, child: impl FnOnce()) -> std::io::Result<Init> {
+    clone_watched(namespace_flags(orders), child)
+}
+
+fn clone_watched(flags: u64, child: impl FnOnce()) -> std::io::Result<Init> {
     let mut pidfd: libc::c_int = -1;
     let arguments = CloneArguments {
-        flags: namespace_flags(orders) | libc::CLONE_PIDFD as u64,
+        flags: flags | libc::CLONE_PIDFD as u64,
         pidfd: (&raw mut pidfd) as u64,
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArguments::default()
@@ -29,6 +33,11 @@ pub fn clone_into_namespaces(orders: &Orders, child: impl FnOnce()) -> std::io::
     // SAFETY: the kernel has stored a new descriptor there, which nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     Ok(Init { pid, pidfd })
+}
+
+/// Runs `child` as an ordinary child: a copy of this process.
+pub fn clone_child(child: impl FnOnce()) -> std::io::Result<Init> {
+    clone_watched(0, child)
 }
 
 /// Runs `child` as a child of this process's own parent.

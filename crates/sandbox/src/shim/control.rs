@@ -21,6 +21,8 @@ pub struct Control {
 /// A request that waits for its answer.
 pub struct Asked {
     pub request: ControlRequest,
+    /// What came beside it.
+    pub descriptors: Vec<OwnedFd>,
     pub reply: Reply,
 }
 
@@ -31,7 +33,20 @@ pub struct Reply {
 
 impl Control {
     pub const fn new(listener: OwnedFd, owner: u32) -> Self {
-        Self { listener, connections: Vec::new(), owner }
+        Self::of(listener, Vec::new(), owner)
+    }
+
+    /// With connections that were accepted before.
+    pub const fn of(listener: OwnedFd, connections: Vec<OwnedFd>, owner: u32) -> Self {
+        Self { listener, connections, owner }
+    }
+
+    pub const fn listener(&self) -> &OwnedFd {
+        &self.listener
+    }
+
+    pub fn connections(&self) -> &[OwnedFd] {
+        &self.connections
     }
 
     /// All that is to be watched.
@@ -45,8 +60,9 @@ impl Control {
         let mut asked = Vec::new();
         for connection in std::mem::take(&mut self.connections) {
             match message::receive_short::<ControlMessage>(connection.as_fd()) {
-                Ok((message, _)) => {
-                    asked.push(Asked { request: message.request, reply: Reply { connection } })
+                Ok((message, descriptors)) => {
+                    let reply = Reply { connection };
+                    asked.push(Asked { request: message.request, descriptors, reply });
                 }
                 Err(MessageError::TimedOut) => self.connections.push(connection),
                 Err(MessageError::Json(error)) => {
@@ -74,6 +90,19 @@ impl Control {
 }
 
 impl Reply {
+    pub const fn to(connection: OwnedFd) -> Self {
+        Self { connection }
+    }
+
+    pub const fn connection(&self) -> &OwnedFd {
+        &self.connection
+    }
+
+    /// Whose connection it is.
+    pub fn peer_uid(&self) -> Option<u32> {
+        rustix::net::sockopt::socket_peercred(&self.connection).ok().map(|peer| peer.uid.as_raw())
+    }
+
     pub fn done(&self) {
         self.answer(ControlAnswer::Done, &[]);
     }

@@ -9,8 +9,10 @@ use crate::run_folder::{
 use domain::process::Exit;
 use domain::time::{BootId, BootMillis};
 use rustix::fs::{FallocateFlags, Mode, OFlags};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,8 +38,9 @@ pub struct Facts {
 }
 
 /// What is true from an instant on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fact {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
     Ready(BootMillis),
     Readiness(BootMillis, Standing),
     Stopping(BootMillis),
@@ -54,7 +57,59 @@ enum Reserve {
     Without,
 }
 
+/// The same for who goes on with it; the file with the room is an open descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FactsState {
+    pending: Vec<Fact>,
+    retry_at: Option<BootMillis>,
+    reserve: ReserveState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReserveState {
+    Due { at: BootMillis },
+    Taken,
+    Without,
+}
+
 impl Facts {
+    pub fn to_state(&self) -> FactsState {
+        let reserve = match &self.reserve {
+            Reserve::Due { at } => ReserveState::Due { at: *at },
+            Reserve::Taken(_) => ReserveState::Taken,
+            Reserve::Without => ReserveState::Without,
+        };
+        FactsState { pending: self.pending.clone(), retry_at: self.retry_at, reserve }
+    }
+
+    /// `None` if the room is said to be there and is not, or the other way round.
+    pub fn of_state(
+        folder: PathBuf,
+        boot_id: BootId,
+        state: &FactsState,
+        reserved: Option<OwnedFd>,
+    ) -> Option<Self> {
+        let reserve = match (state.reserve, reserved) {
+            (ReserveState::Due { at }, None) => Reserve::Due { at },
+            (ReserveState::Taken, Some(file)) => Reserve::Taken(File::from(file)),
+            (ReserveState::Without, None) => Reserve::Without,
+            (ReserveState::Due { .. } | ReserveState::Without, Some(_)) | (ReserveState::Taken, None) => {
+                return None;
+            }
+        };
+        Some(Self { folder, boot_id, pending: state.pending.clone(), retry_at: state.retry_at, reserve })
+    }
+
+    /// The file with the room for the exit.
+    pub fn reserved(&self) -> Option<BorrowedFd<'_>> {
+        match &self.reserve {
+            Reserve::Taken(file) => Some(file.as_fd()),
+            Reserve::Due { .. } | Reserve::Without => None,
+        }
+    }
+
     pub fn new(folder: PathBuf, boot_id: BootId, now: BootMillis) -> Self {
         let reserve = Reserve::Due { at: now.plus_millis(RESERVE_AFTER_MILLIS) };
         Self { folder, boot_id, pending: Vec::new(), retry_at: None, reserve }

@@ -6,7 +6,7 @@ use crate::layout::DataFolder;
 use crate::spec::Kind;
 use domain::ids::{AppId, ProcessId, WriterId};
 use domain::time::BootMillis;
-use journal::{Caps, Entry, SegmentWriter, Stamp, Stream};
+use journal::{Caps, Entry, Health, SegmentWriter, Stamp, Stream};
 
 /// Writes lines of one process.
 pub struct ProcessJournal {
@@ -28,6 +28,31 @@ impl ProcessJournal {
             Kind::Build { .. } => None,
         };
         Self { writer: opened, app: spec.app, process: spec.process, name: spec.display_name.clone() }
+    }
+
+    /// Writes nothing until it is reopened.
+    pub fn closed(orders: &Orders) -> Self {
+        let spec = &orders.spec;
+        Self { writer: None, app: spec.app, process: spec.process, name: spec.display_name.clone() }
+    }
+
+    /// Whether everything that was appended is in the kernel's hands, with nothing dropped that is yet to be told.
+    pub fn is_at_rest(&self) -> bool {
+        self.writer.as_ref().is_none_or(|writer| writer.health() == Health::Writing)
+    }
+
+    /// Ends the present segment, so that whoever opens the series next goes on after it.
+    pub fn close_for_now(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.close(Stamp::now());
+        }
+    }
+
+    /// After all this process that goes on.
+    pub fn reopen(&mut self, orders: &Orders) {
+        if self.writer.is_none() {
+            *self = Self::open(orders);
+        }
     }
 
     /// Appends one line without its newline.

@@ -3,6 +3,7 @@
 use domain::plan::StopReason;
 use domain::process::{ExitStatus, FailedCheck, Purpose, StopSignal};
 use domain::usage::MemoryUse;
+use serde::{Deserialize, Serialize};
 
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 
@@ -104,7 +105,8 @@ pub enum Before {
 }
 
 /// How its end came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     Asked(StopReason),
     Own,

@@ -7,6 +7,7 @@ use domain::ids::{AppId, ProcessId};
 use domain::process::ExitStatus;
 use domain::time::BootMillis;
 use domain::usage::Usage;
+use serde::{Deserialize, Serialize};
 
 /// How long after a kill for want of memory an end counts as one of that.
 const LATELY_MILLIS: u64 = 20_000;
@@ -30,20 +31,41 @@ pub struct Meter {
 }
 
 /// Whether it was told that nothing can be.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Unmeasured {
     Untold,
     Told,
 }
 
 /// Kills for want of memory that are known, and when the latest became known.
-#[derive(Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct OutOfMemory {
     kills: u64,
     seen_at: Option<BootMillis>,
 }
 
+/// What its looks have come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeterState {
+    next_at: Option<BootMillis>,
+    load: Load,
+    oom: OutOfMemory,
+    unmeasured: Unmeasured,
+}
+
 impl Meter {
+    pub const fn to_state(&self) -> MeterState {
+        let Self { next_at, load, oom, unmeasured, .. } = *self;
+        MeterState { next_at, load, oom, unmeasured }
+    }
+
+    pub fn of_state(spec: &ProcessSpec, every_millis: u64, state: &MeterState) -> Self {
+        let MeterState { next_at, load, oom, unmeasured } = state.clone();
+        Self { next_at, load, oom, unmeasured, ..Self::new(spec, every_millis, BootMillis(0)) }
+    }
+
     pub fn new(spec: &ProcessSpec, every_millis: u64, now: BootMillis) -> Self {
         let next_at = match spec.kind {
             Kind::Process { .. } => Some(now.plus_millis(every_millis)),
@@ -130,6 +152,7 @@ impl Meter {
 }
 
 /// How many cores were busy, averaged as the kernel averages its own load: each look counts the less the longer it is ago.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Load {
     since: BootMillis,
     cpu_micros: u64,

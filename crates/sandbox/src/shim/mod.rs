@@ -19,12 +19,15 @@ pub(crate) mod lines;
 mod meter;
 pub(crate) mod orders;
 mod readiness;
+mod renew;
 mod start;
 mod stdio;
 mod stop;
 mod streams;
 mod supervise;
 pub(crate) mod template;
+
+pub use renew::{RESUME_WORD, resume};
 
 use crate::inside;
 use orders::Given;
@@ -60,7 +63,7 @@ fn hold(given: Given) {
         return report(&format!("shim of {}: {error}", orders.spec.process));
     }
     silence_standard_descriptors();
-    supervise::supervise(&orders, started, control);
+    supervise::supervise(&orders, &lock, started, control);
     // Held until here: whoever finds it free finds the exit record as well.
     drop(lock);
 }

@@ -2,9 +2,11 @@
 
 use domain::process::StopPolicy;
 use domain::time::BootMillis;
+use serde::{Deserialize, Serialize};
 
 /// The state of a stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stop {
     NotAsked,
     /// The signal was sent; SIGKILL follows at this time.

@@ -29,6 +29,20 @@ impl OutputStream {
         Self { pipe: Some(pipe), stream, splitter: LineSplitter::new() }
     }
 
+    /// With the beginning of a line that somebody else has read.
+    pub const fn holding(pipe: OwnedFd, stream: Stream, held: Vec<u8>) -> Self {
+        Self { pipe: Some(pipe), stream, splitter: LineSplitter::holding(held) }
+    }
+
+    pub const fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    /// The beginning of a line that has not ended yet.
+    pub fn held(&self) -> &[u8] {
+        self.splitter.held()
+    }
+
     /// `None` once the app has closed its end.
     pub const fn pipe(&self) -> Option<&OwnedFd> {
         self.pipe.as_ref()

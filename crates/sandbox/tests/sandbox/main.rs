@@ -16,6 +16,7 @@ mod insider;
 mod launching;
 mod life;
 mod limits;
+mod renewal;
 mod stdio;
 mod waiting;
 mod weaker;
@@ -38,6 +39,7 @@ fn cases() -> Vec<Case> {
         weaker::CASES,
         disk::CASES,
         health::CASES,
+        renewal::CASES,
         hostile::bombs::CASES,
         hostile::takeover::CASES,
         hostile::walk::CASES,
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["shim"] => sandbox::shim::run(),
+        ["shim-resume", ..] => sandbox::shim::resume(),
+        ["order", socket, program] => renewal::be_orderer(socket, program),
         ["launcher", data] => world::be_launcher(data),
         ["daemon", what] => daemons::be_daemon(what),
         ["inside", what @ ..] => insider::act(what),

@@ -39,6 +39,8 @@ const FIRST_ORDINARY_UID: u32 = 3_000_000;
 /// Addresses of apps of a second installation.
 const BESIDE_RANGE: &str = "10.220.0.0/16";
 
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// A name and what must hold.
 pub type Case = (&'static str, fn(&World));
 
@@ -150,7 +152,7 @@ impl World {
         let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let variables: Vec<_> = variables.chain([("GROUP", group)]).collect();
         let world = Self {
-            launcher: RefCell::new(start_launcher(&data, &variables, user)),
+            launcher: RefCell::new(start_launcher(OWN_PROGRAM, &data, &variables, user)),
             user,
             boot: boot_id().unwrap(),
             slug: format!("sha256:{}", "5a".repeat(32)).parse().unwrap(),
@@ -321,7 +323,13 @@ impl World {
     }
 
     pub fn restart_launcher(&self) {
-        *self.launcher.borrow_mut() = start_launcher(&self.data, &self.variables, self.user);
+        self.restart_launcher_as(Path::new(OWN_PROGRAM));
+    }
+
+    /// From another file.
+    pub fn restart_launcher_as(&self, program: &Path) {
+        let program = program.to_str().unwrap();
+        *self.launcher.borrow_mut() = start_launcher(program, &self.data, &self.variables, self.user);
         until("the launcher listens again", || Launcher::connect(&self.data.launcher_socket()).ok());
     }
 
@@ -377,10 +385,15 @@ impl World {
 }
 
 /// As another user by a copy of this program that it can reach.
-fn start_launcher(data: &DataFolder, variables: &[(&str, String)], user: Option<u32>) -> Child {
+fn start_launcher(
+    program: &str,
+    data: &DataFolder,
+    variables: &[(&str, String)],
+    user: Option<u32>,
+) -> Child {
     let root = data.root().to_str().unwrap();
     let mut command = match user {
-        None => std::process::Command::new("/proc/self/exe"),
+        None => std::process::Command::new(program),
         Some(user) => {
             let program = data.root().with_file_name("program");
             std::fs::copy("/proc/self/exe", &program).unwrap();

@@ -2,6 +2,7 @@
 
 use super::super::settings::Settings;
 use super::super::systemd;
+use super::renewals::{self, Shims};
 use api::dozen::doctor::{Check, DoctorReport, Outcome};
 use domain::cause::chain;
 use domain::observed::ObservedRouter;
@@ -13,6 +14,8 @@ use server::ports::Doctor;
 
 /// Below this much free space a warning is due.
 const LOW_SPACE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// As many shims are named.
+const NAMED_SHIMS: usize = 10;
 
 /// Looks at this machine.
 pub struct MachineDoctor {
@@ -29,6 +32,7 @@ impl Doctor for MachineDoctor {
         checks.push(launcher);
         checks.extend(status.as_ref().map(form).ok());
         checks.extend(status.as_ref().map(weaker).unwrap_or_default());
+        checks.extend(status.as_ref().ok().map(|status| self.shims(status)));
         checks.extend(self.network());
         checks.extend([self.routers(), self.disk()]);
         checks.extend(systemd::doctor::checks(self.settings.supervisor));
@@ -148,6 +152,14 @@ impl MachineDoctor {
         }
     }
 
+    /// Which processes have a shim of another build than the installed one.
+    fn shims(&self, status: &LauncherStatus) -> Check {
+        match renewals::look(&self.settings.data, &status.build) {
+            Ok(found) => shims(&found),
+            Err(error) => check("launcher", "shims", Outcome::Warning, chain(&*error)),
+        }
+    }
+
     fn routers(&self) -> Check {
         let routers = super::observe_routers(&self.settings);
         let silent = routers.iter().filter(|router| **router == ObservedRouter::Silent).count();
@@ -175,13 +187,37 @@ impl MachineDoctor {
     }
 }
 
+/// Not a fault: apps run as well as before. Yet what an upgrade mends is not mended there.
+fn shims(found: &Shims) -> Check {
+    if found.old.is_empty() {
+        let detail = format!("{} of the installed build", found.current);
+        return check("launcher", "shims", Outcome::Ok, detail);
+    }
+    let named: Vec<&str> = found.old.iter().take(NAMED_SHIMS).map(|shim| shim.name.as_str()).collect();
+    let more = match found.old.len().saturating_sub(NAMED_SHIMS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let detail = format!(
+        "{} of {} are of an earlier build: {}{more}",
+        found.old.len(),
+        found.old.len() + found.current,
+        named.join(", ")
+    );
+    let hint = "Processes started since the upgrade have the new one: dozen ps:restart -a APP. With DOZEN_RENEW_SHIMS=on most are \
+        renewed without that.";
+    Check { hint: Some(hint.to_owned()), ..check("launcher", "shims", Outcome::Warning, detail) }
+}
+
 fn check(area: &str, name: &str, outcome: Outcome, detail: String) -> Check {
     Check { area: area.to_owned(), name: name.to_owned(), outcome, detail, hint: None }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::renewals::{Ability, OldShim};
     use super::*;
+    use domain::ids::ProcessId;
     use sandbox::network::{Inspection, RulesState};
 
     fn report(forwarding: ForwardingState, turned_on: bool, drops: &[&str]) -> NetworkReport {
@@ -210,6 +246,22 @@ mod tests {
         assert_eq!(told(ForwardingState::Off, true).0, Outcome::Warning);
         let shared = NetworkReport { inspection: None, forwarding_turned_on: false };
         assert!(forwarding(&shared).is_none() && foreign_drops(&shared, "").is_empty());
+    }
+
+    #[test]
+    fn shims_of_earlier_builds_are_named() {
+        let old = |number: u128| OldShim {
+            process: ProcessId::from_u128(number),
+            name: format!("web.{number}"),
+            ability: Ability::Unable,
+        };
+        let sound = shims(&Shims { current: 3, old: Vec::new() });
+        assert_eq!((sound.outcome, sound.detail.as_str()), (Outcome::Ok, "3 of the installed build"));
+        let few = shims(&Shims { current: 1, old: vec![old(1), old(2)] });
+        assert_eq!(few.outcome, Outcome::Warning);
+        assert_eq!(few.detail, "2 of 3 are of an earlier build: web.1, web.2");
+        let many = shims(&Shims { current: 0, old: (1..=12).map(old).collect() });
+        assert!(many.detail.ends_with("web.10 and 2 more"), "{}", many.detail);
     }
 
     #[test]

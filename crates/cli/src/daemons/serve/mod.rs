@@ -6,11 +6,12 @@ mod doctor;
 mod fetch;
 mod garbage;
 mod logs;
+mod renewals;
 mod secrets;
 mod trees;
 
 use super::first_login::{self, FirstLogin};
-use super::settings::Settings;
+use super::settings::{RenewShims, Settings};
 use super::{random_seed, supervise, systemd};
 use ::logs::{Hub, HubSettings};
 use adapters::{MachineClock, NativeBuilds, SystemRandom};
@@ -173,6 +174,7 @@ fn welcome(settings: &Settings, engine: &Engine) -> Result<(), ServeError> {
 async fn serve(plane: &Plane, listeners: Listeners) -> Result<(), ServeError> {
     let slugs = start_workers(plane)?;
     collect_garbage(plane, slugs);
+    renew_shims(plane);
     let stop = CancellationToken::new();
     watch_signals(stop.clone())?;
     let address = listeners.api.address;
@@ -252,6 +254,28 @@ fn collect_garbage(plane: &Plane, slugs: Arc<SlugStore>) {
             let garbage = Arc::clone(&garbage);
             // A panic ends this round only.
             let _told = tokio::task::spawn_blocking(move || garbage.collect()).await;
+        }
+    });
+}
+
+/// After an upgrade, and then every so often: what was away may be back.
+fn renew_shims(plane: &Plane) {
+    let mut renewals = renewals::Renewals::new(plane.settings.clone(), plane.incarnation);
+    match plane.settings.renew_shims {
+        RenewShims::Off => return,
+        RenewShims::On => {}
+    }
+    tokio::spawn(async move {
+        let mut rounds = tokio::time::interval(renewals::EVERY);
+        loop {
+            rounds.tick().await;
+            let round = tokio::task::spawn_blocking(move || {
+                renewals.renew();
+                renewals
+            });
+            // A panic ends it: a round that fails so would fail again.
+            let Ok(after) = round.await else { return };
+            renewals = after;
         }
     });
 }

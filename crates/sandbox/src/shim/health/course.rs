@@ -2,6 +2,7 @@
 
 use domain::app_json::health::CheckKind;
 use domain::time::BootMillis;
+use serde::{Deserialize, Serialize};
 
 /// How a check has gone so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +15,8 @@ pub struct Course {
     next_at: Option<BootMillis>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Standing {
     /// Nothing is known yet, or it passes.
     Good,
@@ -33,7 +35,25 @@ pub enum Turn {
     Failed,
 }
 
+/// What a check has come to, for who goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckState {
+    failures: u32,
+    standing: Standing,
+    next_at: Option<BootMillis>,
+}
+
 impl Course {
+    /// An attempt that is under way comes to nothing, and is made again at once.
+    pub fn to_state(&self, under_way: Option<BootMillis>) -> CheckState {
+        CheckState { failures: self.failures, standing: self.standing, next_at: under_way.or(self.next_at) }
+    }
+
+    pub fn go_on(&mut self, state: &CheckState) {
+        (self.failures, self.standing, self.next_at) = (state.failures, state.standing, state.next_at);
+    }
+
     pub const fn new(kind: CheckKind, attempts: u32, wait_seconds: u32) -> Self {
         Self { kind, attempts, wait_seconds, failures: 0, standing: Standing::Good, next_at: None }
     }

@@ -12,6 +12,8 @@ mod attempt;
 mod body;
 mod course;
 
+pub use course::CheckState;
+
 use crate::spec::ProcessSpec;
 use attempt::{Attempt, Verdict};
 use course::{Course, Turn};
@@ -56,6 +58,21 @@ impl Health {
         let endpoint = spec.endpoint.map(|endpoint| endpoint.0);
         let checks = spec.health_checks.iter().map(|check| Check::new(check.clone(), endpoint));
         Self { checks: checks.collect() }
+    }
+
+    /// In the order of the spec.
+    pub fn to_state(&self, now: BootMillis) -> Vec<CheckState> {
+        self.checks.iter().map(|check| check.course.to_state(check.attempt.as_ref().map(|_| now))).collect()
+    }
+
+    /// `None` if the checks are not those of the spec.
+    pub fn of_state(spec: &ProcessSpec, states: &[CheckState]) -> Option<Self> {
+        let mut health = Self::new(spec);
+        if health.checks.len() != states.len() {
+            return None;
+        }
+        health.checks.iter_mut().zip(states).for_each(|(check, state)| check.course.go_on(state));
+        Some(health)
     }
 
     /// Whether no startup check is left to pass.

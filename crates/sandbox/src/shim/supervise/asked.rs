@@ -2,7 +2,7 @@
 
 use super::{Life, Supervisor};
 use crate::inside::link::ToInit;
-use crate::protocol::{ControlAnswer, ControlRequest};
+use crate::protocol::{About, ControlAnswer, ControlRequest};
 use crate::shim::control::{Asked, Reply};
 use crate::shim::stdio::Outside;
 use crate::spec::WindowSize;
@@ -15,7 +15,7 @@ const MAX_WAITING: usize = 16;
 
 impl Supervisor<'_> {
     pub(super) fn obey(&mut self, asked: Asked) {
-        let Asked { request, reply } = asked;
+        let Asked { request, descriptors, reply } = asked;
         match request {
             ControlRequest::Stop => {
                 self.ask_to_stop(StopReason::NotWanted);
@@ -34,6 +34,8 @@ impl Supervisor<'_> {
             ControlRequest::Attach => self.hand_out(reply),
             ControlRequest::Usage => reply.answer(ControlAnswer::Usage(Box::new(self.usage())), &[]),
             ControlRequest::Resize(size) => self.resize(size, &reply),
+            ControlRequest::About => reply.answer(ControlAnswer::About(About::own()), &[]),
+            ControlRequest::Renew => self.order_renewal(&reply, descriptors),
         }
     }
 

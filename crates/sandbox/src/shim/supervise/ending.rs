@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use super::waiting::watch;
-use crate::protocol::ControlRequest;
+use crate::protocol::{About, ControlAnswer, ControlRequest};
 use crate::shim::clone::Init;
 use crate::shim::control::Asked;
 use crate::shim::lines;
@@ -64,15 +64,17 @@ impl Supervisor<'_> {
             let timeout = Timespec::try_from(std::time::Duration::from_millis(left)).ok();
             let _ = rustix::event::poll(&mut fds, timeout.as_ref());
             drop(fds);
-            for Asked { request, reply } in self.control.turn() {
+            for Asked { request, reply, .. } in self.control.turn() {
                 match request {
                     ControlRequest::Attach => self.hand_out(reply),
                     ControlRequest::Stop | ControlRequest::StopBecause(_) | ControlRequest::Kill => {
                         return reply.done();
                     }
-                    ControlRequest::Diagnose | ControlRequest::Usage | ControlRequest::Resize(_) => {
-                        reply.refuse("the process has ended")
-                    }
+                    ControlRequest::About => reply.answer(ControlAnswer::About(About::own()), &[]),
+                    ControlRequest::Diagnose
+                    | ControlRequest::Usage
+                    | ControlRequest::Resize(_)
+                    | ControlRequest::Renew => reply.refuse("the process has ended"),
                 }
             }
         }

@@ -3,7 +3,10 @@
 mod asked;
 mod ending;
 mod healing;
+mod renewing;
 mod waiting;
+
+pub use renewing::Taken;
 
 use super::clone::Init;
 use super::control::{Control, Reply};
@@ -14,6 +17,7 @@ use super::lines::{self, Before, Cause};
 use super::meter::Meter;
 use super::orders::Orders;
 use super::readiness::{Outcome, Probe};
+use super::renew::Order;
 use super::start::{NotStarted, Started};
 use super::stdio::Outside;
 use super::stop::{Effect, Stop};
@@ -40,7 +44,7 @@ const TELL_SECONDS: i64 = 1;
 const TELL_BYTES: usize = 4096;
 
 /// Holds the process to its end and writes down how it ended.
-pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>, control: OwnedFd) {
+pub fn supervise(orders: &Orders, lock: &OwnedFd, started: Result<Started, NotStarted>, control: OwnedFd) {
     let folder = DataFolder::new(&orders.data).process(orders.spec.process);
     let mut facts = Facts::new(folder, orders.spec.boot_id.clone(), boot_now());
     let mut journal = ProcessJournal::open(orders);
@@ -49,7 +53,7 @@ pub fn supervise(orders: &Orders, started: Result<Started, NotStarted>, control:
     match started {
         Ok(started) => {
             let control = Control::new(control, orders.shim.uid);
-            Supervisor::new(orders, started, facts, journal, control).run();
+            Supervisor::new(orders, lock, started, facts, journal, control).run();
         }
         Err(NotStarted { problem, outside }) => {
             tell_not_started(&problem.to_string(), outside.as_ref(), &mut journal);
@@ -119,8 +123,11 @@ enum Source {
     Signals,
 }
 
-struct Supervisor<'a> {
+/// One process, from the word to start to its end.
+pub struct Supervisor<'a> {
     orders: &'a Orders,
+    /// The run folder's, held by whoever called.
+    lock: &'a OwnedFd,
     init: Init,
     link: ShimLink,
     hearing: Hearing,
@@ -145,12 +152,14 @@ struct Supervisor<'a> {
     /// Requests that wait for the sandbox: a diagnosis, a terminal.
     awaiting_diagnosis: Vec<Reply>,
     awaiting_terminal: Vec<Reply>,
+    renewal: Option<Order>,
     buffer: Vec<u8>,
 }
 
 impl<'a> Supervisor<'a> {
     fn new(
         orders: &'a Orders,
+        lock: &'a OwnedFd,
         started: Started,
         facts: Facts,
         journal: ProcessJournal,
@@ -167,6 +176,7 @@ impl<'a> Supervisor<'a> {
         };
         Self {
             orders,
+            lock,
             init,
             link,
             hearing: Hearing::On,
@@ -188,12 +198,17 @@ impl<'a> Supervisor<'a> {
             leader: None,
             awaiting_diagnosis: Vec::new(),
             awaiting_terminal: Vec::new(),
+            renewal: None,
             buffer: vec![0; READ_BYTES],
         }
     }
 
-    fn run(mut self) {
+    fn run(self) {
         self.link.tell(ToInit::Start);
+        self.turn_until_the_end();
+    }
+
+    fn turn_until_the_end(mut self) {
         loop {
             let happened = self.wait();
             for source in &happened {
@@ -204,6 +219,7 @@ impl<'a> Supervisor<'a> {
             if happened.contains(&Source::Init) {
                 return self.finish();
             }
+            self.renew_if_ordered();
         }
     }
 
