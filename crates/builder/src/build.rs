@@ -278,14 +278,16 @@ impl Run<'_> {
         let defaults = &defaults;
         let procfile = self.listing.procfile.as_ref();
         processes::print(&mut self.printer, procfile, defaults, detected.title());
-        processes::print_app_json(&mut self.printer, &self.listing.app_json);
+        let processes = processes::merged(procfile, defaults);
+        let app_json = self.listing.app_json.clone().fitting(&processes)?;
+        processes::print_app_json(&mut self.printer, &app_json);
         let meta = SlugMeta {
-            processes: processes::merged(procfile, defaults),
+            processes,
             builder: detected.name().to_owned(),
             stack: self.builder.stack.clone(),
             runtime,
             environment,
-            app_json: self.listing.app_json.clone(),
+            app_json,
         };
         let published = self.builder.slugs.publish(staged, &meta)?;
         self.tell(&published);

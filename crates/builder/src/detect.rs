@@ -7,7 +7,7 @@
 //! buildpacks overrides the order.
 
 use crate::native::{node, python};
-use domain::app_json::AppJson;
+use domain::app_json::Described;
 use domain::procfile::Procfile;
 
 pub const CARGO_MANIFEST: &str = "Cargo.toml";
@@ -24,7 +24,7 @@ pub struct Listing {
     /// Which of the names that decide are regular files.
     pub files: Vec<String>,
     pub procfile: Option<Procfile>,
-    pub app_json: AppJson,
+    pub app_json: Described,
 }
 
 /// A builder that fits.
@@ -134,7 +134,7 @@ mod tests {
         Listing {
             files: files.iter().map(|name| (*name).to_owned()).collect(),
             procfile: Procfile::parse(procfile.as_bytes()).ok(),
-            app_json: AppJson::default(),
+            app_json: Described::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::detect::{self, Listing};
 use crate::error::BuildError;
 use blobs::tree::{ReadError, SourceTree};
 use domain::app_json::health::Probe;
-use domain::app_json::{self, AppJson, AppJsonError};
+use domain::app_json::{self, AppJsonError, Described};
 use domain::procfile::{self, Procfile, ProcfileError};
 
 /// Names, the Procfile and the app.json of a source tree. One that is there and malformed is an error at once: no builder may guess
@@ -31,10 +31,10 @@ fn observe_procfile(tree: &SourceTree) -> Result<Option<Procfile>, BuildError> {
     }
 }
 
-fn observe_app_json(tree: &SourceTree) -> Result<AppJson, BuildError> {
+fn observe_app_json(tree: &SourceTree) -> Result<Described, BuildError> {
     match tree.read(detect::APP_JSON, app_json::MAX_BYTES as u64) {
-        Ok(None) => Ok(AppJson::default()),
-        Ok(Some(bytes)) => carried_out(AppJson::parse(&bytes)?),
+        Ok(None) => Ok(Described::default()),
+        Ok(Some(bytes)) => carried_out(Described::parse(&bytes)?),
         Err(ReadError::TooLarge { .. }) => {
             Err(AppJsonError::TooLarge { bytes: app_json::MAX_BYTES + 1 }.into())
         }
@@ -43,12 +43,12 @@ fn observe_app_json(tree: &SourceTree) -> Result<AppJson, BuildError> {
 }
 
 /// What is understood and not done yet is refused: a check that is silently not made is found out when it is needed.
-fn carried_out(app_json: AppJson) -> Result<AppJson, BuildError> {
-    for (process_type, checks) in &app_json.health_checks {
+fn carried_out(described: Described) -> Result<Described, BuildError> {
+    for (process_type, checks) in &described.app_json().health_checks {
         if let Some(check) = checks.iter().find(|check| matches!(check.probe, Probe::Command { .. })) {
             let (process_type, name) = (process_type.clone(), check.name.clone());
             return Err(BuildError::CommandCheck { process_type, name });
         }
     }
-    Ok(app_json)
+    Ok(described)
 }

@@ -126,6 +126,26 @@ fn a_slug_keeps_what_app_json_says() {
 }
 
 #[test]
+fn app_json_may_speak_of_process_types_that_are_there() {
+    let bench = Bench::new();
+    let check =
+        |name: &str| format!(r#"{{"healthchecks": {{"{name}": [{{"type": "startup", "uptime": 1}}]}}}}"#);
+    let build = |name: &str| {
+        let app_json = check(name);
+        let files = [("index.html", "x"), ("Procfile", "worker: w\nrelease: r\n"), ("app.json", &app_json)];
+        let (request, _) = bench.request(&files);
+        bench.build(&request).0
+    };
+    // `web` comes of the builder, `worker` of the Procfile.
+    assert!(build("web").is_ok() && build("worker").is_ok());
+    for name in ["wroker", "release"] {
+        let error = build(name).expect_err(name);
+        assert_eq!(error.fault(), Fault::App);
+        assert!(error.to_string().starts_with(&format!("app.json, healthchecks.{name}: ")), "{error}");
+    }
+}
+
+#[test]
 fn a_procfile_alone_runs_what_is_there() {
     let bench = Bench::new();
     let (mut request, source) = bench.request(&[("Procfile", "web: ./server\n"), ("server", "#!/bin/sh\n")]);

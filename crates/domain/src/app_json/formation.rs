@@ -41,6 +41,11 @@ pub(super) fn check_all(
 }
 
 impl Written {
+    /// Quantities and sizes of types that are not there mean nothing here, as those of types that are.
+    pub(super) const fn says_something(&self) -> bool {
+        self.strategy.is_some() || self.max_in_flight.is_some()
+    }
+
     fn strategy(&self) -> Result<Option<Strategy>, String> {
         let in_flight = self.max_in_flight;
         if let Some(given) = in_flight.filter(|given| !(1..=QUANTITY_LIMIT).contains(given)) {

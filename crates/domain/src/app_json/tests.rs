@@ -108,6 +108,44 @@ fn mistakes_are_told_with_their_place() {
     );
 }
 
+#[test]
+fn what_is_said_of_types_that_are_not_there_is_refused() {
+    let types =
+        |names: &[&str]| names.iter().map(|name| (name.parse().expect("a type"), "x".to_owned())).collect();
+    let fitting = |text: &str| {
+        let described = Described::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        described.fitting(&types(&["release", "web", "worker"])).map_err(|error| error.to_string())
+    };
+    let check =
+        |name: &str| format!(r#"{{"healthchecks": {{"{name}": [{{"type": "startup", "uptime": 4}}]}}}}"#);
+    assert_eq!(
+        fitting(&check("wbe")).unwrap_err(),
+        "app.json, healthchecks.wbe: the app has no process type \"wbe\", but web, worker. Fix: name one of these, or declare it in \
+         the Procfile"
+    );
+    assert!(fitting(&check("release")).unwrap_err().contains("runs to its end"));
+    assert_eq!(fitting(&check("web")), Ok(parsed(&check("web"))));
+    // Also where it says what is usual anyway, and so leaves nothing behind.
+    let usual = r#"{"formation": {"wrker": {"strategy": "stop-first"}}}"#;
+    assert!(
+        fitting(usual).unwrap_err().starts_with("app.json, formation.wrker: the app has no process type")
+    );
+    assert!(fitting(r#"{"formation": {"gone": {"quantity": 2, "size": "standard-1x"}}}"#).is_ok());
+}
+
+#[test]
+fn what_is_kept_is_bounded() {
+    let check = r#"{"type":"startup","listening":true}"#;
+    let of_type = |n: usize| format!(r#""t{n}":[{}]"#, [check; health::MAX_CHECKS].join(","));
+    let file = |types: usize| {
+        format!(r#"{{"healthchecks":{{{}}}}}"#, (0..types).map(of_type).collect::<Vec<_>>().join(","))
+    };
+    assert!(file(600).len() < MAX_BYTES);
+    let told = refused(&file(600));
+    assert!(told.contains("bytes to keep, 65536 are allowed"), "{told}");
+    assert_eq!(parsed(&file(40)).health_checks.len(), 40);
+}
+
 proptest! {
     #[test]
     fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
