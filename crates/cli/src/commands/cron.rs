@@ -1,5 +1,6 @@
 //! `cron`, `cron:add`, `cron:remove`, `cron:history`, `cron:run`: commands that run again and again.
 
+use super::run::render_command;
 use crate::failure::Failure;
 use crate::session::{AppClient, AppFlags, Session};
 use crate::text::{Style, Table, render_heading, render_when};
@@ -104,19 +105,23 @@ impl Add {
     pub fn act(self, session: &Session) -> Result<(), Failure> {
         let at = session.app_client(&self.flags)?;
         let progress = session.output.begin(&format!("Adding a recurring command to {}", at.app));
-        let (timezone, concurrency) = (self.timezone, self.concurrency);
-        let wanted = CreateCronEntry {
-            command: self.command.join(" "),
-            schedule: self.schedule,
-            timezone,
-            concurrency,
-        };
+        let wanted = self.wanted();
         let entry = at.ask(|client, app| client.add_cron(app, &wanted))?;
         progress.done(&short(&entry.id.to_string()));
         if let Some(next) = entry.next_runs.first() {
             session.output.note(&format!("It runs next at {}.", in_utc(*next)));
         }
         session.output.data(&entry, |_| String::new())
+    }
+
+    /// One argument is a line for the shell, several are exact, as for `dozen run`.
+    fn wanted(self) -> CreateCronEntry {
+        CreateCronEntry {
+            command: render_command(&self.command),
+            schedule: self.schedule,
+            timezone: self.timezone,
+            concurrency: self.concurrency,
+        }
     }
 }
 
@@ -248,6 +253,21 @@ mod tests {
 
     fn started(end: Option<End>) -> CronOutcome {
         CronOutcome::Started { id: JobId::from_u128(1), name: "cron.7".to_owned(), end }
+    }
+
+    #[test]
+    fn a_command_is_read_as_that_of_run() {
+        for (given, command) in crate::commands::run::tests::COMMANDS {
+            let given = given.iter().map(|word| (*word).to_owned()).collect();
+            let add = Add {
+                schedule: "@daily".to_owned(),
+                command: given,
+                flags: AppFlags::default(),
+                timezone: None,
+                concurrency: None,
+            };
+            assert_eq!(add.wanted().command, *command);
+        }
     }
 
     #[test]

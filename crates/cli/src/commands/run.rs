@@ -60,7 +60,7 @@ impl CommandFlags {
 }
 
 /// One argument is a line for the shell as it stands; several are quoted, so that the process gets exactly these.
-fn render_command(arguments: &[String]) -> String {
+pub(super) fn render_command(arguments: &[String]) -> String {
     match arguments {
         [line] => line.clone(),
         several => several.iter().map(|argument| quote_for_shell(argument)).collect::<Vec<_>>().join(" "),
@@ -334,22 +334,26 @@ impl Detached {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::commands::samples;
     use crate::text::Style;
     use api::dyno::DynoState;
 
+    /// Arguments, and the line for the shell that they mean.
+    pub const COMMANDS: &[(&[&str], &str)] = &[
+        (&["worker"], "worker"),
+        (&["echo $HOME | wc -c"], "echo $HOME | wc -c"),
+        (&["ls", "-l", "a b"], "ls -l 'a b'"),
+        (&["echo", "$HOME"], "echo '$HOME'"),
+        (&["sh", "-c", "cd x && rm -r y"], "sh -c 'cd x && rm -r y'"),
+    ];
+
     #[test]
     fn one_argument_is_a_line_and_several_are_exact() {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        for (arguments, command) in [
-            (words(&["worker"]), "worker"),
-            (words(&["echo $HOME | wc -c"]), "echo $HOME | wc -c"),
-            (words(&["ls", "-l", "a b"]), "ls -l 'a b'"),
-            (words(&["echo", "$HOME"]), "echo '$HOME'"),
-        ] {
-            assert_eq!(render_command(&arguments), command);
+        for (arguments, command) in COMMANDS {
+            let arguments: Vec<_> = arguments.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(render_command(&arguments), *command);
         }
     }
 
