@@ -59,6 +59,8 @@ mutants! {
     NoBackOff = "no-back-off",
     /// Slots that crash most are served first when the budget is short.
     CrashersFirst = "crashers-first",
+    /// Recurring commands are started before places of formations when the budget is short.
+    CronFirst = "cron-first",
     /// A release is promoted when one of its web processes is up instead of all.
     PromoteOnFirstUp = "promote-on-first-up",
     /// A candidate's processes start before its release phase has ended.

@@ -48,18 +48,12 @@ impl Trial {
     }
 }
 
-/// The newest release before `current` that has served and was not given up for its crashes itself.
-pub fn fall_back<'a>(
-    current: &Release,
-    releases: &'a [Release],
-    given_up: &BTreeSet<ReleaseId>,
-) -> Option<&'a Release> {
-    let may = |release: &&Release| {
-        release.version < current.version
-            && rollback_eligibility(&release.status, &release.artifact).is_ok()
-            && !given_up.contains(&release.id)
-    };
-    releases.iter().filter(may).max_by_key(|release| release.version)
+/// Whether this release may serve in place of `current`: it came before, has served, and was not given up for its crashes itself.
+/// Of those that may, the newest does.
+pub fn may_fall_back(current: &Release, to: &Release, given_up: &BTreeSet<ReleaseId>) -> bool {
+    to.version < current.version
+        && rollback_eligibility(&to.status, &to.artifact).is_ok()
+        && !given_up.contains(&to.id)
 }
 
 #[cfg(test)]
@@ -90,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_that_served_and_was_not_given_up() {
+    fn what_served_and_was_not_given_up() {
         let failed = ReleaseStatus::Failed { reason: "x".into() };
         let all = [
             release(1, ReleaseStatus::Succeeded, None),
@@ -103,11 +97,12 @@ mod tests {
         ];
         let found = |given_up: &[u128]| {
             let given_up = given_up.iter().map(|id| ReleaseId::from_u128(*id)).collect();
-            fall_back(&all[5], &all, &given_up).map(|release| release.version.0)
+            let may = all.iter().filter(|release| may_fall_back(&all[5], release, &given_up));
+            may.map(|release| release.version.0).collect::<Vec<_>>()
         };
-        assert_eq!(found(&[]), Some(3));
-        assert_eq!(found(&[3]), Some(2));
-        assert_eq!(found(&[2, 3]), None, "the first has no slug");
+        assert_eq!(found(&[]), [2, 3]);
+        assert_eq!(found(&[3]), [2]);
+        assert_eq!(found(&[2, 3]), [0; 0], "the first has no slug");
     }
 
     #[test]

@@ -12,6 +12,8 @@ const BUILD_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 const BUILD_PROCESSES: u32 = 2048;
 /// And take this long.
 const BUILD_TIME_LIMIT_SECONDS: u64 = 3600;
+/// Long enough to see what became of a week of hours, or of a night of minutes.
+const CRON_RUNS_KEPT: u32 = 1000;
 
 /// What the engine is told.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct Settings {
     pub build_time_limit_seconds: u64,
     /// Builds of different apps that run at once.
     pub concurrent_builds: usize,
+    /// Runs of one recurring command that can be looked up.
+    pub cron_runs_kept: u32,
     /// Apps of one owner at most; `None`: as many as they like.
     pub app_quota: Option<u32>,
 }
@@ -57,6 +61,7 @@ impl Settings {
             build_limits,
             build_time_limit_seconds: BUILD_TIME_LIMIT_SECONDS,
             concurrent_builds: 2,
+            cron_runs_kept: CRON_RUNS_KEPT,
             app_quota: None,
         }
     }

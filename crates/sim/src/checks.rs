@@ -7,7 +7,7 @@ use domain::desired::{Bounds, Desired, DesiredApp};
 use domain::ids::{AppId, ReleaseId};
 use domain::observed::{Observed, ObservedProcess, ProcessState};
 use domain::plan::{Action, Plan, StopReason, Waiting, Why};
-use domain::process::Purpose;
+use domain::process::{JobKind, Purpose};
 use domain::route::RouteTable;
 use domain::time::BootMillis;
 use domain::transition::Transition;
@@ -168,7 +168,7 @@ fn is_able(app: &DesiredApp, process: &ObservedProcess) -> bool {
     }
 }
 
-/// When the budget is short, no slot that crashes is served before a slot that does not.
+/// When the budget is short, no slot that crashes is served before a slot that does not, and no recurring command before any slot.
 fn check_fair(desired: &Desired, plan: &Plan) -> Result<(), Violation> {
     let crashes = |app: domain::ids::AppId, purpose: &Purpose| match purpose {
         Purpose::Slot { release, process_type, index } => {
@@ -177,7 +177,8 @@ fn check_fair(desired: &Desired, plan: &Plan) -> Result<(), Violation> {
             let slots = slots.find_map(|r| r.slots.iter().find(|slots| slots.process_type == *process_type));
             slots.and_then(|slots| slots.crashes.get(index)).map_or(0, |record| record.count)
         }
-        Purpose::Job { .. } => 0,
+        Purpose::Job { job_kind: JobKind::Cron, .. } => u32::MAX,
+        Purpose::Job { job_kind: JobKind::OneOff | JobKind::ReleasePhase, .. } => 0,
     };
     let granted = plan.actions.iter().filter_map(|action| match action {
         Action::Spawn { spawn } => Some(crashes(spawn.app, &spawn.purpose)),
@@ -203,7 +204,7 @@ fn check_fair(desired: &Desired, plan: &Plan) -> Result<(), Violation> {
     });
     match (granted.max(), denied.min()) {
         (Some(granted), Some(denied)) if granted > denied => Err(format!(
-            "a slot that crashed {granted} times was started before one that crashed {denied} times"
+            "what goes after {granted} crashes was started before a slot that crashed {denied} times"
         )),
         _ => Ok(()),
     }

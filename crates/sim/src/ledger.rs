@@ -125,7 +125,8 @@ impl Ledger {
         else {
             return;
         };
-        app.jobs.push(job(JobId::from_uuid(ids.next_uuid()), JobKind::OneOff, release, slug, number));
+        let kind = if number % 2 == 0 { JobKind::OneOff } else { JobKind::Cron };
+        app.jobs.push(job(JobId::from_uuid(ids.next_uuid()), kind, release, slug, number));
     }
 
     pub fn scale(&mut self, at: usize, process_type: &str, quantity: u32) {

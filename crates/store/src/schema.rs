@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_trials.sql"),
     include_str!("migrations/0006_features.sql"),
     include_str!("migrations/0007_cron.sql"),
+    include_str!("migrations/0008_cron_spans.sql"),
 ];
 
 /// The format that this build writes.

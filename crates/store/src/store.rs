@@ -67,6 +67,28 @@ impl<'c> Deref for Writer<'c> {
     }
 }
 
+impl Writer<'_> {
+    /// Runs a part of the transaction. If it fails, it alone is undone, and the rest may go on.
+    pub fn attempt<T, E: From<StoreError>>(
+        &self,
+        part: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let say = |sql| self.connection.execute_batch(sql).map_err(StoreError::from);
+        // Some errors, a full disk's among them, undo a transaction as a whole.
+        if self.connection.is_autocommit() {
+            return Err(StoreError::from(undone()).into());
+        }
+        say("SAVEPOINT part")?;
+        let outcome = part();
+        match outcome {
+            Ok(_) => say("RELEASE part")?,
+            Err(_) if self.connection.is_autocommit() => {}
+            Err(_) => say("ROLLBACK TO part; RELEASE part")?,
+        }
+        outcome
+    }
+}
+
 impl Store {
     /// Opens or makes the ledger at `path`, migrates it and checks the master key.
     pub fn open(path: &Path, opening: Opening) -> Result<Self> {
@@ -146,6 +168,14 @@ pub fn restore(backup: &Path, ledger: &Path, at_least: u64) -> Result<u64> {
         |row| row.get(0),
     )?;
     Ok(epoch as u64)
+}
+
+fn undone() -> rusqlite::Error {
+    let told = "the transaction was undone before";
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT),
+        Some(told.to_owned()),
+    )
 }
 
 fn copy_all(source: &Connection, target: &mut Connection) -> Result<()> {

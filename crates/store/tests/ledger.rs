@@ -378,7 +378,7 @@ fn an_instant_of_a_recurring_command_has_one_row_and_old_rows_go() {
         writer.insert_cron_run(id, Some(WallMillis(200)), &RunOutcome::Missed { count: 9 }, NOW)
     });
     assert_eq!(store.read(|reader| reader.cron_entry(id)).unwrap().unwrap(), row);
-    assert_eq!(store.read(|reader| reader.next_cron_due()).unwrap(), next_due);
+    assert_eq!(store.read(|reader| reader.next_cron_due(NOW)).unwrap(), next_due);
     for outcome in [started(2), RunOutcome::Skipped { reason: "x".into() }] {
         let insert = |writer: &Writer<'_>| writer.insert_cron_run(id, Some(WallMillis(100)), &outcome, NOW);
         let twice: Result<(), StoreError> = store.write(insert);
@@ -392,7 +392,7 @@ fn an_instant_of_a_recurring_command_has_one_row_and_old_rows_go() {
         assert!(writer.start_job(JobId::from_u128(1), ProcessId::from_u128(1), NOW)?);
         assert!(writer.end_job(JobId::from_u128(1), &ended, NOW)?);
         assert_eq!(writer.unfinished_cron_jobs(id)?.len(), 2);
-        writer.prune_cron(1, WallMillis(0))
+        writer.prune_cron_runs(id, 1)
     });
     // The third has not ended: its row stays with it, and so does the newest.
     let left = store.read(|reader| reader.cron_history(app, Some(id), 10)).unwrap();
@@ -400,15 +400,77 @@ fn an_instant_of_a_recurring_command_has_one_row_and_old_rows_go() {
     assert_eq!(left, [started(3), started(2)]);
     let dealt_with = |at| store.read(|reader| reader.is_cron_instant_dealt_with(id, WallMillis(at))).unwrap();
     assert!(dealt_with(100), "its row is gone, and that it was is not forgotten");
-    assert!(dealt_with(200) && !dealt_with(201));
+    assert!(dealt_with(200) && !dealt_with(201) && !dealt_with(99));
+    let newest = |at_most| store.read(|reader| reader.newest_cron_instant(id, WallMillis(at_most))).unwrap();
+    assert_eq!([99, 150, 900].map(newest), [None, Some(WallMillis(100)), Some(WallMillis(200))]);
     assert!(store.read(|reader| reader.job(JobId::from_u128(1))).unwrap().is_none());
     write(&store, |writer| {
         assert!(writer.remove_cron_entry(id, NOW)?);
         assert!(!writer.remove_cron_entry(id, NOW)?);
-        assert_eq!(writer.next_cron_due()?, None);
-        writer.prune_cron(1, WallMillis(NOW.0 + 1))?;
+        assert_eq!(writer.next_cron_due(WallMillis(0))?, None);
+        writer.prune_removed_cron_entries(WallMillis(NOW.0 + 1), 10)?;
+        writer.prune_removed_cron_entries_of(app, 0)?;
         assert_eq!(writer.cron_history(app, None, 10)?.len(), 2, "runs go on");
-        writer.delete_app(app)
+        Ok(())
+    });
+    write(&store, |writer| {
+        for n in 2..=3 {
+            writer.start_job(JobId::from_u128(n), ProcessId::from_u128(n), NOW)?;
+            let process = ProcessId::from_u128(n);
+            writer.end_job(
+                JobId::from_u128(n),
+                &JobState::Ended { process, status: ExitStatus::Code(0) },
+                NOW,
+            )?;
+        }
+        writer.prune_removed_cron_entries_of(app, 1)?;
+        assert_eq!(writer.cron_history(app, None, 10)?.len(), 2, "the newest is kept");
+        writer.prune_removed_cron_entries(WallMillis(NOW.0 + 1), 10)?;
+        assert!(writer.job(JobId::from_u128(2))?.is_none());
+        Ok(())
     });
     assert!(store.read(|reader| reader.cron_history(app, None, 10)).unwrap().is_empty());
+}
+
+#[test]
+fn a_part_that_fails_is_undone_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, app) = with_app(&folder.path().join("ledger.db"));
+    let append = |writer: &Writer<'_>, n| {
+        writer.append_release(&release(app, n), &ConfigVars::default(), &nonce(n as u8))
+    };
+    write(&store, |writer| {
+        append(writer, 1)?;
+        let failed: Result<(), StoreError> = writer.attempt(|| {
+            append(writer, 2)?;
+            append(writer, 1)
+        });
+        assert!(failed.is_err());
+        writer.attempt(|| append(writer, 3))
+    });
+    let versions = store.read(|reader| reader.releases(app)).unwrap();
+    assert_eq!(versions.iter().map(|release| release.version.0).collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
+fn rows_go_one_by_one_and_their_instants_are_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, app) = with_app(&folder.path().join("ledger.db"));
+    let entry = CronEntry::checked("x", "* * * * *", None, Concurrency::Forbid).unwrap();
+    let id = CronId::from_u128(1);
+    let row =
+        CronRow { id, app, origin: Origin::Added, entry, created_at: NOW, dealt_until: NOW, next_due: None };
+    write(&store, |writer| writer.insert_cron_entry(&row));
+    let skipped = RunOutcome::Skipped { reason: "x".into() };
+    write(&store, |writer| {
+        for at in (0..50).chain(1_000_000..1_000_050) {
+            writer.insert_cron_run(id, Some(WallMillis(at)), &skipped, NOW)?;
+            writer.prune_cron_runs(id, 10)?;
+            assert!(writer.cron_history(app, Some(id), 100)?.len() <= 10);
+        }
+        Ok(())
+    });
+    let dealt_with = |at| store.read(|reader| reader.is_cron_instant_dealt_with(id, WallMillis(at))).unwrap();
+    assert!([0, 25, 49, 1_000_000, 1_000_020, 1_000_049].map(dealt_with).into_iter().all(|yes| yes));
+    assert!(!dealt_with(50) && !dealt_with(500_000) && !dealt_with(999_999) && !dealt_with(1_000_050));
 }

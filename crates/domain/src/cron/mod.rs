@@ -22,6 +22,7 @@ pub mod entries;
 mod field;
 mod next;
 mod schedule;
+pub mod spans;
 mod zone;
 
 pub use schedule::{Schedule, ScheduleError};

@@ -10,11 +10,11 @@ use crate::plan::endpoints::Endpoints;
 use crate::plan::replacement::most_starting;
 use crate::plan::routers::Routers;
 use crate::plan::{Action, Draft, Spawn, Waiting, Why, jobs};
-use crate::process::Purpose;
+use crate::process::{JobKind, Purpose};
 
 /// A start that nothing but the host's bounds could hold back.
 struct Wish<'a> {
-    /// Smaller goes first: healthy before crashing, an app's first wish before any app's second.
+    /// Smaller goes first: healthy before crashing, an app's first wish before any app's second, recurring commands last.
     order: (u32, usize),
     app: &'a DesiredApp,
     what: What<'a>,
@@ -84,7 +84,8 @@ fn wishes_of<'a>(view: &AppView<'a>, desired: &Desired, draft: &mut Draft) -> Ve
     let Some(app) = view.desired else { return Vec::new() };
     let mut wishes = Vec::new();
     for job in jobs::startable(view, draft) {
-        wishes.push(Wish { order: (0, wishes.len()), app, what: What::Job(job) });
+        let rank = job_rank(job.kind);
+        wishes.push(Wish { order: (rank, wishes.len()), app, what: What::Job(job) });
     }
     report_release_phase(app, draft);
     let limit = desired.bounds.starting_per_app;
@@ -123,6 +124,14 @@ fn wishes_of<'a>(view: &AppView<'a>, desired: &Desired, draft: &mut Draft) -> Ve
         }
     }
     wishes
+}
+
+/// A recurring command that finds no room is missed, and its next instant comes: no place of a formation waits for it.
+fn job_rank(kind: JobKind) -> u32 {
+    match kind {
+        JobKind::Cron if !mutant::active(Mutant::CronFirst) => u32::MAX,
+        JobKind::Cron | JobKind::OneOff | JobKind::ReleasePhase => 0,
+    }
 }
 
 fn report_release_phase(app: &DesiredApp, draft: &mut Draft) {

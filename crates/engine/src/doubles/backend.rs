@@ -2,7 +2,8 @@
 //! its command says.
 //!
 //! `serve`, `work` and all else: comes up and stays. `crash`: ends with status 1 as soon as it is looked at. `exit N`: ends with N.
-//! `unwell`: ends for a startup check that has failed. `deaf`: never accepts on its port.
+//! `unwell`: ends for a startup check that has failed. `deaf`: never accepts on its port. `stubborn`: goes on when it is stopped, until
+//! a test ends it.
 
 use crate::bell::Bell;
 use crate::ports::{
@@ -192,7 +193,12 @@ impl MemoryBackend {
 impl World {
     fn stop(&mut self, process: ProcessId, at: BootMillis) {
         let status = ExitStatus::Signal(15);
+        let is_stubborn = self.commands.get(&process).is_some_and(|command| command.starts_with("stubborn"));
         for found in self.observed.processes.iter_mut().filter(|found| found.process == process) {
+            if is_stubborn {
+                found.state = ProcessState::Stopping { since: at };
+                continue;
+            }
             found.state = ProcessState::Exited(Exit {
                 at,
                 status,

@@ -13,7 +13,7 @@ use domain::desired::{
     Desired, DesiredApp, DesiredJob, DesiredRelease, DesiredSlots, ReleasePhase, Strategy,
 };
 use domain::formation::{Formation, first_quantity};
-use domain::ids::{AppId, CronId, JobId, ReleaseId};
+use domain::ids::{AppId, JobId, ReleaseId};
 use domain::job::JobState;
 use domain::names::{HostName, ProcessType};
 use domain::observed::Observed;
@@ -24,6 +24,7 @@ use domain::time::BootMillis;
 use domain::trial::Trial;
 use std::collections::{BTreeMap, BTreeSet};
 use store::Reader;
+use store::tables::cron::RunOf;
 use store::tables::desired::{Crashes, Standing};
 use store::tables::jobs::JobRow;
 use store::tables::slots::Restart;
@@ -55,7 +56,7 @@ struct Facts {
     /// None without a crash budget.
     trials: BTreeMap<ReleaseId, TrialRow>,
     /// Of jobs that are runs of recurring commands.
-    cron_entries: BTreeMap<JobId, CronId>,
+    cron_entries: BTreeMap<JobId, RunOf>,
 }
 
 impl Facts {
@@ -150,11 +151,11 @@ fn trial(
 ) -> Result<Option<Trial>, Error> {
     let budget = engine.0.settings.bounds.crash_budget;
     let Some((row, budget)) = facts.trials.remove(&current.id).zip(budget) else { return Ok(None) };
-    let back_to = match row.crashes > budget.crashes {
+    let newer_exists = head != Some(current.id);
+    let back_to = match row.crashes > budget.crashes && !newer_exists {
         true => fall_back(reader, current)?.map(|release| release.id),
         false => None,
     };
-    let newer_exists = head != Some(current.id);
     Ok(Some(Trial { since: row.since, crashes: row.crashes, back_to, newer_exists }))
 }
 
@@ -163,8 +164,9 @@ pub(super) fn fall_back(reader: &Reader<'_>, current: &Release) -> Result<Option
     if reader.is_substitute(current.app, current.id)? {
         return Ok(None);
     }
-    let (releases, given_up) = (reader.releases(current.app)?, reader.given_up(current.app)?);
-    Ok(domain::trial::fall_back(current, &releases, &given_up).cloned())
+    let given_up = reader.given_up(current.app)?;
+    let found = reader.newest_served_before(current.app, current.version, &given_up)?;
+    Ok(found.filter(|found| domain::trial::may_fall_back(current, found, &given_up)))
 }
 
 fn living(seen: &Observed, app: AppId) -> Vec<(&ProcessType, u32, BootMillis)> {
@@ -253,10 +255,11 @@ impl Places<'_> {
     }
 }
 
-/// Whether an earlier run of the same recurring command is being ended: the next begins after it.
-fn replaces(row: &JobRow, ending: &[JobId], entries: &BTreeMap<JobId, CronId>) -> bool {
-    let entry = entries.get(&row.job.id);
-    entry.is_some() && ending.iter().any(|job| *job != row.job.id && entries.get(job) == entry)
+/// Whether it takes the place of another run of its recurring command, which is being ended: it begins after it.
+fn waits_for_its_place(row: &JobRow, ending: &[JobId], runs: &BTreeMap<JobId, RunOf>) -> bool {
+    let Some(run) = runs.get(&row.job.id).filter(|run| run.replaces) else { return false };
+    let is_of_same = |job: &JobId| runs.get(job).is_some_and(|other| other.entry == run.entry);
+    ending.iter().any(|job| *job != row.job.id && is_of_same(job))
 }
 
 fn desired_jobs(
@@ -264,7 +267,7 @@ fn desired_jobs(
     sizes: &SizeRules,
     rows: Vec<JobRow>,
     candidate: Option<ReleaseId>,
-    entries: &BTreeMap<JobId, CronId>,
+    runs: &BTreeMap<JobId, RunOf>,
 ) -> Result<Vec<DesiredJob>, Error> {
     let is_running_phase = |row: &JobRow| match (row.job.kind, &row.job.state) {
         (JobKind::ReleasePhase, JobState::Started { .. }) => true,
@@ -276,7 +279,7 @@ fn desired_jobs(
         (_, JobState::Started { .. }) => true,
         _ if row.job.cancelled => true,
         (JobKind::OneOff, _) => !row.held,
-        (JobKind::Cron, _) => !replaces(row, &ending, entries),
+        (JobKind::Cron, _) => !waits_for_its_place(row, &ending, runs),
         (JobKind::ReleasePhase, _) => candidate == Some(row.job.release) && !phase_is_running,
     };
     let mut jobs = Vec::new();

@@ -16,9 +16,8 @@ const ROUND_MILLIS: u64 = 30 * 1000;
 const PRUNE_MILLIS: u64 = 60 * 60 * 1000;
 /// How long ends of processes can be looked up.
 const EXITS_KEPT_MILLIS: u64 = 7 * 24 * 60 * 60 * 1000;
-
-/// Runs of one recurring command that can be looked up.
-const CRON_RUNS_KEPT: u32 = 1000;
+/// Removed recurring commands that are forgotten at once.
+const FORGOTTEN_AT_ONCE: u32 = 5;
 
 /// When it was done last.
 #[derive(Default)]
@@ -34,6 +33,7 @@ const EVERY_ROUND: &[Chore] = &[
     ("builds that were cut off", |engine| builds::fail_orphans(engine).map(drop)),
     ("jobs that nobody came for", cancel_held),
     ("uploads whose time is over", sources::close_expired),
+    ("recurring commands that were removed", forget_removed_commands),
 ];
 const EVERY_PRUNING: &[Chore] = &[
     ("rows that have served their time", prune),
@@ -72,13 +72,17 @@ fn cancel_held(engine: &Engine) -> Result<(), Error> {
     engine.write_quietly(|writer| Ok(writer.cancel_held_jobs(before, now).map(drop)?))
 }
 
+fn forget_removed_commands(engine: &Engine) -> Result<(), Error> {
+    let before = WallMillis(engine.now().0.saturating_sub(EXITS_KEPT_MILLIS));
+    engine.write_quietly(|writer| Ok(writer.prune_removed_cron_entries(before, FORGOTTEN_AT_ONCE)?))
+}
+
 fn prune(engine: &Engine) -> Result<(), Error> {
     let now = engine.now();
     engine.write_quietly(|writer| {
         writer.forget_answers_before(WallMillis(now.0.saturating_sub(idempotency::WINDOW_MILLIS)))?;
         writer.forget_exits_before(WallMillis(now.0.saturating_sub(EXITS_KEPT_MILLIS)))?;
         writer.delete_expired_tokens(now)?;
-        writer.prune_cron(CRON_RUNS_KEPT, WallMillis(now.0.saturating_sub(EXITS_KEPT_MILLIS)))?;
         Ok(())
     })
 }

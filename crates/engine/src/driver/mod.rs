@@ -15,6 +15,7 @@ mod record;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ports::{Facts, JobStarted, NotCommitted, Status};
+pub(crate) use cron::{Schedules, give_up_late};
 use diagnosis::Diagnoses;
 use domain::job::JobState;
 use domain::time::{BootMillis, WallMillis};
@@ -78,6 +79,7 @@ struct Driver {
     eager: u32,
     diagnoses: Diagnoses,
     housekeeping: Housekeeping,
+    schedules: Schedules,
     told_errors: Vec<String>,
 }
 
@@ -85,7 +87,7 @@ impl Driver {
     fn pass(&mut self, engine: &Engine) -> Result<Next, Error> {
         let workers = engine.0.workers.get().ok_or_else(|| Error::internal("the engine was not started"))?;
         self.housekeeping.before_pass(engine);
-        let due_at = cron::before_pass(engine)?;
+        let due_at = self.schedules.before_pass(engine);
         let now = engine.boot();
         let desired = desired::read(engine, &engine.status().observed)?;
         let status = workers.backend.reconcile(&desired, &EngineFacts(engine));
@@ -94,6 +96,7 @@ impl Driver {
         for fact in facts {
             recorded |= record::record(engine, &mut self.diagnoses, &status, fact)?;
         }
+        give_up_late(engine);
         self.diagnoses.tell(engine, &status);
         placements::record(engine, &desired, &status.observed)?;
         self.tell_errors(&status);
@@ -154,10 +157,12 @@ impl Facts for EngineFacts<'_> {
         let JobStarted { job, process } = started;
         // Not through `Engine::write`: this pass knows of it, nobody needs to be woken.
         let committed = self.0.write_quietly(|writer| {
-            if writer.start_job(job, process, self.0.now())? {
+            let row = writer.job(job)?;
+            let may_start = row.as_ref().is_some_and(|row| cron::may_start(self.0, row));
+            if may_start && writer.start_job(job, process, self.0.now())? {
                 return Ok(Ok(()));
             }
-            let refused = match writer.job(job)?.map(|row| row.job.state) {
+            let refused = match row.map(|row| row.job.state) {
                 Some(JobState::Started { process }) => NotCommitted::AlreadyStarted { job, process },
                 Some(
                     JobState::Waiting

@@ -11,9 +11,9 @@ use crate::ops::{Done, record as record_event};
 use crate::ports::Status;
 use domain::event::ResourceKind;
 use domain::ids::{AppId, JobId, ReleaseId};
-use domain::job::JobState;
+use domain::job::{Job, JobState};
 use domain::names::ReleaseVersion;
-use domain::process::Purpose;
+use domain::process::{JobKind, Purpose};
 use domain::release::{Release, ReleaseStatus, ReleaseStep, superseded};
 use domain::transition::{Crash, JobOutcome, ReleaseFailure, Transition};
 use std::collections::BTreeMap;
@@ -120,12 +120,17 @@ fn end_job(engine: &Engine, writer: &Writer<'_>, job: JobId, outcome: JobOutcome
         }
     };
     let ended = writer.end_job(job, &state, engine.now())?;
-    if ended {
+    if ended && !is_scheduled(&row.job) {
         let done = Done::new("job:ended", Some(row.job.app), ResourceKind::Job, job);
         let done = done.after("name", row.job.display_name()).after("outcome", outcome_word(&state));
         record_event(engine, writer, &system(), done)?;
     }
     Ok(ended)
+}
+
+/// The history of its recurring command tells how it ended: events are for ever, and schedules make very many runs.
+fn is_scheduled(job: &Job) -> bool {
+    job.kind == JobKind::Cron && job.actor.is_none()
 }
 
 fn outcome_word(state: &JobState) -> String {

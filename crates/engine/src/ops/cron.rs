@@ -2,7 +2,7 @@
 
 use super::{Done, authorised_app, log_by_actor, record};
 use crate::context::Context;
-use crate::cron::{Begun, begin, insert};
+use crate::cron::{self, Begun, begin, insert};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::idempotency;
@@ -11,7 +11,7 @@ use domain::app_json::cron::{CronEntry, MAX_ENTRIES};
 use domain::cron::admit::SkipReason;
 use domain::cron::entries::Origin;
 use domain::event::ResourceKind;
-use domain::ids::{AppId, CronId};
+use domain::ids::{AppId, CronId, JobId};
 use domain::policy::Action;
 use domain::time::WallMillis;
 use store::tables::cron::CronRow;
@@ -87,10 +87,10 @@ pub fn remove(
                     .with_hint("Take it out of the file and push: `git push dozen main`."));
             }
         }
-        writer.remove_cron_entry(row.id, engine.now())?;
         let done = Done::new(Action::CronWrite.name(), Some(app.id), ResourceKind::Cron, row.id);
         let done = done.before("command", &row.entry.command).before("schedule", &row.entry.schedule);
         record(engine, writer, context, done)?;
+        cron::remove(engine, writer, app.id, row.id)?;
         info_of(engine, writer, row)
     })?;
     let text = format!("Remove recurring command `{}`", info.row.entry.command);
@@ -105,20 +105,29 @@ pub fn run_now(
     app: &AppRef,
     id: Option<CronId>,
 ) -> Result<HistoryRow, Error> {
-    let (app, run) = engine.write(|writer| {
+    let (app, run, new) = engine.write(|writer| {
         let app = authorised_app(writer, context, app, Action::JobCreate)?;
-        let row = find(writer, app.id, id)?;
-        match begin(engine, writer, context, &row, None)? {
-            Begun::Started { .. } => {}
-            Begun::Skipped(reason) => return Err(not_begun(reason)),
+        if let Some(job) = idempotency::earlier::<JobId>(engine, writer, context, ResourceKind::Job)? {
+            return Ok((app, run_of(writer, job)?, false));
         }
-        let newest = writer.cron_history(app.id, Some(row.id), 1)?.into_iter().next();
-        let run = newest.ok_or_else(|| Error::internal("a run that was just begun has no row"))?;
-        Ok((app, run))
+        let row = find(writer, app.id, id)?;
+        let job = match begin(engine, writer, context, &row, None)? {
+            Begun::Started { job, .. } => job,
+            Begun::Skipped(reason) => return Err(not_begun(reason)),
+        };
+        idempotency::keep(engine, writer, context, ResourceKind::Job, job.to_string())?;
+        Ok((app, run_of(writer, job)?, true))
     })?;
-    let name = run.job.as_ref().map(|row| row.job.display_name()).unwrap_or_default();
-    log_by_actor(engine, context, app.id, &format!("Starting process {name} with command `{}`", run.command));
+    if new {
+        let name = run.job.as_ref().map(|row| row.job.display_name()).unwrap_or_default();
+        let text = format!("Starting process {name} with command `{}`", run.command);
+        log_by_actor(engine, context, app.id, &text);
+    }
     Ok(run)
+}
+
+fn run_of(reader: &Reader<'_>, job: JobId) -> Result<HistoryRow, Error> {
+    reader.cron_run_of_job(job)?.ok_or_else(|| Error::not_found("cron", "Couldn't find that run any more."))
 }
 
 /// Newest first. `None`: of all entries, those too that have been removed.
@@ -144,7 +153,9 @@ fn not_begun(reason: SkipReason) -> Error {
             Error::invalid("This app has no release that serves, so there is nothing to run it on.")
                 .with_hint("Push some code first: `git push dozen main`.")
         }
-        SkipReason::NotEnded | SkipReason::NotStarted | SkipReason::TooMany => {
+        SkipReason::QuotaUsedUp => Error::forbidden(format!("It is not started: {reason}."))
+            .with_hint("Scale something down, or ask the operator for more."),
+        SkipReason::NotEnded | SkipReason::NotStarted | SkipReason::TooMany | SkipReason::AppTooMany => {
             Error::conflict(format!("It is not started: {reason}."))
                 .with_hint("`dozen ps` shows what runs; `dozen ps:stop cron.N` ends it.")
         }

@@ -13,10 +13,11 @@ use domain::ids::{AppId, JobId, ProcessId, ReleaseId};
 use domain::names::{ProcessType, ReleaseVersion};
 use domain::plan::report::Report;
 use domain::policy::Action;
-use domain::process::{ExitStatus, JobKind};
+use domain::process::{ExitStatus, JobKind, Purpose};
 use domain::time::WallMillis;
 use store::Reader;
 use store::tables::jobs::JobRow;
+use store::tables::placements::Placement;
 use uuid::Uuid;
 
 /// A process as people see it. A job's id is that of the job, from its making to long after its end.
@@ -157,6 +158,7 @@ pub(crate) fn find_job(
             Some(job) => Some(job),
             None => reader.job_of_process(ProcessId::from_uuid(*id))?,
         },
+        ProcessRef::Name { process_type, number } if is_place(reader, app, process_type, *number)? => None,
         ProcessRef::Name { process_type, number } => match process_type.as_str() {
             "run" => reader.job_by_number(app, JobKind::OneOff, *number)?,
             "cron" => reader.job_by_number(app, JobKind::Cron, *number)?,
@@ -166,6 +168,27 @@ pub(crate) fn find_job(
         ProcessRef::Unknown => None,
     };
     Ok(found.filter(|row| row.job.app == app))
+}
+
+/// Whether a place of the app is called so. It goes before a job of that name, which can be named by its id: an app may well have a
+/// process type `cron`.
+fn is_place(reader: &Reader<'_>, app: AppId, process_type: &ProcessType, number: u32) -> Result<bool, Error> {
+    let is_it = |placement: &Placement| match &placement.purpose {
+        Purpose::Slot { process_type: of, index, .. } => of == process_type && *index == number,
+        Purpose::Job { .. } => false,
+    };
+    if reader.placements_of(app)?.iter().any(is_it) {
+        return Ok(true);
+    }
+    let quantity = reader.formation(app)?.get(process_type).map_or(0, |row| row.quantity);
+    if process_type.is_release_phase() || number > quantity {
+        return Ok(false);
+    }
+    let current = match reader.current_release(app)? {
+        Some(current) => reader.release(current)?,
+        None => None,
+    };
+    Ok(current.is_some_and(|current| current.artifact.process_types.contains_key(process_type)))
 }
 
 /// A job as the caller of `run` sees it.

@@ -5,6 +5,7 @@ use crate::error::Kind;
 use crate::ops::apps::{AppPatch, Maintenance};
 use crate::ops::cron;
 use crate::ops::cron::CronInfo;
+use crate::ops::formation::ProcessTarget;
 use domain::app_json::AppJson;
 use domain::app_json::cron::{Concurrency, CronEntry};
 use domain::ids::CronId;
@@ -13,25 +14,28 @@ use domain::process::ExitStatus;
 use domain::time::{WallMillis, in_words};
 use store::tables::cron::{HistoryRow, RunOutcome};
 
-const SECOND: u64 = 1000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
+pub(super) const SECOND: u64 = 1000;
+pub(super) const MINUTE: u64 = 60 * SECOND;
+pub(super) const HOUR: u64 = 60 * MINUTE;
 
-fn wall(text: &str) -> WallMillis {
+pub(super) fn wall(text: &str) -> WallMillis {
     WallMillis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond() as u64)
 }
 
-fn entry(command: &str, schedule: &str, concurrency: Concurrency) -> CronEntry {
+pub(super) fn entry(command: &str, schedule: &str, concurrency: Concurrency) -> CronEntry {
     CronEntry::checked(command, schedule, None, concurrency).unwrap()
 }
 
-fn app_json(text: &str) -> AppJson {
+pub(super) fn app_json(text: &str) -> AppJson {
     AppJson::parse(text.as_bytes()).unwrap()
 }
 
 /// An app that serves, at this time of a clock that stands still.
-fn deployed_at(now: &str) -> (World, AppId, AppRef) {
-    let world = World::start();
+pub(super) fn deployed_at(now: &str) -> (World, AppId, AppRef) {
+    deployed_in(World::start(), now)
+}
+
+pub(super) fn deployed_in(world: World, now: &str) -> (World, AppId, AppRef) {
     let (id, app) = world.app("hello");
     world.push(&app, 1);
     world.clock.stop();
@@ -39,7 +43,7 @@ fn deployed_at(now: &str) -> (World, AppId, AppRef) {
     (world, id, app)
 }
 
-fn added_with(
+pub(super) fn added_with(
     world: &World,
     app: &AppRef,
     command: &str,
@@ -49,12 +53,12 @@ fn added_with(
     cron::add(&world.engine, &world.admin, app, entry(command, schedule, concurrency)).unwrap()
 }
 
-fn added(world: &World, app: &AppRef, command: &str, schedule: &str) -> CronId {
+pub(super) fn added(world: &World, app: &AppRef, command: &str, schedule: &str) -> CronId {
     added_with(world, app, command, schedule, Concurrency::Allow).row.id
 }
 
 /// Lets the driver look, and waits until it has done so with the clock as it is now.
-fn look(world: &World) {
+pub(super) fn look(world: &World) {
     let passes = world.backend.passes();
     world.engine.0.work.ring();
     world.until("the driver has looked", || {
@@ -65,17 +69,17 @@ fn look(world: &World) {
     });
 }
 
-fn to(world: &World, now: &str) {
+pub(super) fn to(world: &World, now: &str) {
     world.clock.set_wall(wall(now));
     look(world);
 }
 
-fn history(world: &World, app: &AppRef) -> Vec<HistoryRow> {
+pub(super) fn history(world: &World, app: &AppRef) -> Vec<HistoryRow> {
     cron::history(&world.engine, &world.admin, app, None).unwrap()
 }
 
 /// Newest first: `2026-01-01 00:10:00 UTC started`.
-fn told(world: &World, app: &AppRef) -> Vec<String> {
+pub(super) fn told(world: &World, app: &AppRef) -> Vec<String> {
     let row = |row: HistoryRow| {
         let due = row.run.due_at.map_or_else(|| "by hand".to_owned(), in_words);
         match row.run.outcome {
@@ -87,11 +91,11 @@ fn told(world: &World, app: &AppRef) -> Vec<String> {
     history(world, app).into_iter().map(row).collect()
 }
 
-fn state(row: &HistoryRow) -> JobState {
+pub(super) fn state(row: &HistoryRow) -> JobState {
     row.job.as_ref().unwrap().job.state.clone()
 }
 
-fn until_ended(world: &World, app: &AppRef) {
+pub(super) fn until_ended(world: &World, app: &AppRef) {
     world.until("the newest run ends", || state(&history(world, app)[0]).has_ended().then_some(()));
 }
 
@@ -200,6 +204,30 @@ fn c_83_a_clock_that_is_put_back_runs_nothing_twice() {
     let begun = history(&world, &app).into_iter().filter(|row| !missed(row)).map(|row| row.run.due_at);
     let begun: Vec<_> = begun.collect();
     assert_eq!(begun.iter().collect::<std::collections::BTreeSet<_>>().len(), begun.len(), "{all:#?}");
+    // Also when what was run in those years is so long ago that its row is gone.
+    let (world, _, app) =
+        deployed_in(World::start_with(|settings| settings.cron_runs_kept = 3), "2026-01-01T00:00:30Z");
+    added(&world, &app, "exit 0", "*/10 * * * *");
+    for now in ["2036-01-01T00:00:30Z", "2036-01-01T00:10:30Z", "2026-01-01T00:01:00Z"] {
+        to(&world, now);
+    }
+    for hour in 1..4 {
+        for minute in ["00", "10", "20", "30", "40", "50"] {
+            let due = format!("2026-01-01 0{hour}:{minute}:00");
+            to(&world, &format!("{}Z", due.replace(' ', "T")));
+            assert_eq!(told(&world, &app)[0], format!("{due} UTC started"));
+        }
+    }
+    assert!(told(&world, &app).len() <= 3);
+    for again in
+        ["2026-01-01T00:55:00Z", "2026-01-01T01:00:00Z", "2036-01-01T00:05:00Z", "2036-01-01T00:10:00Z"]
+    {
+        let before = told(&world, &app);
+        to(&world, again);
+        let new =
+            told(&world, &app).into_iter().filter(|row| !before.contains(row) && row.ends_with("started"));
+        assert_eq!(new.collect::<Vec<_>>(), [""; 0], "{again} was dealt with, though its row is gone");
+    }
 }
 
 #[test]
@@ -241,6 +269,25 @@ fn c_84_concurrency_is_allowed_forbidden_or_replaces() {
     assert!(lines.iter().any(|line| {
         line.contains("Skipped the run of `work` due at 2026-01-01 00:04:00 UTC: the run before")
     }));
+}
+
+#[test]
+fn one_that_runs_beside_others_waits_for_no_end() {
+    let (world, _, app) = deployed_at("2026-01-01T00:00:30Z");
+    added(&world, &app, "stubborn", "* * * * *");
+    to(&world, "2026-01-01T00:01:00Z");
+    let is_live = |name: &str| {
+        let observed = world.backend.observed();
+        observed.processes.iter().any(|p| p.purpose.display_name() == name && p.state.is_live())
+    };
+    world.until("cron.1 runs", || is_live("cron.1").then_some(()));
+    let first = crate::ProcessRef::new("cron.1");
+    ops::formation::stop(&world.engine, &world.admin, &app, &ProcessTarget::One(first)).unwrap();
+    to(&world, "2026-01-01T00:02:00Z");
+    world.until("cron.2 runs", || is_live("cron.2").then_some(()));
+    assert!(is_live("cron.1"), "it goes on though it was stopped");
+    to(&world, "2026-01-01T00:03:00Z");
+    assert_eq!(told(&world, &app)[0], "2026-01-01 00:03:00 UTC started");
 }
 
 #[test]
@@ -328,11 +375,8 @@ fn c_86_entries_of_app_json_follow_the_release_that_serves() {
     assert_eq!(cron::remove(&world.engine, &world.admin, &app, None).unwrap_err().kind(), Kind::NotFound);
 }
 
-/// Copies the ledger after each transaction of a run, and lets a server go on from each copy, in a world where nothing runs.
-#[test]
-fn every_cut_between_two_transactions_starts_a_run_at_most_once() {
-    let (world, _, app) = deployed_at("2026-01-01T00:00:30Z");
-    added(&world, &app, "exit 0", "0 * * * *");
+/// Copies the ledger after each transaction of what is done: where they lie, and how many.
+fn copied(world: &World, what: impl FnOnce()) -> (PathBuf, u64) {
     let folder = world.folder.path().join("copies");
     let taken = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let (target, counter) = (folder.clone(), taken.clone());
@@ -340,23 +384,39 @@ fn every_cut_between_two_transactions_starts_a_run_at_most_once() {
         let n = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         store.backup(&target.join(n.to_string()).join("ledger/ledger.db")).unwrap();
     }));
-    to(&world, "2026-01-01T01:00:00Z");
-    until_ended(&world, &app);
+    what();
     *world.engine.0.after_commit.lock().unwrap() = None;
     let taken = taken.load(std::sync::atomic::Ordering::SeqCst);
     assert!(taken >= 3, "the run, its start and its end are transactions: {taken}");
+    (folder, taken)
+}
+
+/// A server that goes on from a copy, in a world where nothing runs.
+fn reopened(world: &World, folder: &Path, n: u64) -> (Engine, Arc<MemoryBackend>) {
+    let ports = Ports {
+        log: world.log.clone(),
+        repositories: world.repositories.clone(),
+        clock: world.clock.clone(),
+        random: Arc::new(SeededRandom::new(200 + u128::from(n))),
+    };
+    let engine = Engine::open(settings(&folder.join(n.to_string()), |_| {}), &KEY, ports).unwrap();
+    let backend =
+        Arc::new(MemoryBackend::new(world.clock.clone(), engine.environment(), 200 + u128::from(n)));
+    engine.start(Workers { backend: backend.clone(), builder: world.builder.clone() }).unwrap();
+    (engine, backend)
+}
+
+#[test]
+fn every_cut_between_two_transactions_starts_a_run_at_most_once() {
+    let (world, _, app) = deployed_at("2026-01-01T00:00:30Z");
+    added(&world, &app, "exit 0", "0 * * * *");
+    let (folder, taken) = copied(&world, || {
+        to(&world, "2026-01-01T01:00:00Z");
+        until_ended(&world, &app);
+    });
     let mut ends = Vec::new();
     for n in 0..taken {
-        let ports = Ports {
-            log: world.log.clone(),
-            repositories: world.repositories.clone(),
-            clock: world.clock.clone(),
-            random: Arc::new(SeededRandom::new(200 + u128::from(n))),
-        };
-        let engine = Engine::open(settings(&folder.join(n.to_string()), |_| {}), &KEY, ports).unwrap();
-        let backend =
-            Arc::new(MemoryBackend::new(world.clock.clone(), engine.environment(), 200 + u128::from(n)));
-        engine.start(Workers { backend: backend.clone(), builder: world.builder.clone() }).unwrap();
+        let (engine, backend) = reopened(&world, &folder, n);
         let rows = || cron::history(&engine, &world.admin, &app, None).unwrap();
         // A copy of before the run begins it itself.
         let has_ended = |rows: &Vec<_>| rows.first().is_some_and(|row| state(row).has_ended());
@@ -370,4 +430,30 @@ fn every_cut_between_two_transactions_starts_a_run_at_most_once() {
         engine.shutdown();
     }
     assert!(ends.contains(&(0, true)), "cut between its start and its process, it is lost: {ends:?}");
+}
+
+/// The same, and the servers that go on come hours later: at none of the cuts is the run still begun.
+#[test]
+fn after_every_cut_a_late_server_begins_nothing() {
+    let (world, _, app) = deployed_at("2026-01-01T00:00:30Z");
+    added(&world, &app, "exit 0", "0 1 * * *");
+    let (folder, taken) = copied(&world, || {
+        to(&world, "2026-01-01T01:00:00Z");
+        until_ended(&world, &app);
+    });
+    world.clock.advance_millis(9 * HOUR);
+    let mut told = Vec::new();
+    for n in 0..taken {
+        let (engine, backend) = reopened(&world, &folder, n);
+        let rows = || cron::history(&engine, &world.admin, &app, None).unwrap();
+        let is_over = |row: &HistoryRow| row.job.as_ref().is_none_or(|job| job.job.state.has_ended());
+        let all =
+            world.until("the run is over", || Some(rows()).filter(|rows| rows.first().is_some_and(is_over)));
+        assert_eq!(all.len(), 1, "copy {n}: {all:?}");
+        let observed = backend.observed();
+        assert!(!observed.processes.iter().any(|p| matches!(p.purpose, Purpose::Job { .. })), "copy {n}");
+        told.push(matches!(all[0].run.outcome, RunOutcome::Missed { .. }));
+        engine.shutdown();
+    }
+    assert!(told.iter().filter(|missed| **missed).count() >= 1, "before its start it is missed: {told:?}");
 }

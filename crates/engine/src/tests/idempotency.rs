@@ -4,6 +4,7 @@ use super::*;
 use crate::error::Kind;
 use crate::ops::accounts::NewAuthorization;
 use crate::ops::run::NewRun;
+use domain::app_json::cron::{Concurrency, CronEntry};
 use domain::job::JobStreams;
 
 #[test]
@@ -38,6 +39,27 @@ fn a_repeat_answers_with_the_first_resource() {
     assert_eq!(ops::run::create(&world.engine, &keyed_run, &app, run()).unwrap().id, job.id);
     let events = ops::events::of_app(&world.engine, &world.admin, &app, 0, 100).unwrap();
     assert_eq!(events.iter().filter(|event| event.action == "job:create").count(), 1);
+}
+
+#[test]
+fn a_run_by_hand_is_begun_once() {
+    let world = World::start();
+    let (_, app) = world.app("hello");
+    world.push(&app, 1);
+    let entry = CronEntry::checked("work", "@yearly", None, Concurrency::Allow).unwrap();
+    let id = Some(ops::cron::add(&world.engine, &world.admin, &app, entry).unwrap().row.id);
+    let once = keyed(&world.admin, "/dozen/apps/hello/cron/x/runs", 1, "k");
+    let first = ops::cron::run_now(&world.engine, &once, &app, id).unwrap();
+    // It goes on meanwhile, and another begins.
+    let begun =
+        || ops::cron::history(&world.engine, &world.admin, &app, None).unwrap().remove(0).job.unwrap().job;
+    world.until("it has begun", || (begun().state != domain::job::JobState::Waiting).then_some(()));
+    ops::cron::run_now(&world.engine, &world.admin, &app, id).unwrap();
+    let again = ops::cron::run_now(&world.engine, &once, &app, id).unwrap();
+    assert_eq!(first.run, again.run);
+    assert_eq!(ops::cron::history(&world.engine, &world.admin, &app, None).unwrap().len(), 2);
+    ops::cron::remove(&world.engine, &world.admin, &app, id).unwrap();
+    assert_eq!(ops::cron::run_now(&world.engine, &once, &app, id).unwrap().run, first.run, "it was begun");
 }
 
 #[test]

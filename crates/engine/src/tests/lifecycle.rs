@@ -115,6 +115,31 @@ fn c_54_a_release_that_crashes_beyond_the_budget_is_rolled_back_once_by_the_syst
 }
 
 #[test]
+fn of_old_releases_none_but_the_one_to_go_back_to_is_read() {
+    let world = World::start_with(budget(1));
+    let (id, app) = two_releases(&world);
+    let raw = rusqlite::Connection::open(world.ledger()).unwrap();
+    raw.execute_batch(
+        "DROP TRIGGER releases_are_immutable; UPDATE releases SET app_json = '{' WHERE version = 1",
+    )
+    .unwrap();
+    crash(&world, id, 2);
+    world.until("the release before it serves again", || (world.current(&app) == Some(4)).then_some(()));
+    // With a newer release none at all.
+    let world = World::start_with(budget(1));
+    let (id, app) = two_releases(&world);
+    world.builder.procfile(&[("web", "crash")]);
+    assert!(matches!(world.push(&app, 3).status, ReleaseStatus::Failed { .. }));
+    let raw = rusqlite::Connection::open(world.ledger()).unwrap();
+    raw.execute_batch(
+        "DROP TRIGGER releases_are_immutable; UPDATE releases SET app_json = '{' WHERE version < 3",
+    )
+    .unwrap();
+    crash(&world, id, 5);
+    assert_eq!(world.current(&app), Some(3));
+}
+
+#[test]
 fn c_54_a_newer_release_even_a_failed_one_forbids_the_rollback() {
     let world = World::start_with(budget(1));
     let (id, app) = two_releases(&world);

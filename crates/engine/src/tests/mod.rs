@@ -4,6 +4,8 @@ mod access;
 mod builds;
 mod config;
 mod cron;
+mod cron_model;
+mod cron_troubles;
 mod deploys;
 mod disk;
 mod idempotency;

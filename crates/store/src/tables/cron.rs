@@ -6,7 +6,7 @@ use crate::sql::{int, number, parsed, parsed_optional, small_number, wall, word}
 use crate::{Reader, Writer};
 use domain::app_json::cron::{Concurrency, CronEntry};
 use domain::cron::entries::Origin;
-use domain::ids::{AppId, CronId, JobId};
+use domain::ids::{AccountId, AppId, CronId, JobId};
 use domain::time::WallMillis;
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -52,6 +52,14 @@ pub enum RunOutcome {
     },
 }
 
+/// What an unfinished job is a run of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunOf {
+    pub entry: CronId,
+    /// Whether it takes the place of the run before it.
+    pub replaces: bool,
+}
+
 /// A run with the command that it was a run of, and its job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryRow {
@@ -87,7 +95,8 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     let outcome = match (outcome.as_str(), job, reason) {
         ("started", Some(job), None) => RunOutcome::Started { job },
         ("skipped", None, Some(reason)) => RunOutcome::Skipped { reason },
-        ("missed", None, None) => RunOutcome::Missed { count: small_number(row, "count")? },
+        // With a job: it was not started in time.
+        ("missed", _, None) => RunOutcome::Missed { count: small_number(row, "count")? },
         _ => {
             let detail = format!("outcome {outcome:?} of a scheduled run does not fit its columns").into();
             return Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Text, detail));
@@ -116,9 +125,16 @@ impl Reader<'_> {
         self.all(&sql, [app.to_string()], read_entry)
     }
 
-    /// Of all apps.
-    pub fn all_cron_entries(&self) -> Result<Vec<CronRow>> {
-        self.all(&format!("{ENTRIES} WHERE removed_at IS NULL"), (), read_entry)
+    /// Of all apps. Each is read by itself: one that this version cannot read shall not stand in the way of the others.
+    pub fn cron_entry_ids(&self) -> Result<Vec<CronId>> {
+        self.all("SELECT id FROM cron_entries WHERE removed_at IS NULL", (), |row| parsed(row, "id"))
+    }
+
+    /// Of an app, those of one origin, oldest first.
+    pub fn cron_entry_ids_of(&self, app: AppId, origin: Origin) -> Result<Vec<CronId>> {
+        let sql = "SELECT id FROM cron_entries WHERE app_id = ?1 AND origin = ?2 AND removed_at IS NULL
+            ORDER BY created_at, rowid";
+        self.all(sql, (app.to_string(), origin.as_word()), |row| parsed(row, "id"))
     }
 
     pub fn cron_entry(&self, id: CronId) -> Result<Option<CronRow>> {
@@ -126,31 +142,35 @@ impl Reader<'_> {
         self.one(&sql, [id.to_string()], read_entry)
     }
 
-    /// Those that are due, and those that are ahead of the clock since that was put back.
-    pub fn pressing_cron_entries(&self, now: WallMillis) -> Result<Vec<CronRow>> {
-        let sql = format!(
-            "{ENTRIES} WHERE removed_at IS NULL AND (next_due <= ?1 OR dealt_until > ?1) ORDER BY next_due, rowid"
-        );
-        self.all(&sql, [int(now.0)], read_entry)
+    /// Those that are due, and those that are ahead of the clock since that was put back. What was due first comes first.
+    pub fn pressing_cron_entries(&self, now: WallMillis) -> Result<Vec<CronId>> {
+        let sql = "SELECT id, next_due FROM cron_entries WHERE removed_at IS NULL AND next_due <= ?1
+            UNION SELECT id, next_due FROM cron_entries WHERE removed_at IS NULL AND dealt_until > ?1
+            ORDER BY next_due, id";
+        self.all(sql, [int(now.0)], |row| parsed(row, "id"))
     }
 
-    /// When the next entry of all is due.
-    pub fn next_cron_due(&self) -> Result<Option<WallMillis>> {
-        let sql = "SELECT min(next_due) AS next_due FROM cron_entries WHERE removed_at IS NULL";
-        Ok(self.one(sql, (), |row| wall_optional(row, "next_due"))?.flatten())
+    /// When the next entry of all is due that is not yet.
+    pub fn next_cron_due(&self, now: WallMillis) -> Result<Option<WallMillis>> {
+        let sql =
+            "SELECT min(next_due) AS next_due FROM cron_entries WHERE removed_at IS NULL AND next_due > ?1";
+        Ok(self.one(sql, [int(now.0)], |row| wall_optional(row, "next_due"))?.flatten())
     }
 
     /// Whether this instant was run or skipped.
     pub fn is_cron_instant_dealt_with(&self, entry: CronId, due_at: WallMillis) -> Result<bool> {
-        let sql = "SELECT count(*) FROM cron_entries WHERE id = ?1 AND (pruned_until >= ?2
-            OR EXISTS (SELECT 1 FROM cron_runs WHERE entry_id = ?1 AND due_at = ?2 AND outcome <> 'missed'))";
-        Ok(self.count(sql, (entry.to_string(), int(due_at.0)))? > 0)
+        let sql =
+            "SELECT count(*) FROM cron_runs WHERE entry_id = ?1 AND due_at = ?2 AND outcome <> 'missed'";
+        let has_row = self.count(sql, (entry.to_string(), int(due_at.0)))? > 0;
+        Ok(has_row || self.pruned_cron_instants(entry)?.contains(due_at))
     }
 
     /// The latest instant, none later than `at_most`, that was run or skipped.
     pub fn newest_cron_instant(&self, entry: CronId, at_most: WallMillis) -> Result<Option<WallMillis>> {
         let sql = "SELECT max(due_at) AS due_at FROM cron_runs WHERE entry_id = ?1 AND due_at <= ?2 AND outcome <> 'missed'";
-        Ok(self.one(sql, (entry.to_string(), int(at_most.0)), |row| wall_optional(row, "due_at"))?.flatten())
+        let of_rows =
+            self.one(sql, (entry.to_string(), int(at_most.0)), |row| wall_optional(row, "due_at"))?.flatten();
+        Ok(of_rows.max(self.pruned_cron_instants(entry)?.newest(at_most)))
     }
 
     /// What was recorded of an app's entries, removed ones included, newest first.
@@ -185,10 +205,43 @@ impl Reader<'_> {
     }
 
     /// Which entries the unfinished jobs of all apps are runs of.
-    pub fn entries_of_unfinished_jobs(&self) -> Result<BTreeMap<JobId, CronId>> {
-        let sql = "SELECT job_id, entry_id FROM jobs JOIN cron_runs ON job_id = jobs.id WHERE state IN ('waiting', 'started')";
-        let rows = self.all(sql, (), |row| Ok((parsed(row, "job_id")?, parsed(row, "entry_id")?)))?;
+    pub fn entries_of_unfinished_jobs(&self) -> Result<BTreeMap<JobId, RunOf>> {
+        let sql = "SELECT job_id, entry_id, concurrency = 'replace' AS replaces FROM jobs JOIN cron_runs ON job_id = jobs.id
+            JOIN cron_entries ON cron_entries.id = entry_id WHERE state IN ('waiting', 'started')";
+        let rows = self.all(sql, (), |row| {
+            let run_of = RunOf { entry: parsed(row, "entry_id")?, replaces: row.get("replaces")? };
+            Ok((parsed(row, "job_id")?, run_of))
+        })?;
         Ok(rows.into_iter().collect())
+    }
+
+    /// Runs of all entries of an app that have not ended.
+    pub fn unfinished_cron_jobs_of_app(&self, app: AppId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM jobs WHERE app_id = ?1 AND kind = 'cron' AND state IN ('waiting', 'started')";
+        self.count(sql, [app.to_string()])
+    }
+
+    /// The same of all of an owner's apps.
+    pub fn unfinished_cron_jobs_of_owner(&self, owner: AccountId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM jobs WHERE app_id IN (SELECT id FROM apps WHERE owner_id = ?1)
+            AND kind = 'cron' AND state IN ('waiting', 'started')";
+        self.count(sql, [owner.to_string()])
+    }
+
+    /// The run that a job is of.
+    pub fn cron_run_of_job(&self, job: JobId) -> Result<Option<HistoryRow>> {
+        let run = self.one(&format!("{RUNS} WHERE job_id = ?1"), [job.to_string()], read_run)?;
+        run.map(|run| self.with_job(run)).transpose()
+    }
+
+    /// Runs that were to start before an instant, have not and still may.
+    pub fn waiting_cron_runs(&self, made_before: WallMillis) -> Result<Vec<HistoryRow>> {
+        let sql = format!(
+            "{RUNS} WHERE job_id IN (SELECT id FROM jobs WHERE state IN ('waiting', 'started') AND state = 'waiting'
+            AND kind = 'cron' AND cancelled = 0 AND created_at < ?1)"
+        );
+        let runs = self.all(&sql, [int(made_before.0)], read_run)?;
+        runs.into_iter().map(|run| self.with_job(run)).collect()
     }
 }
 
@@ -258,25 +311,9 @@ impl Writer<'_> {
         self.run(sql, (entry.to_string(), due_at, int(now.0), word, job, reason, count)).map(drop)
     }
 
-    /// Keeps the newest `kept` rows of each entry, the rows of jobs that have not ended, and nothing of entries that were removed
-    /// before `removed_before` and have no such job.
-    pub fn prune_cron(&self, kept: u32, removed_before: WallMillis) -> Result<()> {
-        let old = "FROM cron_runs WHERE sequence <= (SELECT sequence FROM cron_runs AS newer WHERE newer.entry_id = cron_runs.entry_id
-            ORDER BY sequence DESC LIMIT 1 OFFSET ?1)
-            AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_id AND state IN ('waiting', 'started'))";
-        let forget = format!(
-            "UPDATE cron_entries SET pruned_until = max(pruned_until, coalesce((SELECT max(due_at) FROM (SELECT due_at, entry_id {old} AND outcome <> 'missed')
-            WHERE entry_id = cron_entries.id), 0))"
-        );
-        self.run(&forget, [kept])?;
-        // A run goes with its job.
-        self.run(&format!("DELETE FROM jobs WHERE id IN (SELECT job_id {old})"), [kept])?;
-        self.run(&format!("DELETE {old}"), [kept])?;
-        let gone = "SELECT id FROM cron_entries WHERE removed_at < ?1 AND NOT EXISTS (SELECT 1 FROM cron_runs JOIN jobs
-            ON jobs.id = job_id WHERE entry_id = cron_entries.id AND state IN ('waiting', 'started'))";
-        let runs =
-            format!("DELETE FROM jobs WHERE id IN (SELECT job_id FROM cron_runs WHERE entry_id IN ({gone}))");
-        self.run(&runs, [int(removed_before.0)])?;
-        self.run(&format!("DELETE FROM cron_entries WHERE id IN ({gone})"), [int(removed_before.0)]).map(drop)
+    /// The run was not started in time: what was to be its job has been cancelled.
+    pub fn miss_cron_run(&self, sequence: u64) -> Result<()> {
+        let sql = "UPDATE cron_runs SET outcome = 'missed' WHERE sequence = ?1 AND outcome = 'started'";
+        self.run(sql, [int(sequence)]).map(drop)
     }
 }

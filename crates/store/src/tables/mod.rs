@@ -5,6 +5,7 @@ pub mod apps;
 pub mod buildpacks;
 pub mod builds;
 pub mod cron;
+mod cron_pruning;
 pub mod desired;
 pub mod domains;
 pub mod events;

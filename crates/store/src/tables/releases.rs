@@ -17,7 +17,7 @@ use domain::secret::Secret;
 use domain::time::{BootId, BootMillis, WallMillis};
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{OptionalExtension, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// The instant of a promotion, by both clocks.
@@ -145,6 +145,21 @@ impl Reader<'_> {
     pub fn sound_release(&self, app: AppId) -> Result<Option<Release>> {
         let sql = format!("{COLUMNS} WHERE app_id = ?1 AND status <> 'failed' ORDER BY version DESC LIMIT 1");
         self.one(&sql, [app.to_string()], read)
+    }
+
+    /// The newest release before this version that has served and has a slug, but for those named.
+    pub fn newest_served_before(
+        &self,
+        app: AppId,
+        before: ReleaseVersion,
+        but: &BTreeSet<ReleaseId>,
+    ) -> Result<Option<Release>> {
+        let but: Vec<_> = but.iter().map(ReleaseId::to_string).collect();
+        let sql = format!(
+            "{COLUMNS} WHERE app_id = ?1 AND version < ?2 AND status = 'succeeded' AND slug IS NOT NULL
+            AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY version DESC LIMIT 1"
+        );
+        self.one(&sql, (app.to_string(), int(before.0), to_json("release", &but)?), read)
     }
 
     /// The newest release with a slug, whatever became of it.
