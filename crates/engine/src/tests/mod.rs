@@ -164,9 +164,11 @@ impl World {
             .filter(|process| matches!(process.purpose, Purpose::Slot { .. }))
             .map(|process| {
                 let release = ReleaseRef::Id(process.purpose.release());
-                let info =
-                    ops::releases::info(&self.engine, &self.admin, &AppRef::Id(app), &release).unwrap();
-                format!("{} {}", process.purpose.display_name(), info.release.version)
+                let info = ops::releases::info(&self.engine, &self.admin, &AppRef::Id(app), &release);
+                // A restored ledger may not know the release of what is about to be stopped.
+                let version =
+                    info.map_or_else(|_| "unknown".to_owned(), |info| info.release.version.to_string());
+                format!("{} {version}", process.purpose.display_name())
             })
             .collect();
         names.sort();
