@@ -125,7 +125,7 @@ impl Ledger {
         else {
             return;
         };
-        let kind = if number % 2 == 0 { JobKind::OneOff } else { JobKind::Cron };
+        let kind = if number.is_multiple_of(2) { JobKind::OneOff } else { JobKind::Cron };
         app.jobs.push(job(JobId::from_uuid(ids.next_uuid()), kind, release, slug, number));
     }
 
