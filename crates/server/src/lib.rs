@@ -14,6 +14,7 @@ pub mod links;
 mod loopback;
 mod paging;
 mod phase;
+mod places;
 pub mod ports;
 mod rendezvous;
 mod run;

@@ -78,11 +78,22 @@ pub fn authenticate(engine: &Engine, token: &Secret<String>) -> Result<Authentic
     let hash = secret_hash(token);
     engine.read(|reader| {
         let found = reader.token_by_secret(&hash)?.filter(|found| !has_expired(engine, found.expires_at));
-        let found = found.ok_or_else(invalid_credentials)?;
-        let account = reader.account(found.account.id)?.ok_or_else(invalid_credentials)?;
-        let actor = Actor::Account { id: account.id, role: account.role, scope: found.scope };
-        Ok(Authenticated { actor, token: found.id, account })
+        holder_of(reader, found.ok_or_else(invalid_credentials)?)
     })
+}
+
+/// Who holds the token of this id, with the role that they have now. For what goes on after its request.
+pub fn holder(engine: &Engine, token: TokenId) -> Result<Authenticated, Error> {
+    engine.read(|reader| {
+        let found = reader.token(token)?.filter(|found| !has_expired(engine, found.expires_at));
+        holder_of(reader, found.ok_or_else(invalid_credentials)?)
+    })
+}
+
+fn holder_of(reader: &Reader<'_>, token: Authorization) -> Result<Authenticated, Error> {
+    let account = reader.account(token.account.id)?.ok_or_else(invalid_credentials)?;
+    let actor = Actor::Account { id: account.id, role: account.role, scope: token.scope };
+    Ok(Authenticated { actor, token: token.id, account })
 }
 
 /// Email and password, as `login` sends them: the password is a token of the account with that address.

@@ -3,6 +3,7 @@
 //! Must not: know any route or process. It gets an [`axum::Router`] and a function for each rendezvous, and owns the limits that
 //! no handler should have to think of: connections, handshake, header size and count, idle time, and an orderly end.
 
+mod activity;
 mod linger;
 mod sniff;
 mod tls;
@@ -10,6 +11,8 @@ mod tls;
 pub use sniff::RENDEZVOUS_PREFIX;
 pub use tls::{Certificate, server_config};
 
+use crate::places::{Place, Places, Room, network_of};
+use activity::Activity;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -17,24 +20,27 @@ use linger::Linger;
 use sniff::{FirstBytes, Opening};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Layer;
 
-/// Connections at once; further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 2048;
+/// Connections at once, and those of one address; further ones are closed.
+const CONNECTIONS: Room = Room { all: 2048, of_one: 256 };
 /// From accept to the end of the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the handshake to the first byte, and from one request's end to the next one's complete head.
+/// From the handshake to the first byte, and from one request's end to the next one's complete head, whatever is said below the
+/// level of requests meanwhile.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a client that was told that its idle connection ends may take to let it go.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(10);
 /// All headers of one request together. Clients send `Request-Id` lists of 7 KB.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 200;
@@ -67,22 +73,17 @@ pub struct Arrival {
 /// Serves an arrival to its end.
 pub type Meet = Arc<dyn Fn(Arrival) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
 impl Front {
     /// Serves until the token is cancelled and every connection has ended or [`SHUTDOWN_GRACE`] is over.
     pub async fn serve(self, shutdown: CancellationToken) -> io::Result<()> {
         let acceptor = TlsAcceptor::from(server_config(self.certificate)?);
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Places::new(CONNECTIONS);
         let connections = TaskTracker::new();
         let door = Arc::new(Door { acceptor, routes: self.routes, rendezvous: self.rendezvous, shutdown });
-        while let Some((stream, peer, place)) = next_connection(&self.listener, &places, &door.shutdown).await
-        {
+        while let Some((stream, place)) = next_connection(&self.listener, &places, &door.shutdown).await {
             let door = Arc::clone(&door);
             connections.spawn(async move {
-                door.connection(stream, Peer(peer)).await;
+                door.connection(stream).await;
                 drop(place);
             });
         }
@@ -96,17 +97,20 @@ impl Front {
     }
 }
 
-/// The next connection and its place, or `None` once the server was told to stop.
+/// The next connection that gets a place, or `None` once the server was told to stop. One without a place is closed at once: a
+/// queue of strangers would be one of friends as well.
 async fn next_connection(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    places: &Places<IpAddr>,
     shutdown: &CancellationToken,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Place<IpAddr>)> {
     let next = async {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, peer, place)),
+                Ok((stream, peer)) => match places.enter(network_of(peer.ip())) {
+                    Some(place) => return (stream, place),
+                    None => tracing::debug!(%peer, "a connection found no place"),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -114,7 +118,7 @@ async fn next_connection(
             }
         }
     };
-    shutdown.run_until_cancelled(next).await.flatten()
+    shutdown.run_until_cancelled(next).await
 }
 
 /// What every connection needs.
@@ -126,14 +130,14 @@ struct Door {
 }
 
 impl Door {
-    async fn connection(&self, stream: TcpStream, peer: Peer) {
+    async fn connection(&self, stream: TcpStream) {
         let opened = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.handshake(stream)).await;
         let Ok(Some(stream)) = opened else { return };
         if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2) {
-            return self.http(FirstBytes::none(stream), peer).await;
+            return self.http(FirstBytes::none(stream)).await;
         }
         match self.shutdown.run_until_cancelled(sniff::opening(stream, IDLE_TIMEOUT)).await {
-            Some(Ok(Opening::Http(stream))) => self.http(stream, peer).await,
+            Some(Ok(Opening::Http(stream))) => self.http(stream).await,
             Some(Ok(Opening::Rendezvous { secret, query, stream })) => {
                 (self.rendezvous)(Arrival { secret, query, stream }).await;
             }
@@ -158,19 +162,31 @@ impl Door {
         }
     }
 
-    async fn http(&self, stream: FirstBytes<TlsStream<TcpStream>>, peer: Peer) {
-        let routes = self.routes.clone().layer(axum::Extension(peer));
-        let builder = http_builder();
-        let service = TowerToHyperService::new(routes);
-        let connection = builder.serve_connection(TokioIo::new(Linger::new(stream)), service);
-        tokio::pin!(connection);
-        tokio::select! {
-            ended = connection.as_mut() => log_end(ended),
-            () = self.shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                log_end(connection.await);
-            }
-        }
+    async fn http(&self, stream: FirstBytes<TlsStream<TcpStream>>) {
+        serve_http(Linger::new(stream), self.routes.clone(), &self.shutdown).await;
+    }
+}
+
+/// Serves requests until the client has no more, has asked nothing for a while, or the server is to end.
+async fn serve_http<S>(stream: S, routes: axum::Router, shutdown: &CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Activity::new();
+    let builder = http_builder();
+    let service = TowerToHyperService::new(activity.layer(routes));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return log_end(ended),
+        () = shutdown.cancelled() => {}
+        () = activity.idle_for(IDLE_TIMEOUT) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection => log_end(ended),
+        // It says goodbye to nobody, or to somebody who does not listen.
+        () = activity.idle_for(GOODBYE_TIMEOUT) => {}
     }
 }
 
@@ -216,6 +232,9 @@ async fn answer_plain(mut stream: TcpStream) {
         let _ended = stream.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod idle_tests;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use axum::extract::Path;
 use axum::response::Response;
 use axum::{Json, extract};
 use domain::build::{BuildSource, BuildStatus as Status};
-use domain::ids::BuildId;
+use domain::ids::{BuildId, TokenId};
 use domain::names::InvalidName;
 use domain::policy::Action;
 use engine::ops::builds::BuildInfo;
@@ -56,19 +56,26 @@ const FIELDS: &[Field<BuildInfo>] = &[
     Field { name: "id", text: |row| row.build.id.to_string() },
 ];
 
-fn render(state: &State, origin: &Origin, app: &AppReference, row: &BuildInfo) -> Build {
+fn render(
+    state: &State,
+    origin: &Origin,
+    token: Option<TokenId>,
+    app: &AppReference,
+    row: &BuildInfo,
+) -> Build {
     let build = &row.build;
     let slug = match &build.status {
         Status::Succeeded { slug, .. } => Some(slug_uuid(slug)),
         Status::Waiting | Status::Running | Status::Failed { .. } | Status::Superseded => None,
     };
+    let output = Target::Build { app: build.app, build: build.id };
     Build {
         app: AppIdReference { id: build.app },
         buildpacks: None,
         created_at: time(build.created_at),
         generation: GENERATION.to_owned(),
         id: build.id,
-        output_stream_url: origin.https(&state.streams.tickets.path(Target::Build(build.id))),
+        output_stream_url: origin.https(&state.streams.tickets.path(output, token)),
         release: row.release.map(|id| ReleaseIdReference { id }),
         slug: slug.map(|id| IdReference { id }),
         source_blob: source_blob(origin, app, &build.source),
@@ -114,6 +121,7 @@ async fn create(
     refuse_buildpacks(&call.body)?;
     let named = named_source(call.body.source_blob)?;
     let (engine, context, app) = (state.engine.clone(), call.context.clone(), AppRef::new(&app));
+    let token = context.token;
     let (app, earlier) = blocking(move || {
         let named = ops::apps::authorise_app(&engine, &context, &app, Action::BuildCreate)?.app;
         Ok((named, builds::earlier(&engine, &context, &app)?))
@@ -121,7 +129,7 @@ async fn create(
     .await?;
     let named_app = AppReference { id: app.id, name: app.name.clone() };
     if let Some(row) = earlier {
-        return Ok((StatusCode::CREATED, Json(render(&state, &origin, &named_app, &row))));
+        return Ok((StatusCode::CREATED, Json(render(&state, &origin, token, &named_app, &row))));
     }
     let busy = || {
         Refusal::new(ErrorId::Unavailable, "Too many pushes and builds are coming in; try again in a moment.")
@@ -130,7 +138,7 @@ async fn create(
     let address = intake::find(&state, &origin, &app, &named).await?;
     let order = Order { context: call.context, app: app.id, named, address, place };
     let row = intake::accept(&state, order).await?;
-    Ok((StatusCode::CREATED, Json(render(&state, &origin, &named_app, &row))))
+    Ok((StatusCode::CREATED, Json(render(&state, &origin, token, &named_app, &row))))
 }
 
 /// Which builder works is told by the source and by what is set for the app.
@@ -169,11 +177,12 @@ async fn list(
     origin: Origin,
 ) -> Result<Response, Refusal> {
     let (engine, context, app) = (state.engine.clone(), caller.context(), AppRef::new(&app));
+    let token = context.token;
     let (app, rows) = blocking(move || {
         Ok((super::dynos::named(&engine, &context, &app)?, ops::builds::list(&engine, &context, &app)?))
     })
     .await?;
-    Ok(wanted.answer(rows, FIELDS, |row| render(&state, &origin, &app, &row)))
+    Ok(wanted.answer(rows, FIELDS, |row| render(&state, &origin, token, &app, &row)))
 }
 
 fn parse_id(text: &str) -> Result<BuildId, Refusal> {
@@ -188,12 +197,13 @@ async fn info(
 ) -> Result<Json<Build>, Refusal> {
     let build = parse_id(&build)?;
     let (engine, context, app) = (state.engine.clone(), caller.context(), AppRef::new(&app));
+    let token = context.token;
     let (app, row) = blocking(move || {
         let row = ops::builds::info(&engine, &context, &app, build)?;
         Ok((super::dynos::named(&engine, &context, &app)?, row))
     })
     .await?;
-    Ok(Json(render(&state, &origin, &app, &row)))
+    Ok(Json(render(&state, &origin, token, &app, &row)))
 }
 
 async fn cancel(
@@ -204,10 +214,11 @@ async fn cancel(
 ) -> Result<Json<Build>, Refusal> {
     let build = parse_id(&build)?;
     let (engine, context, app) = (state.engine.clone(), caller.context(), AppRef::new(&app));
+    let token = context.token;
     let (app, row) = blocking(move || {
         let row = ops::builds::cancel(&engine, &context, &app, build)?;
         Ok((super::dynos::named(&engine, &context, &app)?, row))
     })
     .await?;
-    Ok(Json(render(&state, &origin, &app, &row)))
+    Ok(Json(render(&state, &origin, token, &app, &row)))
 }

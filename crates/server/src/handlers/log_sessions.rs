@@ -35,13 +35,14 @@ async fn create(
     call: Call<CreateLogSession>,
 ) -> Result<(StatusCode, Json<LogSession>), Refusal> {
     let (engine, context, app) = (state.engine.clone(), call.context, AppRef::new(&app));
+    let token = context.token;
     let row = blocking(move || ops::apps::authorise_app(&engine, &context, &app, Action::LogRead)).await?;
     let ticket = ticket(row.app.id, call.body);
     let now = now();
     let session = LogSession {
         created_at: now,
         id: random_id(),
-        logplex_url: origin.https(&state.streams.tickets.path(Target::Log(ticket))),
+        logplex_url: origin.https(&state.streams.tickets.path(Target::Log(ticket), token)),
         updated_at: now,
     };
     Ok((StatusCode::CREATED, Json(session)))

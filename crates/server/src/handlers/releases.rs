@@ -17,6 +17,7 @@ use api::slug::slug_uuid;
 use axum::extract::Path;
 use axum::response::Response;
 use axum::{Json, extract};
+use domain::ids::TokenId;
 use domain::policy::Action;
 use domain::release::ReleaseStatus as Status;
 use engine::ops::releases::ReleaseInfo;
@@ -49,7 +50,7 @@ const FIELDS: &[Field<ReleaseInfo>] = &[
     Field { name: "id", text: |row| row.release.id.to_string() },
 ];
 
-fn render(state: &State, origin: &Origin, row: &ReleaseInfo) -> Release {
+fn render(state: &State, origin: &Origin, token: Option<TokenId>, row: &ReleaseInfo) -> Release {
     let release = &row.release;
     let slug = release.artifact.slug.as_ref().map(slug_uuid);
     Release {
@@ -65,15 +66,15 @@ fn render(state: &State, origin: &Origin, row: &ReleaseInfo) -> Release {
         user: user(row.user.as_ref()),
         version: release.version,
         current: row.current,
-        output_stream_url: output_url(state, origin, row),
+        output_stream_url: output_url(state, origin, token, row),
         eligible_for_rollback: row.eligible_for_rollback,
     }
 }
 
-fn output_url(state: &State, origin: &Origin, row: &ReleaseInfo) -> Option<String> {
+fn output_url(state: &State, origin: &Origin, token: Option<TokenId>, row: &ReleaseInfo) -> Option<String> {
     let job = row.phase_job?;
     let target = Target::Release { app: row.release.app, release: row.release.id, job };
-    Some(origin.https(&state.streams.tickets.path(target)))
+    Some(origin.https(&state.streams.tickets.path(target, token)))
 }
 
 const fn status(status: &Status) -> ReleaseStatus {
@@ -92,9 +93,9 @@ async fn list(
     wanted: Wanted,
     origin: Origin,
 ) -> Result<Response, Refusal> {
-    let engine = state.engine.clone();
+    let (engine, token) = (state.engine.clone(), Some(caller.token));
     let rows = blocking(move || ops::releases::list(&engine, &caller.context(), &AppRef::new(&app))).await?;
-    Ok(wanted.answer(rows, FIELDS, |row| render(&state, &origin, &row)))
+    Ok(wanted.answer(rows, FIELDS, |row| render(&state, &origin, token, &row)))
 }
 
 async fn info(
@@ -103,10 +104,10 @@ async fn info(
     caller: Caller,
     origin: Origin,
 ) -> Result<Json<Release>, Refusal> {
-    let engine = state.engine.clone();
+    let (engine, token) = (state.engine.clone(), Some(caller.token));
     let (app, release) = (AppRef::new(&app), ReleaseRef::new(&release));
     let row = blocking(move || ops::releases::info(&engine, &caller.context(), &app, &release)).await?;
-    Ok(Json(render(&state, &origin, &row)))
+    Ok(Json(render(&state, &origin, token, &row)))
 }
 
 /// A rollback. Releases of a slug by its id are not offered.
@@ -123,8 +124,8 @@ async fn create(
         );
         return Err(refusal.with_hint("Releases of a slug by its id are not offered by this server."));
     };
-    let engine = state.engine.clone();
+    let (engine, token) = (state.engine.clone(), call.context.token);
     let (app, release) = (AppRef::new(&app), ReleaseRef::new(target.as_str()));
     let row = blocking(move || ops::releases::rollback(&engine, &call.context, &app, &release)).await?;
-    Ok((StatusCode::CREATED, Json(render(&state, &origin, &row))))
+    Ok((StatusCode::CREATED, Json(render(&state, &origin, token, &row))))
 }

@@ -2,17 +2,18 @@
 //! a client that comes again with `Last-Event-ID` goes on after that line.
 
 use super::feed::Form;
+use super::right::Leash;
 use super::ticket::LogTicket;
 use super::{Gone, Pen, answer, sheet};
 use crate::http::error::Refusal;
+use crate::places::Place;
 use crate::ports::{Follow, LogFeed, LogNext, LogQuery, LogSource};
 use crate::state::State;
 use api::error::ErrorId;
 use axum::response::Response;
+use domain::ids::AccountId;
 use http::HeaderMap;
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 
 /// How long one look at the log lasts: the delay with which a stream notices that the server ends.
 const LOOK: Duration = Duration::from_secs(1);
@@ -25,7 +26,8 @@ pub async fn open(
     state: &State,
     wanted: &LogTicket,
     headers: &HeaderMap,
-    place: OwnedSemaphorePermit,
+    leash: Leash,
+    place: Place<AccountId>,
 ) -> Result<Response, Refusal> {
     let query = query(wanted, headers);
     let logs = state.logs.clone();
@@ -34,8 +36,7 @@ pub async fn open(
     let feed = opened.map_err(|reason| Refusal::new(ErrorId::Unavailable, reason))?;
     let form = Form::of(headers);
     let (pen, body) = sheet(place);
-    let shutdown = state.shutdown.clone();
-    state.tasks.spawn_blocking(move || copy(feed, &pen, form, &shutdown));
+    state.tasks.spawn_blocking(move || copy(feed, &pen, form, leash));
     Ok(answer(form.content_type(), body))
 }
 
@@ -62,9 +63,9 @@ fn parse_source(text: &str) -> Option<LogSource> {
     }
 }
 
-fn copy(mut feed: Box<dyn LogFeed>, pen: &Pen, form: Form, shutdown: &CancellationToken) {
+fn copy(mut feed: Box<dyn LogFeed>, pen: &Pen, form: Form, mut leash: Leash) {
     let mut spoken = Instant::now();
-    while !shutdown.is_cancelled() {
+    while leash.holds() {
         let written = match feed.next(LOOK) {
             LogNext::End => return,
             LogNext::Lines(records) => pen.write(form.render(&records)),

@@ -1,19 +1,19 @@
 //! The output of builds and of release phases as plain text, from its beginning, until it ends.
 
+use super::right::Leash;
 use super::{Gone, PLAIN, Pen, answer, sheet};
 use crate::http::blocking;
 use crate::http::error::Refusal;
 use crate::phase;
+use crate::places::Place;
 use crate::ports::{LogFeed, LogNext};
 use crate::state::State;
 use api::error::ErrorId;
 use axum::response::Response;
-use domain::ids::{AppId, BuildId, JobId, ReleaseId};
+use domain::ids::{AccountId, AppId, BuildId, JobId, ReleaseId};
 use engine::builds::{Output, OutputReader};
 use engine::{Engine, Progress, builds};
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 
 const LOOK: Duration = Duration::from_secs(1);
 /// Clients give up after 60 s of silence; Heroku sends a NUL, which terminals do not show.
@@ -23,19 +23,19 @@ const BEAT: &str = "\0";
 pub async fn of_build(
     state: &State,
     build: BuildId,
-    place: OwnedSemaphorePermit,
+    leash: Leash,
+    place: Place<AccountId>,
 ) -> Result<Response, Refusal> {
     let engine = state.engine.clone();
     let output = blocking(move || builds::output(&engine, build)).await?;
     let (pen, body) = sheet(place);
-    let shutdown = state.shutdown.clone();
-    state.tasks.spawn_blocking(move || copy_build(output, &pen, &shutdown));
+    state.tasks.spawn_blocking(move || copy_build(output, &pen, leash));
     Ok(answer(PLAIN, body))
 }
 
-fn copy_build(mut output: OutputReader, pen: &Pen, shutdown: &CancellationToken) {
+fn copy_build(mut output: OutputReader, pen: &Pen, mut leash: Leash) {
     let mut spoken = Instant::now();
-    while !shutdown.is_cancelled() {
+    while leash.holds() {
         let written = match output.next(LOOK) {
             Output::End => return,
             Output::Text(text) => {
@@ -66,7 +66,8 @@ pub async fn of_release(
     app: AppId,
     release: ReleaseId,
     job: JobId,
-    place: OwnedSemaphorePermit,
+    leash: Leash,
+    place: Place<AccountId>,
 ) -> Result<Response, Refusal> {
     let engine = state.engine.clone();
     let name = blocking(move || phase::name(&engine, app, job)).await?;
@@ -78,22 +79,15 @@ pub async fn of_release(
         .map_err(|_| Refusal::internal())?
         .map_err(|reason| Refusal::new(ErrorId::Unavailable, reason))?;
     let (pen, body) = sheet(place);
-    let (engine, shutdown) = (state.engine.clone(), state.shutdown.clone());
-    state.tasks.spawn_blocking(move || copy_release(&engine, release, feed, &pen, &shutdown));
+    state.tasks.spawn_blocking(move || copy_release(release, feed, &pen, leash));
     Ok(answer(PLAIN, body))
 }
 
 /// The phase's lines until its release is settled and the log has nothing more to give.
-fn copy_release(
-    engine: &Engine,
-    release: ReleaseId,
-    mut feed: Box<dyn LogFeed>,
-    pen: &Pen,
-    shutdown: &CancellationToken,
-) {
+fn copy_release(release: ReleaseId, mut feed: Box<dyn LogFeed>, pen: &Pen, mut leash: Leash) {
     let mut spoken = Instant::now();
-    while !shutdown.is_cancelled() {
-        let settled = is_settled(engine, release);
+    while leash.holds() {
+        let settled = is_settled(&leash.engine, release);
         let written = match feed.next(LOOK) {
             LogNext::End => return,
             LogNext::Lines(records) => {

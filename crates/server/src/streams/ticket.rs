@@ -1,14 +1,16 @@
 //! Tickets: what a stream's address opens, until when, and the server's signature over both.
 
+use super::right::Claim;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::ids::{AppId, BuildId, JobId, ReleaseId};
+use domain::ids::{AppId, BuildId, JobId, ReleaseId, TokenId};
+use domain::policy::Action;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::time::{Duration, Instant};
 
-/// How long an address opens its stream. A stream that is open stays open.
+/// How long an address opens its stream. A stream that is open stays open, as long as its right lasts.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longer texts are no tickets.
 const MAX_TICKET: usize = 2048;
@@ -18,13 +20,29 @@ const MAX_TICKET: usize = 2048;
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     Log(LogTicket),
-    Build(BuildId),
+    /// The output of a build.
+    Build {
+        app: AppId,
+        build: BuildId,
+    },
     /// The output of a release phase, which ran as a job.
     Release {
         app: AppId,
         release: ReleaseId,
         job: JobId,
     },
+}
+
+impl Target {
+    /// What the holder of a token must be allowed to do for it.
+    pub fn claim(&self, token: TokenId) -> Claim {
+        let (app, action) = match self {
+            Self::Log(wanted) => (wanted.app, Action::LogRead),
+            Self::Build { app, .. } => (*app, Action::BuildRead),
+            Self::Release { app, .. } => (*app, Action::ReleaseRead),
+        };
+        Claim { token, app, action }
+    }
 }
 
 /// A log session.
@@ -38,9 +56,16 @@ pub struct LogTicket {
     pub source: Option<String>,
 }
 
+/// An address, and the token with which it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    pub target: Target,
+    pub token: Option<TokenId>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Signed {
-    target: Target,
+    ticket: Ticket,
     /// Seconds of this server's life.
     until: u64,
 }
@@ -59,16 +84,17 @@ impl Tickets {
         Some(Self { key, born: Instant::now() })
     }
 
-    /// The path of a stream.
-    pub fn path(&self, target: Target) -> String {
+    /// The path of a stream, for whoever holds that token.
+    pub fn path(&self, target: Target, token: Option<TokenId>) -> String {
         let until = self.born.elapsed().as_secs() + LIFETIME.as_secs();
-        let payload = serde_json::to_vec(&Signed { target, until }).expect("texts and numbers serialise");
+        let payload = serde_json::to_vec(&Signed { ticket: Ticket { target, token }, until })
+            .expect("texts and numbers serialise");
         let signature = self.mac(&payload).finalize().into_bytes();
         format!("/streams/{}.{}", URL_SAFE_NO_PAD.encode(&payload), URL_SAFE_NO_PAD.encode(signature))
     }
 
     /// What a ticket opens, if it is ours and has not expired.
-    pub fn read(&self, ticket: &str) -> Option<Target> {
+    pub fn read(&self, ticket: &str) -> Option<Ticket> {
         if ticket.len() > MAX_TICKET {
             return None;
         }
@@ -76,7 +102,7 @@ impl Tickets {
         let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
         self.mac(&payload).verify_slice(&URL_SAFE_NO_PAD.decode(signature).ok()?).ok()?;
         let signed: Signed = serde_json::from_slice(&payload).ok()?;
-        (self.born.elapsed().as_secs() < signed.until).then_some(signed.target)
+        (self.born.elapsed().as_secs() < signed.until).then_some(signed.ticket)
     }
 
     fn mac(&self, payload: &[u8]) -> Hmac<Sha256> {
@@ -90,21 +116,25 @@ impl Tickets {
 mod tests {
     use super::*;
 
+    const TOKEN: Option<TokenId> = Some(TokenId::from_u128(3));
+
+    fn build(number: u128) -> Target {
+        Target::Build { app: AppId::from_u128(1), build: BuildId::from_u128(number) }
+    }
+
     fn ticket(tickets: &Tickets, target: Target) -> String {
-        tickets.path(target).strip_prefix("/streams/").unwrap().to_owned()
+        tickets.path(target, TOKEN).strip_prefix("/streams/").unwrap().to_owned()
     }
 
     #[test]
     fn opens_what_it_was_made_for_and_nothing_else() {
         let (tickets, others) = (Tickets::new().unwrap(), Tickets::new().unwrap());
-        let target = Target::Build(BuildId::from_u128(7));
+        let target = build(7);
         let mine = ticket(&tickets, target.clone());
-        assert_eq!(tickets.read(&mine), Some(target));
-        let other = ticket(&tickets, Target::Build(BuildId::from_u128(8)));
+        assert_eq!(tickets.read(&mine), Some(Ticket { target, token: TOKEN }));
+        let other = ticket(&tickets, build(8));
         let crossed = format!("{}.{}", other.split_once('.').unwrap().0, mine.split_once('.').unwrap().1);
-        for forged in
-            [crossed, ticket(&others, Target::Build(BuildId::from_u128(7))), String::new(), "a.b".to_owned()]
-        {
+        for forged in [crossed, ticket(&others, build(7)), String::new(), "a.b".to_owned()] {
             assert_eq!(tickets.read(&forged), None, "{forged}");
         }
         for cut in 1..mine.len() {
@@ -116,7 +146,8 @@ mod tests {
     fn expires() {
         let tickets = Tickets::new().unwrap();
         let payload =
-            serde_json::to_vec(&Signed { target: Target::Build(BuildId::from_u128(7)), until: 0 }).unwrap();
+            serde_json::to_vec(&Signed { ticket: Ticket { target: build(7), token: TOKEN }, until: 0 })
+                .unwrap();
         let signature = tickets.mac(&payload).finalize().into_bytes();
         let old = format!("{}.{}", URL_SAFE_NO_PAD.encode(&payload), URL_SAFE_NO_PAD.encode(signature));
         assert_eq!(tickets.read(&old), None);

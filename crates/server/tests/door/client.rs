@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ pub struct Client {
     pub address: SocketAddr,
     config: Arc<ClientConfig>,
     authorization: Option<String>,
+    /// Its own address; `None`: whichever the kernel chooses.
+    from: Option<Ipv4Addr>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,11 @@ impl Client {
         let builder =
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
-        Self { address, config, authorization: Some(format!("Bearer {token}")) }
+        Self { address, config, authorization: Some(format!("Bearer {token}")), from: None }
+    }
+
+    pub fn from_address(self, from: Ipv4Addr) -> Self {
+        Self { from: Some(from), ..self }
     }
 
     pub fn with_authorization(mut self, value: Option<&str>) -> Self {
@@ -73,11 +79,28 @@ impl Client {
 
     /// A TLS connection by the name `localhost`.
     pub fn connect(&self) -> Tls {
-        let tcp = TcpStream::connect(self.address).unwrap();
+        let tcp = self.reach().unwrap();
         tcp.set_read_timeout(Some(super::world::PATIENCE)).unwrap();
         tcp.set_nodelay(true).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         StreamOwned::new(ClientConnection::new(self.config.clone(), name).unwrap(), tcp)
+    }
+
+    /// Whether a TLS connection comes about.
+    pub fn try_connect(&self) -> std::io::Result<()> {
+        let mut tls = self.connect();
+        while tls.conn.is_handshaking() {
+            tls.conn.complete_io(&mut tls.sock)?;
+        }
+        Ok(())
+    }
+
+    fn reach(&self) -> std::io::Result<TcpStream> {
+        let Some(from) = self.from else { return TcpStream::connect(self.address) };
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+        socket.connect(&self.address.into())?;
+        Ok(socket.into())
     }
 
     /// As [`Client::connect`], with a copy of all that the server sends.

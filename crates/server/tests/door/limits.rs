@@ -11,6 +11,7 @@ pub const CASES: &[Case] = &[
     ("limits::large_bodies", large_bodies),
     ("limits::plain_http_is_told", plain_http_is_told),
     ("limits::garbage_is_dropped", garbage_is_dropped),
+    ("limits::an_address_that_holds_connections_keeps_out_itself_alone", held_connections),
     ("limits::keep_alive", keep_alive),
     ("limits::http2", http2),
     ("limits::the_certificate_is_for_every_name", the_certificate_is_for_every_name),
@@ -73,6 +74,31 @@ fn garbage_is_dropped() {
         assert!(said.is_empty(), "an unknown secret learns nothing");
     }
     assert_eq!(client.get("/account").status, 200, "the server is well");
+}
+
+fn held_connections() {
+    let world = World::start();
+    let client = world.client();
+    assert_eq!(client.get("/account").status, 200);
+    let held: Vec<_> = (0..300).map(|_| TcpStream::connect(world.address).unwrap()).collect();
+    let elsewhere = client.clone().from_address([127, 0, 0, 2].into());
+    assert_eq!(elsewhere.get("/account").status, 200, "others come in");
+    let closed = held.iter().filter(|connection| is_closed(connection)).count();
+    assert!((1..100).contains(&closed), "{closed} of 300 were too many for one address");
+    drop(held);
+    let deadline = std::time::Instant::now() + crate::world::PATIENCE;
+    while client.try_connect().is_err() {
+        assert!(std::time::Instant::now() < deadline, "its places never came free");
+    }
+}
+
+/// Whether the server has closed it. What it still waits for says nothing.
+fn is_closed(connection: &TcpStream) -> bool {
+    connection.set_read_timeout(Some(std::time::Duration::from_millis(1))).unwrap();
+    match connection.peek(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
 }
 
 fn keep_alive() {

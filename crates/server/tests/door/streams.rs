@@ -9,6 +9,7 @@ use std::io::BufReader;
 
 pub const CASES: &[Case] = &[
     ("streams::log_lines_and_events", log_lines_and_events),
+    ("streams::an_address_lasts_no_longer_than_its_token", an_address_lasts_no_longer_than_its_token),
     ("streams::tail_resumes", tail_resumes),
     ("streams::tail_ends_cleanly_with_the_server", tail_ends_cleanly_with_the_server),
     ("streams::filters_reach_the_hub", filters_reach_the_hub),
@@ -58,6 +59,21 @@ fn log_lines_and_events() {
     assert_eq!(fetch(&world, &forged, &[]).status, 404);
     assert_eq!(fetch(&world, "/streams/x", &[]).status, 404);
     assert_eq!(world.client().post("/apps/none/log-sessions", "{}").json()["resource"], "app");
+}
+
+fn an_address_lasts_no_longer_than_its_token() {
+    let world = World::start();
+    world.app("hello");
+    world.hub.append("one");
+    let made = world.client().post("/oauth/authorizations", "{}").json();
+    let bearer = format!("Bearer {}", made["access_token"]["token"].as_str().unwrap());
+    let other = world.client().with_authorization(Some(&bearer));
+    let session = other.post("/apps/hello/log-sessions", "{}").json();
+    let path = path_of(&world, session["logplex_url"].as_str().unwrap());
+    assert_eq!(fetch(&world, &path, &[]).status, 200);
+    let revoked = world.client().delete(&format!("/oauth/authorizations/{}", made["id"].as_str().unwrap()));
+    assert_eq!(revoked.status, 200);
+    assert_eq!(fetch(&world, &path, &[]).status, 404);
 }
 
 fn tail_resumes() {
