@@ -5,10 +5,9 @@
 
 use domain::ids::{AppId, ProcessId, WriterId};
 use journal::{Caps, Entry, FreeSpaceFloor, SegmentWriter, Stamp, Stream, WriterFolder};
-use logs::{Filter, Hub, HubSettings, Redactor, Start};
+use logs::{Filter, Hub, HubSettings, Start};
 use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 const LINES: u64 = 1_000_000;
@@ -46,7 +45,7 @@ fn append_all(root: &Path, writer: WriterId) -> Result<u64, Box<dyn std::error::
 
 fn query_millis(hub: &Hub) -> f64 {
     let start = Instant::now();
-    let found = hub.query(APP, &Filter::default(), 100, &Redactor::none()).len();
+    let found = hub.query(APP, &Filter::default(), 100).len();
     assert_eq!(found, 100);
     start.elapsed().as_secs_f64() * 1000.0
 }
@@ -61,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let total = nanos(ClockId::ProcessCPUTime) - start;
     println!("no tail: writer {} ns, hub {} ns per line", writer / LINES, (total - writer) / LINES);
 
-    let mut tail = hub.tail(APP, Filter::default(), Start::Last(0), Arc::new(Redactor::none()))?;
+    let mut tail = hub.tail(APP, Filter::default(), Start::Last(0))?;
     let start = nanos(ClockId::ProcessCPUTime);
     let reader = std::thread::spawn(move || (0..LINES).filter(|_| tail.blocking_next().is_some()).count());
     let writer = append_all(root.path(), WriterId::from_u128(2))?;

@@ -12,8 +12,8 @@
 //! Lines that are lost anywhere are counted and shown in the stream where they are missing, in Heroku's words: L11 a tail's reader was
 //! too slow, L12 the writer had no room, L13 the journal lost them.
 //!
-//! It must not write into anybody's segments but the server's own, delete a segment that may still grow, or change what is kept:
-//! secrets are blanked on the way out ([`Redactor`]).
+//! It must not write into anybody's segments but the server's own, delete a segment that may still grow, or change what is kept.
+//! Secrets are blanked on the way out, by whoever hands lines on and knows what is secret at that moment ([`Redactor`]).
 
 mod cursor;
 mod filter;

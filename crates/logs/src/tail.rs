@@ -3,7 +3,6 @@
 use crate::cursor::Cursor;
 use crate::line::{Line, OrderKey};
 use crate::merge::{Merge, Next};
-use crate::redact::Redactor;
 use crate::settings::{MAX_COUNTED_LINES, SLOW_READER_SECONDS, TAIL_BUFFER_LINES};
 use domain::time::BootMillis;
 use journal::Stamp;
@@ -39,17 +38,13 @@ struct Shared {
 pub struct Tail {
     lines: mpsc::Receiver<Box<Line>>,
     cursor: Cursor,
-    redactor: Arc<Redactor>,
     shared: Arc<Shared>,
     wake_hub: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl std::fmt::Debug for Tail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tail")
-            .field("cursor", &self.cursor)
-            .field("redactor", &self.redactor)
-            .finish_non_exhaustive()
+        f.debug_struct("Tail").field("cursor", &self.cursor).finish_non_exhaustive()
     }
 }
 
@@ -82,9 +77,8 @@ impl Tail {
         }
         let farewell = || self.shared.farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
         match line {
-            Some(mut line) => {
+            Some(line) => {
                 self.cursor.advance(line.key);
-                self.redactor.redact(&mut line.text);
                 Some(*line)
             }
             None => farewell(),
@@ -94,11 +88,6 @@ impl Tail {
     /// The position after the last line taken: `Start::After` it gives what follows, from this server or a later one.
     pub fn cursor(&self) -> &Cursor {
         &self.cursor
-    }
-
-    /// From now on blanks these values, when the app's config has changed.
-    pub fn set_redactor(&mut self, redactor: Arc<Redactor>) {
-        self.redactor = redactor;
     }
 }
 
@@ -138,15 +127,11 @@ pub(crate) enum Turn {
 }
 
 /// Makes the two ends of a tail.
-pub(crate) fn tail(
-    merge: Merge,
-    redactor: Arc<Redactor>,
-    wake_hub: Arc<dyn Fn() + Send + Sync>,
-) -> (Tail, Delivery) {
+pub(crate) fn tail(merge: Merge, wake_hub: Arc<dyn Fn() + Send + Sync>) -> (Tail, Delivery) {
     let (sender, receiver) = mpsc::channel(TAIL_BUFFER_LINES);
     let shared = Arc::new(Shared::default());
     let cursor = merge.start().clone();
-    let tail = Tail { lines: receiver, cursor, redactor, shared: Arc::clone(&shared), wake_hub };
+    let tail = Tail { lines: receiver, cursor, shared: Arc::clone(&shared), wake_hub };
     let delivery =
         Delivery { merge, lines: sender, shared, pending: None, stuck_since: None, last: OrderKey::START };
     (tail, delivery)

@@ -4,8 +4,8 @@ use domain::ids::{AppId, ProcessId, WriterId};
 use domain::time::BootMillis;
 use journal::{Caps, Entry, FreeSpaceFloor, SegmentWriter, Stamp, Stream, WriterFolder, segment_file_name};
 use logs::{
-    Cursor, Filter, Hub, HubSettings, Line, NameFilter, OwnLine, Redactor, Retention, SLOW_READER_SECONDS,
-    Source, Start, TAIL_BUFFER_LINES, Tail, render,
+    Cursor, Filter, Hub, HubSettings, Line, NameFilter, OwnLine, Retention, SLOW_READER_SECONDS, Source,
+    Start, TAIL_BUFFER_LINES, Tail, render,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,11 +75,11 @@ fn texts(lines: &[Line]) -> Vec<String> {
 }
 
 fn query(hub: &Hub, app: AppId, filter: &Filter, lines: usize) -> Vec<String> {
-    texts(&hub.query(app, filter, lines, &Redactor::none()))
+    texts(&hub.query(app, filter, lines))
 }
 
 fn tail(hub: &Hub, start: Start) -> Tail {
-    hub.tail(APP, Filter::default(), start, Arc::new(Redactor::none())).expect("a tail")
+    hub.tail(APP, Filter::default(), start).expect("a tail")
 }
 
 fn take(tail: &mut Tail, count: usize) -> Vec<String> {
@@ -309,22 +309,6 @@ fn lost_lines_are_told_where_they_are_missing() {
     assert_eq!(hub.status().damage.lost_frames, 2);
 }
 
-#[test]
-fn secrets_are_blanked_on_the_way_out_only() {
-    let root = tempfile::tempdir().expect("a folder");
-    let hub = Hub::open(root.path(), settings()).expect("a hub");
-    let mut process = Process::new(root.path(), 1, APP, "web.1");
-    process.say_at(past(0), "url=postgres://u:hunter22@db/x");
-    let redactor = Arc::new(Redactor::new(["hunter22"]));
-    let blank = ["url=postgres://u:[REDACTED]@db/x"];
-    assert_eq!(texts(&hub.query(APP, &Filter::default(), 5, &redactor)), blank);
-    let mut tail = hub.tail(APP, Filter::default(), Start::Last(5), redactor).expect("a tail");
-    assert_eq!(take(&mut tail, 1), blank);
-    tail.set_redactor(Arc::new(Redactor::none()));
-    process.say("hunter22");
-    assert_eq!(take(&mut tail, 1), ["hunter22"]);
-}
-
 /// A clock that the test sets.
 fn settable_clock() -> (logs::Clock, Arc<Mutex<Stamp>>) {
     let now = Arc::new(Mutex::new(Stamp::now()));
@@ -413,7 +397,7 @@ fn an_app_over_its_bytes_loses_its_oldest_lines_and_other_apps_none() {
     }
     now.lock().expect("a clock").boot = BootMillis(Stamp::now().boot.0 + 61_000);
     eventually("the app is under its cap", || {
-        let kept = hub.query(APP, &Filter::default(), 1_500, &Redactor::none());
+        let kept = hub.query(APP, &Filter::default(), 1_500);
         (300..600).contains(&kept.len())
     });
     let kept = query(&hub, APP, &Filter::default(), 1_500);

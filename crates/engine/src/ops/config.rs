@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::reference::{AppRef, ReleaseRef};
 use domain::config_vars::{ConfigPatch, ConfigVars};
+use domain::ids::ReleaseId;
 use domain::policy::Action;
 use domain::release::{Release, draft_from_config};
 
@@ -27,6 +28,29 @@ pub fn get(engine: &Engine, context: &Context, app: &AppRef) -> Result<ConfigVar
             Some(head) => Ok(reader.config_of(app.id, head.id)?),
             None => Ok(ConfigVars::default()),
         }
+    })
+}
+
+/// The newest release of an app, which says whether what [`of_newest_releases`] gave is still so.
+pub fn newest_release(engine: &Engine, context: &Context, app: &AppRef) -> Result<Option<ReleaseId>, Error> {
+    engine.read(|reader| {
+        let app = authorised_app(reader, context, app, Action::ConfigRead)?;
+        Ok(reader.newest_releases(app.id, 1)?.pop())
+    })
+}
+
+/// The config vars of the newest releases, at most so many, and of the one that serves: what the app's processes know.
+pub fn of_newest_releases(
+    engine: &Engine,
+    context: &Context,
+    app: &AppRef,
+    most: u32,
+) -> Result<Vec<ConfigVars>, Error> {
+    engine.read(|reader| {
+        let app = authorised_app(reader, context, app, Action::ConfigRead)?;
+        let mut releases = reader.newest_releases(app.id, most)?;
+        releases.extend(reader.current_release(app.id)?.filter(|current| !releases.contains(current)));
+        releases.into_iter().map(|release| Ok(reader.config_of(app.id, release)?)).collect()
     })
 }
 

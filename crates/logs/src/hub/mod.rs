@@ -11,7 +11,6 @@ use crate::filter::Filter;
 use crate::index::{Damage, Index, IndexError};
 use crate::line::Line;
 use crate::merge::Merge;
-use crate::redact::Redactor;
 use crate::search::last_lines;
 use crate::settings::{HubSettings, MAX_QUERY_LINES, MAX_TAILS};
 use crate::tail::{Delivery, Start, Tail, tail};
@@ -131,16 +130,8 @@ impl Hub {
     }
 
     /// The last `lines` lines of an app that the filter wants, in order; at most [`MAX_QUERY_LINES`]. Sees every line flushed before
-    /// the call. Reads files: call it where blocking is allowed.
-    pub fn query(&self, app: AppId, filter: &Filter, lines: usize, redactor: &Redactor) -> Vec<Line> {
-        let mut found = self.last(app, filter, lines);
-        for line in &mut found {
-            redactor.redact(&mut line.text);
-        }
-        found
-    }
-
-    fn last(&self, app: AppId, filter: &Filter, lines: usize) -> Vec<Line> {
+    /// the call. Reads files: call it where blocking is allowed. As the app wrote them: see [`crate::Redactor`].
+    pub fn query(&self, app: AppId, filter: &Filter, lines: usize) -> Vec<Line> {
         let candidates = {
             let mut index = lock(&self.shared.index);
             index.refresh();
@@ -152,14 +143,9 @@ impl Hub {
         last_lines(candidates, app, filter, lines.min(MAX_QUERY_LINES))
     }
 
-    /// Follows an app's lines from `start` on. Reads files first: call it where blocking is allowed; reading the tail need not be.
-    pub fn tail(
-        &self,
-        app: AppId,
-        filter: Filter,
-        start: Start,
-        redactor: Arc<Redactor>,
-    ) -> Result<Tail, HubError> {
+    /// Follows an app's lines from `start` on, as the app writes them: see [`crate::Redactor`]. Reads files first: call it where
+    /// blocking is allowed; reading the tail need not be.
+    pub fn tail(&self, app: AppId, filter: Filter, start: Start) -> Result<Tail, HubError> {
         if self.shared.tails.fetch_add(1, Ordering::Relaxed) >= MAX_TAILS {
             self.shared.tails.fetch_sub(1, Ordering::Relaxed);
             return Err(HubError::TooManyTails);
@@ -170,7 +156,7 @@ impl Hub {
         };
         let shared = Arc::clone(&self.shared);
         let merge = Merge::new(app, filter, cursor);
-        let (tail, delivery) = tail(merge, redactor, Arc::new(move || shared.wake()));
+        let (tail, delivery) = tail(merge, Arc::new(move || shared.wake()));
         lock(&self.shared.new_tails).push(delivery);
         self.shared.wake();
         Ok(tail)
@@ -178,7 +164,7 @@ impl Hub {
 
     /// The position before the last so many lines.
     fn cursor_before_last(&self, app: AppId, filter: &Filter, lines: usize) -> Cursor {
-        match (lines, self.last(app, filter, lines.max(1)).as_slice()) {
+        match (lines, self.query(app, filter, lines.max(1)).as_slice()) {
             (_, []) => Cursor::START,
             (0, [.., last]) => Cursor::after(last.key),
             (_, [first, ..]) => Cursor::after(first.key.before()),

@@ -128,6 +128,12 @@ impl Reader<'_> {
         self.all(&format!("{COLUMNS} WHERE app_id = ?1 ORDER BY version"), [app.to_string()], read)
     }
 
+    /// The newest releases of an app, newest first, at most so many.
+    pub fn newest_releases(&self, app: AppId, most: u32) -> Result<Vec<ReleaseId>> {
+        let sql = "SELECT id FROM releases WHERE app_id = ?1 ORDER BY version DESC LIMIT ?2";
+        self.all(sql, (app.to_string(), most), |row| parsed(row, "id"))
+    }
+
     /// Of every release of every app.
     pub fn slugs_in_use(&self) -> Result<Vec<SlugId>> {
         self.all("SELECT DISTINCT slug FROM releases WHERE slug IS NOT NULL", (), |row| parsed(row, "slug"))

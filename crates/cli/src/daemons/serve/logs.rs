@@ -1,8 +1,11 @@
-//! The log hub, as the engine and the front door see it.
+//! The log hub, as the engine and the front door see it: what goes out is blanked of what the app's releases keep secret. The values
+//! are looked up after the lines were read, so that whatever a process was started with is known before its lines are shown.
 
 use domain::cause::chain;
-use domain::ids::AppId;
+use domain::config_vars::ConfigVars;
+use domain::ids::{AppId, ReleaseId};
 use engine::context::Context;
+use engine::error::Error as EngineError;
 use engine::ports::{AppLog, LogLine, LogStream};
 use engine::reference::AppRef;
 use engine::{Engine, ops};
@@ -15,6 +18,8 @@ use tokio::runtime::Handle;
 
 /// Lines handed over at once.
 const LINES_AT_ONCE: usize = 500;
+/// Newest releases of an app whose secrets are blanked: older ones' processes have ended, and their lines go by age.
+const BLANKED_RELEASES: u32 = 20;
 
 /// The server's own lines go to the hub.
 pub struct HubLog(pub Arc<Hub>);
@@ -38,40 +43,69 @@ pub struct HubFeeds {
 
 impl LogHub for HubFeeds {
     fn open(&self, query: &LogQuery) -> Result<Box<dyn LogFeed>, String> {
-        let redactor = Arc::new(self.redactor(query.app));
+        let mut secrets = Secrets { engine: self.engine.clone(), app: query.app, known: None };
+        // Nobody is let in whose lines could not be shown.
+        secrets.redactor().map_err(|error| error.message().to_owned())?;
         let filter = render_filter(query);
         match query.follow {
-            Follow::Stop => Ok(Box::new(Past(Some(self.past(query, &filter, &redactor))))),
+            Follow::Stop => {
+                let past =
+                    self.past(query, &filter, &mut secrets).map_err(|error| error.message().to_owned());
+                Ok(Box::new(Past(Some(past?))))
+            }
             Follow::GoOn => {
                 let cursor = query.after.as_deref().and_then(|after| after.parse::<Cursor>().ok());
                 let start = cursor.map_or(Start::Last(query.lines), Start::After);
-                let tail =
-                    self.hub.tail(query.app, filter, start, redactor).map_err(|error| chain(&error))?;
-                Ok(Box::new(Following { tail, runtime: self.runtime.clone() }))
+                let tail = self.hub.tail(query.app, filter, start).map_err(|error| chain(&error))?;
+                Ok(Box::new(Following { tail, runtime: self.runtime.clone(), secrets }))
             }
         }
     }
 }
 
 impl HubFeeds {
-    fn past(&self, query: &LogQuery, filter: &Filter, redactor: &Redactor) -> Vec<LogRecord> {
-        let lines = self.hub.query(query.app, filter, query.lines, redactor);
-        lines.iter().map(|line| record(line, &Cursor::after(line.key))).collect()
+    fn past(
+        &self,
+        query: &LogQuery,
+        filter: &Filter,
+        secrets: &mut Secrets,
+    ) -> Result<Vec<LogRecord>, EngineError> {
+        let lines = self.hub.query(query.app, filter, query.lines);
+        let redactor = secrets.redactor()?;
+        let positions = lines.iter().map(|line| Cursor::after(line.key)).collect::<Vec<_>>();
+        Ok(lines.into_iter().zip(&positions).map(|(line, after)| record(line, after, redactor)).collect())
     }
+}
 
-    /// Blanks the values of config vars that look like secrets.
-    fn redactor(&self, app: AppId) -> Redactor {
-        let vars = ops::config::get(&self.engine, &Context::system("logs"), &AppRef::from(app));
-        match vars {
-            Ok(vars) => {
-                let secrets =
-                    vars.iter().filter(|(key, value)| key.names_a_secret() || has_password(value.expose()));
-                Redactor::new(secrets.map(|(_, value)| value.expose().as_str()))
+/// What the lines of one app may not show: the values of config vars that look like secrets, of all releases whose processes may
+/// have written them.
+struct Secrets {
+    engine: Engine,
+    app: AppId,
+    /// With the newest release when they were looked up.
+    known: Option<(Option<ReleaseId>, Redactor)>,
+}
+
+impl Secrets {
+    /// An error if the values cannot be read: then nothing may be shown.
+    fn redactor(&mut self) -> Result<&Redactor, EngineError> {
+        let (context, app) = (Context::system("logs"), AppRef::from(self.app));
+        let newest = ops::config::newest_release(&self.engine, &context, &app)?;
+        let known = match self.known.take().filter(|(of, _)| *of == newest) {
+            Some(known) => known,
+            None => {
+                let vars = ops::config::of_newest_releases(&self.engine, &context, &app, BLANKED_RELEASES)?;
+                (newest, redactor_of(&vars))
             }
-            // Without the values nothing can be blanked; the app is gone or the ledger is away, and so are its readers soon.
-            Err(_) => Redactor::none(),
-        }
+        };
+        Ok(&self.known.insert(known).1)
     }
+}
+
+fn redactor_of(releases: &[ConfigVars]) -> Redactor {
+    let vars = releases.iter().flat_map(ConfigVars::iter);
+    let secrets = vars.filter(|(key, value)| key.names_a_secret() || has_password(value.expose()));
+    Redactor::new(secrets.map(|(_, value)| value.expose().as_str()))
 }
 
 /// `scheme://user:password@host`
@@ -91,9 +125,10 @@ fn render_filter(query: &LogQuery) -> Filter {
     Filter { source, name: exact.or(of_type), stream: None, process: query.process }
 }
 
-fn record(line: &Line, cursor: &Cursor) -> LogRecord {
+fn record(mut line: Line, cursor: &Cursor, redactor: &Redactor) -> LogRecord {
+    redactor.redact(&mut line.text);
     let message = String::from_utf8_lossy(&line.text).into_owned();
-    LogRecord { cursor: cursor.to_string(), line: render(line), message }
+    LogRecord { cursor: cursor.to_string(), line: render(&line), message }
 }
 
 /// Lines of the past, given out once.
@@ -112,6 +147,7 @@ impl LogFeed for Past {
 struct Following {
     tail: Tail,
     runtime: Handle,
+    secrets: Secrets,
 }
 
 impl LogFeed for Following {
@@ -119,17 +155,28 @@ impl LogFeed for Following {
         let first = self.runtime.block_on(async { tokio::time::timeout(at_most, self.tail.next()).await });
         let Ok(first) = first else { return LogNext::Quiet };
         let Some(first) = first else { return LogNext::End };
-        let mut lines = vec![record(&first, self.tail.cursor())];
+        let mut lines = vec![(first, self.tail.cursor().clone())];
         while lines.len() < LINES_AT_ONCE {
             let Some(line) = self.tail.try_next() else { break };
-            lines.push(record(&line, self.tail.cursor()));
+            lines.push((line, self.tail.cursor().clone()));
         }
-        LogNext::Lines(lines)
+        match self.secrets.redactor() {
+            Ok(redactor) => LogNext::Lines(
+                lines.into_iter().map(|(line, after)| record(line, &after, redactor)).collect(),
+            ),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "a log stream ends: what is secret cannot be read");
+                LogNext::End
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod url_tests {
     use super::has_password;
 
     #[test]
