@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_features.sql"),
     include_str!("migrations/0007_cron.sql"),
     include_str!("migrations/0008_cron_spans.sql"),
+    include_str!("migrations/0009_indexes.sql"),
 ];
 
 /// The format that this build writes.
@@ -58,6 +59,29 @@ fn format_of(connection: &Connection) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is done for each release or app, or goes with one: by an index, however many rows there are of others.
+    #[test]
+    fn what_belongs_to_one_is_found_without_reading_all() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, 1).unwrap();
+        for sql in [
+            "SELECT id FROM jobs WHERE release_id = ?1 AND kind = 'release_phase'",
+            "UPDATE jobs SET cancelled = 1 WHERE held = 1 AND cancelled = 0 AND state = 'waiting' AND created_at < ?1",
+            "DELETE FROM jobs WHERE release_id = ?1",
+            "DELETE FROM promotions WHERE release_id = ?1",
+            "DELETE FROM tokens WHERE deploy_app_id = ?1",
+            "DELETE FROM sources WHERE app_id = ?1",
+        ] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = statement.query_map([1], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<_> = steps.collect::<rusqlite::Result<_>>().unwrap();
+            assert!(
+                !steps.is_empty() && steps.iter().all(|step| !step.starts_with("SCAN")),
+                "{sql}: {steps:?}"
+            );
+        }
+    }
 
     #[test]
     fn migrates_once_and_refuses_what_it_does_not_know() {
