@@ -11,12 +11,16 @@ use domain::names::CommitId;
 use engine::ports::{RefMove, RepositoryError};
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const ATTRIBUTES: &str = "* -text -ident !export-ignore !export-subst !filter !working-tree-encoding\n";
+const HEAD: &str = "ref: refs/heads/main\n";
+const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+/// What the name of something that is being made goes on with.
+const UNFINISHED: &str = ".new-";
 
 /// All repositories of the installation. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,9 +30,15 @@ pub struct GitRepositories {
 }
 
 impl GitRepositories {
-    /// `root` is `DATA/git`; it is made if it is missing.
+    /// `root` is `DATA/git`; it is made if it is missing. What a server that died left half made in it is removed.
     pub fn new(root: &Path, tool: GitTool) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        for entry in fs::read_dir(root)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().contains(UNFINISHED) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
         Ok(Self { root: root.to_owned(), tool })
     }
 
@@ -50,10 +60,11 @@ impl GitRepositories {
     /// The repository's folder, made if it is missing. Several may ask at once: the first rename wins.
     pub fn ensure(&self, app: AppId) -> Result<PathBuf, RepositoryError> {
         let path = self.path(app);
+        let wrong = |error: io::Error| fail(app, format!("making {}: {error}", path.display()));
         if path.is_dir() {
+            mend(&path).map_err(wrong)?;
             return Ok(path);
         }
-        let wrong = |error: io::Error| fail(app, format!("making {}: {error}", path.display()));
         let unfinished = tempfile_name(&path);
         let made = self.initialise(&unfinished).and_then(|()| match fs::rename(&unfinished, &path) {
             Err(_) if path.is_dir() => fs::remove_dir_all(&unfinished),
@@ -74,8 +85,8 @@ impl GitRepositories {
         if !done.status.success() {
             return Err(io::Error::other(complaint(&done)));
         }
-        fs::create_dir_all(folder.join("info"))?;
-        fs::write(folder.join("info/attributes"), ATTRIBUTES)
+        mend(folder)?;
+        flush(folder)
     }
 
     /// Runs git inside a repository and gives its standard output, trimmed; `None` if it exits with a failure.
@@ -208,9 +219,51 @@ pub fn prepare_hooks(folder: &Path, binary: &Path) -> io::Result<()> {
     HookKind::ALL.iter().try_for_each(|kind| symlink(binary, folder.join(kind.file_name())))
 }
 
+/// Puts back what neither git nor we can do without. A machine that lost its power may have kept a file's name and not its content.
+fn mend(repository: &Path) -> io::Result<()> {
+    for folder in ["info", "objects", "refs"] {
+        fs::create_dir_all(repository.join(folder))?;
+    }
+    let is_empty = |found: &[u8]| found.trim_ascii().is_empty();
+    restore(repository, "HEAD", HEAD, is_empty)?;
+    restore(repository, "config", CONFIG, is_empty)?;
+    restore(repository, "info/attributes", ATTRIBUTES, |found| found != ATTRIBUTES.as_bytes())
+}
+
+fn restore(repository: &Path, name: &str, content: &str, is_wrong: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+    let path = repository.join(name);
+    match fs::read(&path) {
+        Ok(found) if !is_wrong(&found) => return Ok(()),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    let new = tempfile_name(&path);
+    let mut file = fs::File::create_new(&new)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, &path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+/// Brings a new repository's few files to the disk, before it gets its name.
+fn flush(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            flush(&entry.path())?;
+        } else {
+            fs::File::open(entry.path())?.sync_all()?;
+        }
+    }
+    fs::File::open(folder)?.sync_all()
+}
+
 fn tempfile_name(path: &Path) -> PathBuf {
     let random = crate::secrets::random_hex().unwrap_or_default();
-    path.with_extension(format!("new-{}", random.get(..16).unwrap_or_default()))
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(UNFINISHED);
+    name.push(random.get(..16).unwrap_or_default());
+    path.with_file_name(name)
 }
 
 fn fail(app: AppId, message: String) -> RepositoryError {
@@ -283,6 +336,36 @@ mod tests {
         let first = commit(&repositories, "first", None);
         repositories.set_ref_if_objects_present(APP, &first).unwrap();
         assert_eq!(repositories.value(APP, "refs/heads/master"), Ok(Some(first)));
+    }
+
+    #[test]
+    fn what_a_power_cut_emptied_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let repositories = repositories(folder.path());
+        let path = repositories.ensure(APP).unwrap();
+        let first = commit(&repositories, "first", None);
+        repositories.set_ref_if_objects_present(APP, &first).unwrap();
+        for name in ["HEAD", "config", "info/attributes"] {
+            fs::write(path.join(name), "").unwrap();
+        }
+        repositories.ensure(APP).unwrap();
+        assert_eq!(repositories.head_of(APP), Ok(Some(first.clone())));
+        fs::remove_dir_all(path.join("info")).unwrap();
+        fs::remove_file(path.join("HEAD")).unwrap();
+        repositories.ensure(APP).unwrap();
+        assert_eq!(repositories.head_of(APP), Ok(Some(first)));
+        assert_eq!(fs::read_to_string(path.join("info/attributes")).unwrap(), ATTRIBUTES);
+    }
+
+    #[test]
+    fn what_was_left_half_made_goes_with_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = repositories(folder.path());
+        made.ensure(APP).unwrap();
+        fs::create_dir_all(tempfile_name(&made.path(AppId::from_u128(8))).join("objects")).unwrap();
+        repositories(folder.path());
+        let left = fs::read_dir(folder.path().join("git")).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(left.collect::<Vec<_>>(), [OsString::from(format!("{APP}.git"))]);
     }
 
     #[test]
