@@ -6,6 +6,7 @@ use super::hook::{PUSH_VARIABLE, SOCKET_VARIABLE};
 use super::push::{Place, Push, Stranded};
 use crate::http::blocking;
 use crate::http::error::Refusal;
+use crate::intake::has_room;
 use crate::state::State;
 use api::error::ErrorId;
 use domain::policy::Action;
@@ -50,7 +51,22 @@ pub async fn admit(
         Ok((app, repository))
     })
     .await?;
+    if service == Service::ReceivePack {
+        check_disk(&repository).await?;
+    }
     Ok(Admitted { context, app, repository })
+}
+
+/// Before a pack comes.
+async fn check_disk(repository: &Path) -> Result<(), Refusal> {
+    let folder = repository.to_owned();
+    let unknown =
+        |error: std::io::Error| engine::Error::unavailable("The free space is not known.").with_source(error);
+    if blocking(move || has_room(&folder).map_err(unknown)).await? {
+        return Ok(());
+    }
+    let told = "The server's disk is nearly full; it takes no pushes until there is room again.";
+    Err(Refusal::new(ErrorId::Unavailable, told))
 }
 
 /// Variables for a git child.

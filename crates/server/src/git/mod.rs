@@ -18,6 +18,7 @@ pub(crate) mod push;
 mod receive;
 mod release;
 mod repository;
+mod room;
 pub(crate) mod serve;
 mod short;
 pub(crate) mod stage;

@@ -7,6 +7,7 @@
 use super::desk::Voice;
 use super::push::{Push, RefUpdate};
 use super::release;
+use super::room;
 use super::stage::{self, Staged};
 use super::updates::{Deploy, PushPlan, parse_update, plan_push};
 use super::wire::{Verdict, WireError};
@@ -40,6 +41,14 @@ pub async fn before(
         Ok(updates) => plan_push(&updates),
         Err(error) => PushPlan::Refuse { reason: error.to_string() },
     };
+    let room = match &plan {
+        // It is refused anyway.
+        PushPlan::Refuse { .. } => Ok(()),
+        PushPlan::Keep { .. } | PushPlan::Deploy { .. } => room_for(state, push).await,
+    };
+    if let Err(reason) = room {
+        return refuse(voice, &reason, &[]).await;
+    }
     match plan {
         PushPlan::Refuse { reason } => refuse(voice, &reason, &[]).await,
         PushPlan::Keep { notes } => {
@@ -58,6 +67,13 @@ pub async fn before(
             }
         }
     }
+}
+
+/// Looked at once what the push brings has come: git writes to the last byte of a disk, and keeps it if we accept.
+async fn room_for(state: &State, push: &Push) -> Result<(), String> {
+    let repository = state.repositories.path(push.app);
+    let looked = tokio::task::spawn_blocking(move || room::check(&repository)).await;
+    looked.unwrap_or_else(|_| Err("an internal error occurred".to_owned()))
 }
 
 async fn say_notes(voice: &mut Voice, notes: &[String]) -> Result<(), WireError> {

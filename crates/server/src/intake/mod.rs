@@ -9,7 +9,7 @@ mod source;
 mod stage;
 mod upload;
 
-pub use part::spare_bytes;
+pub use part::{has_room, spare_bytes};
 pub use source::{Named, find};
 pub use stage::{Order, accept};
 pub use upload::{Uploads, check_room, routes, upload_path};

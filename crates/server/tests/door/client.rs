@@ -63,7 +63,7 @@ impl Client {
         Self { address, config, authorization: Some(format!("Bearer {token}")), from: None }
     }
 
-    pub fn from_address(self, from: Ipv4Addr) -> Self {
+    pub fn with_address(self, from: Ipv4Addr) -> Self {
         Self { from: Some(from), ..self }
     }
 

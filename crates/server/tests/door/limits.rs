@@ -81,7 +81,7 @@ fn held_connections() {
     let client = world.client();
     assert_eq!(client.get("/account").status, 200);
     let held: Vec<_> = (0..300).map(|_| TcpStream::connect(world.address).unwrap()).collect();
-    let elsewhere = client.clone().from_address([127, 0, 0, 2].into());
+    let elsewhere = client.clone().with_address([127, 0, 0, 2].into());
     assert_eq!(elsewhere.get("/account").status, 200, "others come in");
     let closed = held.iter().filter(|connection| is_closed(connection)).count();
     assert!((1..100).contains(&closed), "{closed} of 300 were too many for one address");
