@@ -11,6 +11,7 @@ pub const ELSEWHERE: &[(u16, &str)] = &[
     (82, "c_82_of_missed_runs_the_latest_is_started_and_the_others_are_told"),
     (83, "c_83_a_clock_that_is_put_back_runs_nothing_twice"),
     (84, "c_84_concurrency_is_allowed_forbidden_or_replaces"),
+    (139, "c_139_an_app_reaches_no_other_app_and_nothing_of_dozen_or_the_host"),
     (140, "c_140_the_filter_in_force_says_of_every_call_what_the_list_says"),
     (141, "c_141_no_attempt_gets_out"),
     (142, "c_142_terminals_have_an_end"),

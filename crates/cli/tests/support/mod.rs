@@ -11,6 +11,7 @@ pub mod locks;
 pub mod ordinary;
 pub mod outside;
 pub mod pushing;
+pub mod reach;
 pub mod registry;
 pub mod repository;
 pub mod rust;
