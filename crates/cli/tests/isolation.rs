@@ -9,7 +9,6 @@ use std::process::{Child, Command, Stdio};
 use support::outside::NEIGHBOUR;
 use support::reach::{Attempt, WORKER_PORT, World};
 use support::repository::{Repository, probe};
-use support::server::Server;
 use support::{eventually, rust};
 
 /// The app that attacks tries all of it; the test itself succeeds with each.
