@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::eventually;
@@ -112,6 +113,62 @@ fn no_request_fails_through_deploys_and_deaths() {
     assert_eq!(outcome.failed, 0, "{:#?}", outcome.failures);
     assert!(outcome.releases.len() >= 14, "{:?}", outcome.releases);
     assert_eq!(outcome.by_status.keys().collect::<Vec<_>>(), [&200]);
+}
+
+/// What each process is known by: when it started, and a counter in its memory.
+fn counters(server: &Server) -> BTreeMap<String, (String, u64)> {
+    let mut seen = BTreeMap::new();
+    eventually("both processes answer", 60, || {
+        let body = server.get("loaded", "/").json();
+        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        seen.insert(text("dyno"), (text("started"), body["count"].as_u64().unwrap_or(0)));
+        (seen.len() == 2).then_some(())
+    });
+    seen
+}
+
+fn shims(server: &Server) -> String {
+    let report = server.try_dozen(&["doctor", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap_or_default();
+    let checks = report["checks"].as_array().cloned().unwrap_or_default();
+    let shims = checks.iter().find(|check| check["name"] == "shims");
+    shims.and_then(|check| check["detail"].as_str()).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn c_150_an_upgrade_renews_shims_and_no_request_fails() {
+    let (mut server, _repository) = prepare(&[("DOZEN_RENEW_SHIMS", "off")]);
+    let before = counters(&server);
+    assert_eq!(shims(&server), "2 of the installed build");
+    let load = start_load(&server);
+    server.upgrade();
+    eventually("the old shims are told of", 60, || {
+        shims(&server).starts_with("2 of 2 are of an earlier build: web.").then_some(())
+    });
+    server.set("DOZEN_RENEW_SHIMS", "on");
+    server.kill("launcher");
+    server.start_again();
+    server.kill("serve");
+    eventually("both shims are renewed", 60, || (shims(&server) == "2 of the installed build").then_some(()));
+    std::thread::sleep(Duration::from_secs(1));
+    let outcome = load.finish();
+    report(&outcome);
+    assert_eq!(outcome.failed, 0, "{:#?}", outcome.failures);
+    for (dyno, (started, count)) in counters(&server) {
+        let (started_before, count_before) = &before[&dyno];
+        assert_eq!(&started, started_before, "{dyno} is the same process");
+        assert!(count > *count_before, "{dyno} kept its memory: {count_before} then {count}");
+    }
+    let output = server.output();
+    let renewed: BTreeSet<&str> = output.lines().filter(|line| line.contains("renewed a shim")).collect();
+    assert_eq!(renewed.len(), 2, "{output}");
+    let lines = server.dozen(&["logs", "-a", "loaded", "-n", "1000"]);
+    assert!(!lines.contains("dropped"), "{lines}");
+    server.dozen(&["ps:restart", "-a", "loaded"]);
+    eventually("both were replaced", 60, || {
+        let after = counters(&server);
+        after.iter().all(|(dyno, (started, _))| *started != before[dyno].0).then_some(())
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test program uses its share")]
 
+pub mod build;
 pub mod heroku;
 pub mod http;
 pub mod load;

@@ -26,6 +26,8 @@ pub struct Server {
     pub http_port: u16,
     settings: Vec<(String, String)>,
     foreground: Option<Child>,
+    /// In place of the program under test.
+    installed: Option<PathBuf>,
 }
 
 impl Server {
@@ -50,7 +52,7 @@ impl Server {
             .expect("its mode");
         let settings =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut server = Self { folder, api_port, http_port, settings, foreground: None };
+        let mut server = Self { folder, api_port, http_port, settings, foreground: None, installed: None };
         server.start_again();
         server
     }
@@ -102,7 +104,7 @@ impl Server {
 
     /// The program with this server's settings and credentials.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(self.installed.clone().unwrap_or_else(program));
         let path = std::env::var("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("HOME", self.folder.path());
         for name in ["CARGO_HOME", "RUSTUP_HOME"] {
@@ -179,6 +181,17 @@ impl Server {
         let pid = self.daemon(word).unwrap_or_else(|| panic!("{word} runs"));
         kill(pid);
         eventually("the daemon is gone", 5, || (self.daemon(word) != Some(pid)).then_some(()));
+    }
+
+    /// Does what the installation of another build does: launcher and server start anew from it, while the apps and the router go on.
+    pub fn upgrade(&mut self) {
+        let installed = self.folder.path().join("dozen-of-another-build");
+        super::build::write_another(&program(), &installed);
+        self.installed = Some(installed);
+        self.kill("launcher");
+        self.start_again();
+        self.kill("serve");
+        self.wait_for_api();
     }
 
     pub fn wait_for_api(&self) {
