@@ -6,10 +6,13 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
-/// Days looked at for one that fits: the 29th of February can be eight years away, and clocks may be changed on it.
-const DAYS: usize = 8 * 366 + 2;
-/// Changes of a zone's clocks looked at between two times that fit. A time of day that one change takes away comes the day after.
+/// Days looked at for one that fits: the 29th of February can be eight years away, a 1st of February that is a Saturday twelve (no leap year
+/// is 2100), and clocks may be changed on it.
+const DAYS: usize = 12 * 366 + 2;
+/// Changes of a zone's clocks looked at between two times that fit: four a year where they are put back for Ramadan. A time of day that
+/// one change takes away comes the day after.
 const CHANGES: usize = 64;
+
 impl Schedule {
     /// The first instant later than `after` at which it is due. `None`: not before the end of the calendar.
     pub fn next_after(&self, after: WallMillis, zone: &Zone) -> Option<WallMillis> {

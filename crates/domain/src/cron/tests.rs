@@ -362,6 +362,25 @@ fn by_looking(fields: &Fields, zone: &Zone, from: Timestamp, hours: i64) -> Vec<
     found
 }
 
+/// What is rare comes all the same, however many changes of clocks lie between.
+#[test]
+fn a_day_of_both_a_month_and_a_week_is_found_over_twelve_years() {
+    for (text, after, expected) in [
+        ("* * */28 2 2", "2011-02-01T23:59:00Z", "2022-02-01"),
+        ("0 12 */31 2 0", "2093-02-01T13:00:00Z", "2099-02-01"),
+        ("* * */31 2 4", "2198-02-03T00:00:00Z", "2210-02-01"),
+    ] {
+        for name in ["UTC", "Europe/Berlin", "Africa/Casablanca"] {
+            let after = after.parse::<Timestamp>().unwrap().as_millisecond() as u64;
+            let schedule = text.parse::<Schedule>();
+            let next = schedule.ok().and_then(|schedule| schedule.next_after(WallMillis(after), &zone(name)));
+            let next = next.map(|next| Timestamp::from_millisecond(next.0 as i64).unwrap());
+            let shown = next.map(|next| next.to_zoned(zone(name).0).date().to_string());
+            assert_eq!(shown.as_deref(), Some(expected), "{text} in {name}");
+        }
+    }
+}
+
 /// Around changes of clocks, and where there are none.
 const PLACES: [(&str, &str); 8] = [
     ("UTC", "2026-02-27T22:00:00Z"),

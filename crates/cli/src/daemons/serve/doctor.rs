@@ -204,8 +204,8 @@ fn shims(found: &Shims) -> Check {
         found.old.len() + found.current,
         named.join(", ")
     );
-    let hint = "Processes started since the upgrade have the new one: dozen ps:restart -a APP. With DOZEN_RENEW_SHIMS=on most are \
-        renewed without that.";
+    let hint = "Most are renewed without a restart where DOZEN_RENEW_SHIMS is on. The rest have the new one from their next start on: \
+        dozen ps:restart -a APP";
     Check { hint: Some(hint.to_owned()), ..check("launcher", "shims", Outcome::Warning, detail) }
 }
 
