@@ -142,7 +142,7 @@ fn a_neighbour_is_served_during_the_worst(server: &Server) {
     for (name, line) in BOMBS {
         let before = ask(server, Duration::ZERO);
         let started = server.dozen(&["run:detached", "--json", "-a", "attacker", "--", line]);
-        let started = serde_json::from_str(&started).unwrap();
+        let started = serde_json::from_str(&started).expect("JSON");
         let during = ask(server, LASTS);
         println!("  {name:<14} {}; {}", shown(&before), shown(&during));
         end(server, &started);
