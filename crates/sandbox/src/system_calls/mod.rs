@@ -1,4 +1,4 @@
-//! Which system calls an app may make. [`list`] is the whole policy, one file to be reviewed; `inside::seccomp` translates it into the
+//! Which system calls an app may make. `list` is the whole policy, one file to be reviewed; `inside::seccomp` translates it into the
 //! filter that the kernel runs, and [`page`] into the reference page.
 //!
 //! * *Allowed*: what ordinary programs, language runtimes and databases call without privilege.
