@@ -206,19 +206,25 @@ impl Check {
         }
     }
 
-    /// What was asked and what came of it.
-    /// The outcome is told whole, if need be at the cost of a path.
+    /// What was asked and what came of it, which goes before where there is no room for both.
     fn problem(&self, outcome: &str) -> String {
         let asked = match (&self.check.probe, self.address) {
             (Probe::Http { path, .. }, Some(address)) => format!("GET http://{address}{path}"),
             (_, Some(address)) => format!("connecting to {address}"),
             (_, None) => return outcome.to_owned(),
         };
-        let room = MAX_PROBLEM_BYTES.saturating_sub(outcome.len());
-        let kept = asked.char_indices().map(|(at, _)| at).take_while(|at| *at <= room).last().unwrap_or(0);
-        let asked = if asked.len() > room { format!("{}...", &asked[..kept]) } else { asked };
+        let outcome = cut(outcome, MAX_PROBLEM_BYTES / 2);
+        let asked = cut(&asked, MAX_PROBLEM_BYTES - outcome.len() - ": ".len());
         format!("{asked}: {outcome}")
     }
+}
+
+/// The text in at most so many bytes.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    format!("{}...", &text[..text.floor_char_boundary(most - "...".len())])
 }
 
 #[cfg(test)]

@@ -137,3 +137,20 @@ fn readiness_changes_are_told_once_each() {
     health.end();
     assert_eq!((health.due_at(), health.sockets().count()), (None, 0));
 }
+
+/// It has to fit into what is kept free for the end of a process, whatever an app answers and a path holds.
+#[test]
+fn a_problem_is_told_within_its_bound() {
+    let check = |path: String| {
+        let probe = Probe::Http { path, port: None, headers: vec![], content: None };
+        Check::new(super::tests::check(CheckKind::Startup, probe), "127.0.0.1:80".parse().ok())
+    };
+    let (long, wide) = ("/".repeat(2048), "\u{1f600}".repeat(600));
+    for (path, outcome) in [(&long, &wide), (&"/h".to_owned(), &wide), (&long, &"404 Not Found".to_owned())] {
+        let told = check(path.clone()).problem(outcome);
+        assert!(told.len() <= MAX_PROBLEM_BYTES && told.starts_with("GET http://127.0.0.1:80/"), "{told}");
+    }
+    let whole = check(long).problem("404 Not Found");
+    assert!(whole.ends_with("...: 404 Not Found"), "{whole}");
+    assert_eq!(check("/h".to_owned()).problem("404"), "GET http://127.0.0.1:80/h: 404");
+}
