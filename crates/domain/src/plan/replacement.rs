@@ -8,7 +8,7 @@
 
 use super::app::{AppView, Standing, is_slot, rank};
 use super::routing::is_ready;
-use super::steady::{is_steady, settles_at};
+use super::steady::{is_steady, rolls, settles_at};
 use crate::cycle;
 use crate::desired::{Bounds, DesiredRelease, DesiredSlots, Strategy};
 use crate::ids::ProcessId;
@@ -99,7 +99,8 @@ impl<'a> AppView<'a> {
 
     /// When a process of a rolling type will be over its start, the first of them.
     pub(super) fn settles_at(&self, now: BootMillis) -> Option<BootMillis> {
-        let slots = self.runnable_slots().flat_map(|(_, release, slots)| {
+        let rolling = self.runnable_slots().filter(|(_, _, slots)| rolls(slots));
+        let slots = rolling.flat_map(|(_, release, slots)| {
             slots.wanted().flat_map(move |index| {
                 let of_slot = self.in_slot(release.release, &slots.process_type, index);
                 of_slot.filter_map(|process| settles_at(slots, process))
@@ -144,8 +145,7 @@ impl<'a> AppView<'a> {
 
 /// Whether it is worth looking: most types have nothing to renew at most times.
 const fn may_renew(slots: &DesiredSlots, bounds: &Bounds) -> bool {
-    let rolls = matches!(slots.strategy, Strategy::Rolling { .. });
-    rolls || slots.restarted_at.is_some() || bounds.cycle_after_seconds.is_some()
+    rolls(slots) || slots.restarted_at.is_some() || bounds.cycle_after_seconds.is_some()
 }
 
 /// Why the holder of a place is to be renewed, if it is.

@@ -43,6 +43,6 @@ pub(super) fn settles_at(slots: &DesiredSlots, process: &ObservedProcess) -> Opt
     }
 }
 
-const fn rolls(slots: &DesiredSlots) -> bool {
+pub(super) const fn rolls(slots: &DesiredSlots) -> bool {
     matches!(slots.strategy, Strategy::Rolling { .. })
 }
